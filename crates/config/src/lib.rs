@@ -1,1 +1,46 @@
-//! Placeholder until the first commit of this crate.
+//! Typed configuration of the Leasehold lock SDK, read from the environment and a `.env` file.
+//!
+//! This crate opens no sockets. It turns variables into a [`Config`], tells everything that is wrong at
+//! once ([`ConfigError`]) and everything that is odd beside it ([`Config::warnings`]), and never prints a secret.
+//!
+//! ```
+//! use leasehold_config::{Config, Locking};
+//!
+//! let config = Config::from_vars([
+//!     ("IS_LOCKING_DISABLED", "false"),
+//!     ("REDIS_HOST", "localhost"),
+//! ])?;
+//! assert!(matches!(config.locking, Locking::Enabled(_)));
+//! # Ok::<(), leasehold_config::ConfigError>(())
+//! ```
+//!
+//! An application calls [`Config::from_env`]; a test calls [`Config::from_vars`]; code that overrides
+//! some of the variables calls [`Config::builder_from_env`].
+
+mod address_map;
+mod builder;
+mod config;
+mod endpoint;
+mod error;
+mod lock_options;
+mod nodes;
+mod place;
+mod secret;
+mod setting;
+mod topology;
+mod warning;
+
+pub use address_map::AddressMap;
+pub use builder::Builder;
+pub use config::Config;
+pub use endpoint::{AddressError, Endpoint};
+pub use error::{ConfigError, Problem, ProblemKind};
+pub use lock_options::{LockOptions, Renewal, Safety};
+pub use nodes::{Credentials, NodeOptions, Tls};
+pub use place::Place;
+pub use secret::Secret;
+pub use setting::Setting;
+pub use topology::{
+    ClusterTopology, Locking, QuorumTopology, SentinelTopology, StandaloneTopology, Topology,
+};
+pub use warning::Warning;

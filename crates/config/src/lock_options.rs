@@ -1,0 +1,101 @@
+//! How leases behave, whichever servers keep them.
+
+use std::time::Duration;
+
+use crate::topology::{Locking, Topology};
+
+pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(30);
+pub(crate) const DEFAULT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Lease lengths, waiting, safety, and the names under which locks are kept.
+///
+/// ```
+/// use std::time::Duration;
+/// use leasehold_config::{LockOptions, Renewal};
+///
+/// let options = LockOptions::default();
+/// assert_eq!(options.ttl, Duration::from_secs(30));
+/// assert_eq!(options.renewal, Renewal::Every(Duration::from_secs(10)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockOptions {
+    /// How long a lease lasts unless it is renewed.
+    pub ttl: Duration,
+    /// The longest lease that any client of this Redis may ask for; all clients must agree on it in strict mode.
+    pub max_ttl: Duration,
+    /// Whether and how often held leases are renewed.
+    pub renewal: Renewal,
+    /// How long acquiring waits for a lock that another holds; `None`: for as long as it takes.
+    pub acquire_timeout: Option<Duration>,
+    /// The longest pause between two attempts while waiting; a wake-up comes sooner.
+    pub retry_interval: Duration,
+    /// What a failover may cost.
+    pub safety: Safety,
+    /// Put before every key.
+    pub key_prefix: String,
+    /// Who holds the lock, for people: `host:pid` unless set.
+    pub owner: String,
+}
+
+impl LockOptions {
+    /// The defaults for these servers: they differ in [`Safety`] only.
+    pub fn new(locking: &Locking) -> Self {
+        Self {
+            safety: default_safety(locking),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for LockOptions {
+    /// The defaults without Sentinel: leases of 30 s, renewed every 10 s, [`Safety::Relaxed`].
+    fn default() -> Self {
+        Self {
+            ttl: DEFAULT_TTL,
+            max_ttl: DEFAULT_TTL,
+            renewal: Renewal::Every(default_renewal(DEFAULT_TTL)),
+            acquire_timeout: None,
+            retry_interval: DEFAULT_RETRY_INTERVAL,
+            safety: Safety::Relaxed,
+            key_prefix: String::new(),
+            owner: default_owner(),
+        }
+    }
+}
+
+/// Whether and how often held leases are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// Renew this long after the last renewal; a third of the TTL leaves room for two more attempts.
+    Every(Duration),
+    /// Leases end when their TTL has passed, unless renewed by hand.
+    Off,
+}
+
+/// What a failover may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safety {
+    /// One holder also across failovers: new grants pause after a failover, and need a majority of the data nodes.
+    Strict,
+    /// Locks are granted as soon as there is a master; a failover that loses writes can lead to two holders.
+    Relaxed,
+}
+
+pub(crate) fn default_renewal(ttl: Duration) -> Duration {
+    ttl / 3
+}
+
+pub(crate) fn default_safety(locking: &Locking) -> Safety {
+    match locking {
+        Locking::Enabled(Topology::Sentinel(_)) => Safety::Strict,
+        _ => Safety::Relaxed,
+    }
+}
+
+/// `host:pid`, which tells processes of one machine and machines of one deployment apart.
+pub(crate) fn default_owner() -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{host}:{}", std::process::id())
+}
