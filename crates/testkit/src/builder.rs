@@ -1,0 +1,182 @@
+//! Describing a data node before it is started.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    binary,
+    client::Credentials,
+    conf::{ConfFile, REDIS_CONF, quoted},
+    error::Result,
+    port::Port,
+    process::{self, Plan, ServerProcess},
+    redis_server::RedisServer,
+    spawn::Launch,
+};
+
+/// A data node to be; made by [`RedisServer::builder`].
+#[derive(Debug, Clone)]
+pub struct RedisServerBuilder {
+    binary: Option<PathBuf>,
+    host: String,
+    port: Option<u16>,
+    password: Option<String>,
+    login: Option<Credentials>,
+    access_control: Option<String>,
+    replica_of: Option<(String, u16)>,
+    append_only: bool,
+    persistence: bool,
+    directives: Vec<(String, String)>,
+}
+
+impl Default for RedisServerBuilder {
+    fn default() -> Self {
+        Self {
+            binary: None,
+            host: "127.0.0.1".to_owned(),
+            port: None,
+            password: None,
+            login: None,
+            access_control: None,
+            replica_of: None,
+            append_only: false,
+            persistence: false,
+            directives: Vec::new(),
+        }
+    }
+}
+
+impl RedisServerBuilder {
+    /// Another server program than `redis-server` or the one named by `LEASEHOLD_REDIS_SERVER`.
+    #[must_use]
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = Some(path.into());
+        self
+    }
+
+    /// A certain port instead of a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// The password of the user `default`, which replicas also use towards their master.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Whom the kit itself logs in as, when an access control list leaves it no other way.
+    #[must_use]
+    pub fn login(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
+        self.login = Some(Credentials {
+            username: Some(username.into()),
+            password: Some(password.into()),
+        });
+        self
+    }
+
+    /// The text of an access control list, one `user` a line; see [`users_acl`](crate::users_acl).
+    #[must_use]
+    pub fn access_control_list(mut self, text: impl Into<String>) -> Self {
+        self.access_control = Some(text.into());
+        self
+    }
+
+    /// Follow the master at this host and port.
+    #[must_use]
+    pub fn replica_of(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.replica_of = Some((host.into(), port));
+        self
+    }
+
+    /// Keep an append-only file, which survives a kill and a restart. Off by default.
+    #[must_use]
+    pub fn append_only(mut self, kept: bool) -> Self {
+        self.append_only = kept;
+        self
+    }
+
+    /// Save a snapshot at an orderly shutdown, and load it at the next start. Off by default.
+    #[must_use]
+    pub fn persistence(mut self, kept: bool) -> Self {
+        self.persistence = kept;
+        self
+    }
+
+    /// One directive of `redis.conf`; replaces what the kit would have written for it.
+    #[must_use]
+    pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.directives.push((key.into(), value.into()));
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingBinary`](crate::Error::MissingBinary) without Redis on the machine,
+    /// [`Error::NotReady`](crate::Error::NotReady) when it does not come up.
+    pub fn start(self) -> Result<RedisServer> {
+        let program = binary::server(self.binary.as_deref())?;
+        process::start_on(self.port, |port| self.start_on(&program, port)).map(RedisServer::of)
+    }
+
+    fn start_on(&self, program: &Path, port: Port) -> Result<ServerProcess> {
+        let directory = process::new_directory()?;
+        let conf_path = directory.path().join("redis.conf");
+        process::write(
+            &conf_path,
+            &self.conf(program, port.number(), directory.path())?.text(),
+        )?;
+        let launch = Launch {
+            program: program.to_owned(),
+            arguments: vec![conf_path.into()],
+            ..Launch::default()
+        };
+        let fallback = Credentials {
+            username: None,
+            password: self.password.clone(),
+        };
+        let credentials = self.login.clone().unwrap_or(fallback);
+        let plan = Plan {
+            kind: "redis-server",
+            host: self.host.clone(),
+            port,
+            launch,
+            credentials,
+            directory,
+        };
+        ServerProcess::start(plan)
+    }
+
+    fn conf(&self, program: &Path, port: u16, directory: &Path) -> Result<ConfFile> {
+        let mut conf = ConfFile::from_base(REDIS_CONF);
+        conf.set("bind", &self.host);
+        conf.set("port", &port.to_string());
+        conf.set("protected-mode", "no");
+        conf.set("dir", &quoted(&directory.to_string_lossy()));
+        conf.set("appendonly", if self.append_only { "yes" } else { "no" });
+        conf.set("save", if self.persistence { "3600 1" } else { "\"\"" });
+        if binary::major_version(program) >= 7 {
+            conf.set("enable-debug-command", "yes");
+        }
+        if let Some(password) = &self.password {
+            conf.set("requirepass", &quoted(password));
+            conf.set("masterauth", &quoted(password));
+        }
+        if let Some(text) = &self.access_control {
+            let path = directory.join("users.acl");
+            process::write(&path, text)?;
+            conf.set("aclfile", &quoted(&path.to_string_lossy()));
+        }
+        if let Some((host, port)) = &self.replica_of {
+            conf.set("replicaof", &format!("{host} {port}"));
+        }
+        for (key, value) in &self.directives {
+            conf.set(key, value);
+        }
+        Ok(conf)
+    }
+}

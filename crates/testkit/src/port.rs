@@ -1,0 +1,90 @@
+//! Ports that stay ours while their server is dead.
+//!
+//! A port given out by the kernel (bind to port 0) lies in the range from which outgoing connections take theirs. While
+//! a killed server's port is free, some client may take it, and the server cannot be restarted; a client that keeps
+//! dialling it may even connect to itself. So ports are drawn below that range, and each is held by a lock on a file
+//! that all test processes of this user share, which the kernel lifts when the process dies.
+
+use std::{
+    collections::hash_map::RandomState,
+    env,
+    fs::{self, File, OpenOptions},
+    hash::{BuildHasher, Hasher},
+    net::TcpListener,
+    path::PathBuf,
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::{Error, Result, file_error};
+
+const FIRST: u16 = 10_000;
+
+/// A cluster node also listens on its port plus this much.
+pub(crate) const BUS_OFFSET: u16 = 10_000;
+
+/// So that a port and its cluster bus both lie below the usual start of the outgoing range, 32768.
+const LAST: u16 = 21_999;
+
+/// A port that no other test of this user will be given until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Port {
+    number: u16,
+    _held: Option<File>,
+}
+
+impl Port {
+    /// Takes a free port, starting the search at a random place.
+    pub(crate) fn reserve() -> Result<Self> {
+        let directory = directory()?;
+        let range = u64::from(LAST - FIRST + 1);
+        let start = RandomState::new().build_hasher().finish();
+        for step in 0..range {
+            let offset = u16::try_from((start.wrapping_add(step)) % range).unwrap_or_default();
+            let number = FIRST + offset;
+            let path = directory.join(number.to_string());
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path);
+            let file = file.map_err(file_error("opening", path))?;
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+                && free(number)
+                && free(number + BUS_OFFSET)
+            {
+                return Ok(Self {
+                    number,
+                    _held: Some(file),
+                });
+            }
+        }
+        Err(Error::NoFreePort {
+            first: FIRST,
+            last: LAST,
+        })
+    }
+
+    /// A port that the caller chose and vouches for.
+    pub(crate) fn chosen(number: u16) -> Self {
+        Self {
+            number,
+            _held: None,
+        }
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+fn free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+fn directory() -> Result<PathBuf> {
+    let user = rustix::process::getuid().as_raw();
+    let path = env::temp_dir().join(format!("leasehold-ports-{user}"));
+    fs::create_dir_all(&path).map_err(file_error("creating", &path))?;
+    Ok(path)
+}

@@ -1,0 +1,205 @@
+//! One data node: standalone, master or replica.
+
+use std::{fmt, fs, ops::Deref, time::Duration};
+
+use redis::Value;
+
+use crate::{
+    builder::RedisServerBuilder,
+    error::{Result, file_error},
+    process::ServerProcess,
+    wait,
+};
+
+/// What a server says it is, by `ROLE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// Accepts writes.
+    Master,
+    /// Follows a master.
+    Replica,
+    /// Watches masters and holds no data.
+    Sentinel,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Master => "master",
+            Self::Replica => "replica",
+            Self::Sentinel => "sentinel",
+        })
+    }
+}
+
+/// A `redis-server` of its own on a free port of the loopback interface.
+///
+/// By default it keeps nothing on disk, so that a restart is an empty restart; ask for
+/// [`append_only`](RedisServerBuilder::append_only) or [`persistence`](RedisServerBuilder::persistence) where the test
+/// is about surviving one.
+///
+/// Everything about the process itself (kill, pause, restart, commands) comes from [`ServerProcess`].
+///
+/// ```no_run
+/// use leasehold_testkit::RedisServer;
+///
+/// let server = RedisServer::start()?;
+/// server.command(&["SET", "greeting", "hello"])?;
+/// server.pause()?;
+/// server.resume()?;
+/// server.kill();
+/// # Ok::<(), leasehold_testkit::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RedisServer {
+    process: ServerProcess,
+}
+
+impl RedisServer {
+    /// Starts a server with nothing special about it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingBinary`](crate::Error::MissingBinary) without Redis on the machine,
+    /// [`Error::NotReady`](crate::Error::NotReady) when it does not come up.
+    pub fn start() -> Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Describes a server before it is started.
+    #[must_use]
+    pub fn builder() -> RedisServerBuilder {
+        RedisServerBuilder::default()
+    }
+
+    pub(crate) fn of(process: ServerProcess) -> Self {
+        Self { process }
+    }
+
+    /// Starts the process again with its data files removed, killing it first if it lives.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`restart`](ServerProcess::restart), and [`Error::File`](crate::Error::File) when the data cannot be removed.
+    pub fn restart_empty(&self) -> Result<()> {
+        self.kill();
+        for name in ["dump.rdb", "appendonly.aof"] {
+            let path = self.directory().join(name);
+            if path.exists() {
+                fs::remove_file(&path).map_err(file_error("removing", path))?;
+            }
+        }
+        let path = self.directory().join("appendonlydir");
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(file_error("removing", path))?;
+        }
+        self.restart()
+    }
+
+    /// What the server says it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`command`](ServerProcess::command).
+    pub fn role(&self) -> Result<Role> {
+        let reply = self.command(&["ROLE"])?;
+        let word = reply
+            .as_sequence()
+            .and_then(|parts| parts.first())
+            .and_then(crate::client::text);
+        match word.as_deref() {
+            Some("master") => Ok(Role::Master),
+            Some("slave") => Ok(Role::Replica),
+            Some("sentinel") => Ok(Role::Sentinel),
+            _ => Err(self.odd("ROLE", &reply)),
+        }
+    }
+
+    /// Waits until the server says that it is `role`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) when it does not `within` the given time.
+    pub fn wait_for_role(&self, role: Role, within: Duration) -> Result<()> {
+        wait::wait_for(
+            format!("{} to be {role}", self.name()),
+            within,
+            || match self.role() {
+                Ok(seen) if seen == role => Ok(()),
+                Ok(seen) => Err(format!("it is {seen}")),
+                Err(error) => Err(error.to_string()),
+            },
+        )
+    }
+
+    /// The port of the master that this server follows over a working link; `None` for a master or a broken link.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`command`](ServerProcess::command).
+    pub fn follows(&self) -> Result<Option<u16>> {
+        let fields = self.info("replication")?;
+        let linked = fields
+            .get("master_link_status")
+            .is_some_and(|status| status == "up");
+        Ok(fields
+            .get("master_port")
+            .filter(|_| linked)
+            .and_then(|port| port.parse().ok()))
+    }
+
+    /// Waits until as many replicas as given have received everything written so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) when they have not `within` the given time, and those of
+    /// [`command`](ServerProcess::command).
+    pub fn wait_for_replicas(&self, replicas: usize, within: Duration) -> Result<()> {
+        wait::wait_for(
+            format!("{replicas} replicas of {}", self.name()),
+            within,
+            || {
+                let in_step = self.replicas_in_step().map_err(|error| error.to_string())?;
+                if in_step >= replicas {
+                    Ok(())
+                } else {
+                    Err(format!("{in_step} are in step"))
+                }
+            },
+        )
+    }
+
+    fn replicas_in_step(&self) -> Result<usize> {
+        let fields = self.info("replication")?;
+        let offset = fields
+            .get("master_repl_offset")
+            .cloned()
+            .unwrap_or_default();
+        let suffix = format!("offset={offset},");
+        let replicas = fields.iter().filter(|(name, _)| name.starts_with("slave"));
+        Ok(replicas
+            .filter(|(_, value)| value.contains("state=online") && value.contains(&suffix))
+            .count())
+    }
+
+    /// Loses all data while connections stay open, as `FLUSHALL` does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`command`](ServerProcess::command).
+    pub fn flush(&self) -> Result<()> {
+        match self.command(&["FLUSHALL", "SYNC"])? {
+            Value::Okay => Ok(()),
+            other => Err(self.odd("FLUSHALL", &other)),
+        }
+    }
+}
+
+impl Deref for RedisServer {
+    type Target = ServerProcess;
+
+    fn deref(&self) -> &ServerProcess {
+        &self.process
+    }
+}

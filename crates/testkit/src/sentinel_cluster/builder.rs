@@ -1,0 +1,229 @@
+//! Describing a cluster before it is started.
+
+use std::{path::PathBuf, thread, time::Duration};
+
+use super::SentinelCluster;
+use crate::{
+    builder::RedisServerBuilder,
+    error::{Error, Result},
+    redis_server::RedisServer,
+    sentinel_server::SentinelServer,
+    wait,
+};
+
+/// A cluster to be; made by [`SentinelCluster::builder`].
+#[derive(Debug, Clone)]
+pub struct SentinelClusterBuilder {
+    replicas: usize,
+    sentinels: usize,
+    quorum: u32,
+    service: String,
+    down_after: Duration,
+    failover_timeout: Duration,
+    password: Option<String>,
+    sentinel_password: Option<String>,
+    fast_periods: bool,
+    binary: Option<PathBuf>,
+    node: RedisServerBuilder,
+    sentinel_directives: Vec<(String, String)>,
+}
+
+impl Default for SentinelClusterBuilder {
+    fn default() -> Self {
+        Self {
+            replicas: 2,
+            sentinels: 3,
+            quorum: 2,
+            service: "mymaster".to_owned(),
+            down_after: Duration::from_millis(500),
+            failover_timeout: Duration::from_secs(1),
+            password: None,
+            sentinel_password: None,
+            fast_periods: true,
+            binary: None,
+            node: RedisServerBuilder::default(),
+            sentinel_directives: Vec::new(),
+        }
+    }
+}
+
+impl SentinelClusterBuilder {
+    /// How many replicas the master has, 2 by default.
+    #[must_use]
+    pub fn replicas(mut self, count: usize) -> Self {
+        self.replicas = count;
+        self
+    }
+
+    /// How many Sentinels watch, 3 by default.
+    #[must_use]
+    pub fn sentinels(mut self, count: usize) -> Self {
+        self.sentinels = count;
+        self
+    }
+
+    /// How many Sentinels must find the master dead, 2 by default.
+    #[must_use]
+    pub fn quorum(mut self, quorum: u32) -> Self {
+        self.quorum = quorum;
+        self
+    }
+
+    /// The name of the watched master, `mymaster` by default.
+    #[must_use]
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.service = name.into();
+        self
+    }
+
+    /// How long the master may be silent, 500 ms by default.
+    #[must_use]
+    pub fn down_after(mut self, time: Duration) -> Self {
+        self.down_after = time;
+        self
+    }
+
+    /// Sentinel's `failover-timeout`, 1 s by default; twice this passes between two failovers.
+    #[must_use]
+    pub fn failover_timeout(mut self, time: Duration) -> Self {
+        self.failover_timeout = time;
+        self
+    }
+
+    /// The password of the data nodes; none by default.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The password of the Sentinels; none by default.
+    #[must_use]
+    pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
+        self.sentinel_password = Some(password.into());
+        self
+    }
+
+    /// Whether to shorten Sentinel's built-in periods, where the server can (Redis 7). On by default.
+    #[must_use]
+    pub fn fast_periods(mut self, fast: bool) -> Self {
+        self.fast_periods = fast;
+        self
+    }
+
+    /// Another server program than `redis-server` or the one named by `LEASEHOLD_REDIS_SERVER`.
+    #[must_use]
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = Some(path.into());
+        self
+    }
+
+    /// What all data nodes have in common; port, password and master are set by the cluster.
+    #[must_use]
+    pub fn node(mut self, node: RedisServerBuilder) -> Self {
+        self.node = node;
+        self
+    }
+
+    /// One directive of every node's `redis.conf`.
+    #[must_use]
+    pub fn node_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.node = self.node.config(key, value);
+        self
+    }
+
+    /// One directive of every Sentinel's `sentinel.conf`.
+    #[must_use]
+    pub fn sentinel_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.sentinel_directives.push((key.into(), value.into()));
+        self
+    }
+
+    /// Starts everything and waits until all know each other and a failover would succeed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingBinary`] without Redis on the machine, [`Error::NotReady`] or [`Error::Timeout`] when the
+    /// cluster does not come up.
+    pub fn start(self) -> Result<SentinelCluster> {
+        let master = self.node_builder().start()?;
+        let (host, port) = (master.host().to_owned(), master.port());
+        let mut nodes = vec![master];
+        nodes.extend(together(self.replicas, || {
+            self.node_builder().replica_of(&host, port).start()
+        })?);
+        self.wait_for_links(&nodes, port)?;
+        let sentinels = together(self.sentinels, || self.sentinel(&host, port))?;
+        let cluster = SentinelCluster {
+            service: self.service,
+            quorum: self.quorum,
+            password: self.password,
+            sentinel_password: self.sentinel_password,
+            nodes,
+            sentinels,
+        };
+        cluster.wait_until_stable()?;
+        Ok(cluster)
+    }
+
+    fn node_builder(&self) -> RedisServerBuilder {
+        let node = match &self.password {
+            Some(password) => self.node.clone().password(password),
+            None => self.node.clone(),
+        };
+        match &self.binary {
+            Some(path) => node.binary(path),
+            None => node,
+        }
+    }
+
+    /// A Sentinel learns of replicas from the master's `INFO`, so those must be there when it first asks.
+    fn wait_for_links(&self, nodes: &[RedisServer], master: u16) -> Result<()> {
+        for replica in &nodes[1..] {
+            let what = format!("{} to follow the master", replica.name());
+            wait::wait_for(what, super::SETTLED_WITHIN, || match replica.follows() {
+                Ok(Some(port)) if port == master => Ok(()),
+                Ok(_) => Err("the link is down".to_owned()),
+                Err(error) => Err(error.to_string()),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn sentinel(&self, host: &str, port: u16) -> Result<SentinelServer> {
+        let mut sentinel = SentinelServer::builder(host, port)
+            .service(&self.service)
+            .quorum(self.quorum)
+            .down_after(self.down_after)
+            .failover_timeout(self.failover_timeout)
+            .fast_periods(self.fast_periods);
+        if let Some(password) = &self.password {
+            sentinel = sentinel.node_password(password);
+        }
+        if let Some(password) = &self.sentinel_password {
+            sentinel = sentinel.password(password);
+        }
+        if let Some(path) = &self.binary {
+            sentinel = sentinel.binary(path);
+        }
+        for (key, value) in &self.sentinel_directives {
+            sentinel = sentinel.config(key, value);
+        }
+        sentinel.start()
+    }
+}
+
+/// Starts several servers at once.
+fn together<T: Send>(count: usize, start: impl Fn() -> Result<T> + Sync) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(&start)).collect();
+        let panicked = |_| Error::Unavailable {
+            feature: "a server",
+            reason: "the thread starting it panicked".into(),
+        };
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(panicked)?)
+            .collect()
+    })
+}
