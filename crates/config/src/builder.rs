@@ -3,9 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::assemble;
 use crate::config::Config;
+use crate::env_file;
 use crate::error::ConfigError;
+use crate::layer::Layer;
 use crate::lock_options::{Renewal, Safety};
+use crate::notes::Notes;
+use crate::place::Place;
+use crate::resolve;
 use crate::topology::Locking;
 
 /// Gathers the sources of a [`Config`]: calls of the builder beat the environment of the process, which
@@ -144,7 +150,23 @@ impl Builder {
     ///
     /// [`ConfigError`] lists everything that is wrong.
     pub fn build(self) -> Result<Config, ConfigError> {
-        Ok(Config::new(self.locking.unwrap_or(Locking::Disabled)))
+        let mut notes = Notes::default();
+        let mut layers = vec![
+            Layer::from_pairs(self.overrides, &Place::Builder, &mut notes),
+            Layer::from_pairs(self.given, &Place::Given, &mut notes),
+        ];
+        if self.process_env {
+            layers.push(Layer::from_environment(std::env::vars_os(), &mut notes));
+        }
+        match self.env_file {
+            EnvFile::None => {}
+            EnvFile::Named(path) => {
+                layers.push(env_file::read(&path, Some(&Place::Builder), &mut notes));
+            }
+            EnvFile::Found => layers.extend(find_env_file(&layers, &mut notes)),
+        }
+        let resolved = resolve::resolve(&layers, &mut notes);
+        assemble::assemble(resolved, notes, self.locking)
     }
 }
 
@@ -152,6 +174,18 @@ impl std::fmt::Debug for Builder {
     /// Prints which sources are read, but no value: any of them may be a secret.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+/// The file that `LOCK_ENV_FILE` names, which must exist, or else `./.env`, which may be missing.
+fn find_env_file(layers: &[Layer], notes: &mut Notes) -> Option<Layer> {
+    match resolve::peek(layers, "LOCK_ENV_FILE") {
+        Some(entry) if entry.value.trim().eq_ignore_ascii_case("none") => None,
+        Some(entry) => {
+            let path = Path::new(entry.value.trim());
+            Some(env_file::read(path, Some(&entry.place), notes))
+        }
+        None => Some(env_file::read(Path::new(".env"), None, notes)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The whole configuration, and the ways to get one.
 
 use crate::builder::Builder;
-use crate::error::ConfigError;
+use crate::check::{self, Misfit};
+use crate::error::{ConfigError, Problem};
 use crate::lock_options::LockOptions;
+use crate::place::Place;
 use crate::setting::Setting;
 use crate::topology::Locking;
 use crate::warning::Warning;
@@ -104,6 +106,40 @@ impl Config {
     /// A builder that reads what [`Config::from_env`] reads, for code that overrides some of it.
     pub fn builder_from_env() -> Builder {
         Builder::default().process_env().default_env_file()
+    }
+
+    /// Looks again at the rules that bind several values, for a configuration that was made or changed in code.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] lists everything that does not fit together.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use leasehold_config::{Config, Locking};
+    ///
+    /// let mut config = Config::new(Locking::Disabled);
+    /// assert!(config.check().is_ok());
+    /// config.lock.ttl = Duration::from_secs(60);
+    /// let error = config.check().expect_err("longer than the longest lease");
+    /// assert_eq!(error.problems()[0].variable(), "LOCK_TTL");
+    /// ```
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let problems: Vec<Problem> = check::misfits(self)
+            .into_iter()
+            .map(|misfit| self.problem(misfit))
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+
+    fn problem(&self, misfit: Misfit) -> Problem {
+        let setting = self.settings.iter().find(|s| s.name == misfit.variable);
+        let place = setting.map_or(&Place::Builder, Setting::source);
+        misfit.rejection.at(misfit.variable, place, None)
     }
 
     /// What is odd but does not stand in the way: for the log.

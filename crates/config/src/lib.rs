@@ -18,16 +18,28 @@
 //! some of the variables calls [`Config::builder_from_env`].
 
 mod address_map;
+mod assemble;
 mod builder;
+mod check;
 mod config;
 mod endpoint;
+mod env_file;
 mod error;
+mod layer;
 mod lock_options;
 mod nodes;
+mod notes;
+mod parse;
 mod place;
+mod raw;
+mod reader;
+mod resolve;
 mod secret;
 mod setting;
+mod suggest;
 mod topology;
+mod url;
+mod variables;
 mod warning;
 
 pub use address_map::AddressMap;

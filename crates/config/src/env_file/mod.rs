@@ -1,0 +1,127 @@
+//! The `.env` file: found, read, and turned into entries that know their lines.
+
+mod scan;
+mod value;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use crate::error::ProblemKind;
+use crate::layer::{self, Entry, Layer};
+use crate::notes::{Notes, Rejection};
+use crate::place::Place;
+use crate::variables;
+
+const LARGEST: u64 = 1024 * 1024;
+
+/// Reads the file at `path`, which must exist if somebody named it: `named_by` is where.
+pub(crate) fn read(path: &Path, named_by: Option<&Place>, notes: &mut Notes) -> Layer {
+    let file = path.display().to_string();
+    let whole = Place::EnvFile {
+        file: file.clone(),
+        line: 0,
+    };
+    let place = named_by.unwrap_or(&whole);
+    match read_text(path) {
+        Ok(text) => parse(&text, &file, notes),
+        Err(Unreadable::Missing) if named_by.is_none() => Layer::default(),
+        // A Python virtual environment is often kept in a directory of this name.
+        Err(Unreadable::NotAFile) if named_by.is_none() => {
+            notes.warn("LOCK_ENV_FILE", &whole, "is not a file and is not read");
+            Layer::default()
+        }
+        Err(reason) => {
+            let rejection = Rejection::value(
+                format!("names a file that {}", reason.text()),
+                "a regular file in UTF-8 of at most 1 MiB, or none",
+                "LOCK_ENV_FILE=none",
+            );
+            let rejection = rejection.of_kind(ProblemKind::UnreadableFile);
+            let problem = rejection.at("LOCK_ENV_FILE", place, Some(format!("{file:?}")));
+            notes.problems.push(problem);
+            Layer::default()
+        }
+    }
+}
+
+/// Turns the text of a file into entries; `file` is how the file is called in messages.
+pub(crate) fn parse(text: &str, file: &str, notes: &mut Notes) -> Layer {
+    let place = |line: usize| Place::EnvFile {
+        file: file.to_owned(),
+        line,
+    };
+    let mut entries = Vec::new();
+    for line in scan::lines(text) {
+        let place = place(line.number);
+        value::warn_of_hidden_assignment(&line, &place, notes);
+        if variables::find(line.name).is_none() {
+            layer::warn_of_slip(line.name, &place, notes);
+            continue;
+        }
+        match value::read(&line) {
+            Ok(None) => {}
+            Ok(Some(value)) => {
+                value::warn_of_other_readers(&line, &place, notes);
+                entries.push(Entry {
+                    name: line.name.to_owned(),
+                    value,
+                    place,
+                });
+            }
+            Err(fault) => notes
+                .problems
+                .push(fault.rejection(line.name).at(line.name, &place, None)),
+        }
+    }
+    if let Some(entry) = entries.iter().find(|entry| entry.name == "LOCK_ENV_FILE") {
+        let message = "is without effect in the file itself; set it in the environment";
+        notes.warn(&entry.name, &entry.place, message);
+    }
+    entries.retain(|entry| entry.name != "LOCK_ENV_FILE");
+    Layer::last_of_each(entries.into_iter(), notes)
+}
+
+enum Unreadable {
+    Missing,
+    NotAFile,
+    TooLarge,
+    Utf16,
+    Other(ErrorKind),
+}
+
+impl Unreadable {
+    fn text(&self) -> String {
+        match self {
+            Self::Missing => "does not exist".to_owned(),
+            Self::NotAFile => "is not a regular file".to_owned(),
+            Self::TooLarge => "is larger than 1 MiB".to_owned(),
+            Self::Utf16 => "is UTF-16".to_owned(),
+            Self::Other(kind) => format!("cannot be read ({kind})"),
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Unreadable> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Unreadable::Missing,
+        kind => Unreadable::Other(kind),
+    };
+    // Opening a pipe would wait for its writer, and a directory opens without complaint.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(Unreadable::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Unreadable::TooLarge);
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Unreadable::Utf16);
+    }
+    // A comment in another encoding is no reason to refuse; a value of ours with such a byte is.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

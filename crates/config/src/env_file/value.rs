@@ -1,0 +1,203 @@
+//! The value of one line, where every program that reads the file reads the same.
+//!
+//! `dotenvy` drops `$word` from unquoted and double-quoted values in silence, empties a value that begins
+//! with `#`, and takes everything up to the next quote for one value. Shells, Compose and Python differ
+//! again. So a value with such characters must stand in single quotes, and is refused otherwise.
+
+use super::scan::{Line, Rest, split_name};
+use crate::error::ProblemKind;
+use crate::notes::{Notes, Rejection};
+use crate::place::Place;
+use crate::variables;
+
+/// Why a line is refused. The line itself is never repeated: it may hold a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    NoEquals,
+    Colon,
+    Unclosed,
+    TextAfterQuote,
+    Dollar,
+    Backslash,
+    LeadingHash,
+    QuoteInside,
+    TwoAssignments,
+    NotUnicode,
+    Unreadable,
+}
+
+/// Reads the value; `None` for `export NAME`, which assigns nothing.
+pub(super) fn read(line: &Line<'_>) -> Result<Option<String>, Fault> {
+    if line.text.contains('\u{fffd}') {
+        return Err(Fault::NotUnicode);
+    }
+    match line.rest {
+        Rest::Nothing if line.is_export => Ok(None),
+        Rest::Nothing => Err(Fault::NoEquals),
+        Rest::Other(rest) if rest.starts_with(':') => Err(Fault::Colon),
+        Rest::Other(_) => Err(Fault::NoEquals),
+        Rest::Unclosed => Err(Fault::Unclosed),
+        Rest::Quoted {
+            quote,
+            inner,
+            after,
+        } => {
+            check_after_quote(after)?;
+            if quote == '"' {
+                check_expansion(inner)?;
+            }
+            let quoted = format!("{}={quote}{inner}{quote}", line.name);
+            parse(&quoted).map(Some)
+        }
+        Rest::Unquoted(raw) => read_unquoted(line.name, raw).map(Some),
+    }
+}
+
+fn read_unquoted(name: &str, raw: &str) -> Result<String, Fault> {
+    let value = without_comment(raw);
+    if value.is_empty() {
+        return Ok(String::new());
+    }
+    if value.starts_with('#') {
+        return Err(Fault::LeadingHash);
+    }
+    if value.contains(['"', '\'']) {
+        return Err(Fault::QuoteInside);
+    }
+    check_expansion(value)?;
+    if hidden_assignments(value).next().is_some() {
+        return Err(Fault::TwoAssignments);
+    }
+    // `dotenvy` refuses blanks in an unquoted value, as in a list written `a:1, b:2`.
+    parse(&format!("{name}='{value}'"))
+}
+
+/// Hands one line to `dotenvy`, whose errors would repeat the line.
+fn parse(line: &str) -> Result<String, Fault> {
+    match dotenvy::from_read_iter(line.as_bytes()).next() {
+        Some(Ok((_, value))) => Ok(value),
+        _ => Err(Fault::Unreadable),
+    }
+}
+
+fn check_expansion(value: &str) -> Result<(), Fault> {
+    if value.contains('$') {
+        return Err(Fault::Dollar);
+    }
+    if value.contains('\\') {
+        return Err(Fault::Backslash);
+    }
+    Ok(())
+}
+
+fn check_after_quote(after: &str) -> Result<(), Fault> {
+    let rest = after.trim_start();
+    let is_comment = rest.starts_with('#') && rest.len() < after.len();
+    if rest.is_empty() || is_comment {
+        Ok(())
+    } else {
+        Err(Fault::TextAfterQuote)
+    }
+}
+
+/// Drops a comment, which begins with a `#` after a blank.
+fn without_comment(raw: &str) -> &str {
+    let mut blank_before = false;
+    for (position, character) in raw.char_indices() {
+        if character == '#' && blank_before {
+            return raw[..position].trim();
+        }
+        blank_before = character.is_whitespace();
+    }
+    raw.trim()
+}
+
+/// The names in `export A=1; export B=2` and `A=1 B=2`, but for the first.
+fn hidden_assignments(value: &str) -> impl Iterator<Item = &str> {
+    value.split_whitespace().skip(1).filter_map(|word| {
+        let (_, name, rest) = split_name(word)?;
+        rest.starts_with('=').then_some(name)
+    })
+}
+
+/// A line of somebody else's variable that also assigns one of ours.
+pub(super) fn warn_of_hidden_assignment(line: &Line<'_>, place: &Place, notes: &mut Notes) {
+    if variables::find(line.name).is_some() {
+        return;
+    }
+    match line.rest {
+        Rest::Unquoted(raw) => {
+            for name in hidden_assignments(without_comment(raw)) {
+                if variables::find(name).is_some() {
+                    let message = "stands behind another assignment and is not read; give it a line of its own";
+                    notes.warn(name, place, message);
+                }
+            }
+        }
+        Rest::Unclosed => {
+            let message = "has a value with an opening quote and no closing one; the lines after it are read on their own";
+            notes.warn(line.name, place, message);
+        }
+        _ => {}
+    }
+}
+
+/// `python-dotenv` replaces `${NAME}` even in single quotes.
+pub(super) fn warn_of_other_readers(line: &Line<'_>, place: &Place, notes: &mut Notes) {
+    if let Rest::Quoted { inner, .. } = line.rest
+        && inner.contains("${")
+    {
+        let message = "contains ${, which python-dotenv replaces even in single quotes; programs that share this file may read another value";
+        notes.warn(line.name, place, message);
+    }
+}
+
+impl Fault {
+    pub(super) fn rejection(self, name: &str) -> Rejection {
+        let single_quotes = "a value in single quotes; one that contains a single quote in double quotes, and then without $ and backslash";
+        let quoted = format!("{name}='<the value>'");
+        let plain = format!("{name}=<the value>");
+        let (message, accepted, example) = match self {
+            Self::NoEquals => ("is not followed by =", "NAME=value", plain),
+            Self::Colon => ("is followed by : instead of =", "NAME=value", plain),
+            Self::Unclosed => (
+                "has an opening quote without a closing one",
+                single_quotes,
+                quoted,
+            ),
+            Self::TextAfterQuote => ("has text after its closing quote", single_quotes, quoted),
+            Self::Dollar => (
+                "has a $ outside single quotes, which some programs replace and others keep",
+                single_quotes,
+                quoted,
+            ),
+            Self::Backslash => (
+                "has a backslash outside single quotes, which some programs drop and others keep",
+                single_quotes,
+                quoted,
+            ),
+            Self::LeadingHash => (
+                "begins with # outside quotes, which some programs take for a comment",
+                single_quotes,
+                quoted,
+            ),
+            Self::QuoteInside => (
+                "has a quote in an unquoted value, which some programs close many lines later",
+                single_quotes,
+                format!("{name}=\"<the value>\""),
+            ),
+            Self::TwoAssignments => (
+                "is followed by another assignment on the same line",
+                "one assignment on each line",
+                plain,
+            ),
+            Self::NotUnicode => ("is not UTF-8", "text in UTF-8", plain),
+            Self::Unreadable => ("cannot be read", single_quotes, quoted),
+        };
+        let kind = match self {
+            Self::NotUnicode => ProblemKind::NotUnicode,
+            _ => ProblemKind::AmbiguousLine,
+        };
+        Rejection::value(message, accepted, example).of_kind(kind)
+    }
+}
