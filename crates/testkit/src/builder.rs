@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     binary,
     client::Credentials,
+    clock,
     conf::{ConfFile, REDIS_CONF, quoted},
     error::Result,
     port::Port,
@@ -25,6 +26,7 @@ pub struct RedisServerBuilder {
     replica_of: Option<(String, u16)>,
     append_only: bool,
     persistence: bool,
+    clock_shim: bool,
     directives: Vec<(String, String)>,
 }
 
@@ -40,6 +42,7 @@ impl Default for RedisServerBuilder {
             replica_of: None,
             append_only: false,
             persistence: false,
+            clock_shim: false,
             directives: Vec::new(),
         }
     }
@@ -105,6 +108,15 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Give the server a wall clock of its own, which [`RedisServer::set_clock_offset`] moves. Off by default.
+    ///
+    /// Needs Linux and a C compiler.
+    #[must_use]
+    pub fn clock_shim(mut self, shimmed: bool) -> Self {
+        self.clock_shim = shimmed;
+        self
+    }
+
     /// One directive of `redis.conf`; replaces what the kit would have written for it.
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -130,11 +142,14 @@ impl RedisServerBuilder {
             &conf_path,
             &self.conf(program, port.number(), directory.path())?.text(),
         )?;
-        let launch = Launch {
+        let mut launch = Launch {
             program: program.to_owned(),
             arguments: vec![conf_path.into()],
             ..Launch::default()
         };
+        if self.clock_shim {
+            clock::shift(&mut launch, directory.path())?;
+        }
         let fallback = Credentials {
             username: None,
             password: self.password.clone(),

@@ -4,6 +4,7 @@ mod acceptor;
 mod binary;
 mod builder;
 mod client;
+mod clock;
 mod conf;
 mod error;
 mod fake_sentinel;

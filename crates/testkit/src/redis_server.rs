@@ -6,6 +6,7 @@ use redis::Value;
 
 use crate::{
     builder::RedisServerBuilder,
+    clock,
     error::{Result, file_error},
     process::ServerProcess,
     wait,
@@ -181,6 +182,40 @@ impl RedisServer {
         Ok(replicas
             .filter(|(_, value)| value.contains("state=online") && value.contains(&suffix))
             .count())
+    }
+
+    /// Sets the server's wall clock to real time plus this many milliseconds, from now on and over restarts.
+    ///
+    /// Its monotonic clocks are not touched, nor are those of any other process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) for a server started without
+    /// [`clock_shim`](RedisServerBuilder::clock_shim).
+    pub fn set_clock_offset(&self, milliseconds: i64) -> Result<()> {
+        clock::set_offset(self.directory(), milliseconds)
+    }
+
+    /// The server's wall clock, as `TIME` tells it, in milliseconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`command`](ServerProcess::command).
+    pub fn time(&self) -> Result<i64> {
+        let reply = self.command(&["TIME"])?;
+        let parts: Vec<i64> = reply
+            .as_sequence()
+            .map(|parts| {
+                parts
+                    .iter()
+                    .filter_map(|part| crate::client::text(part)?.parse().ok())
+                    .collect()
+            })
+            .unwrap_or_default();
+        match parts.as_slice() {
+            [seconds, microseconds] => Ok(seconds * 1_000 + microseconds / 1_000),
+            _ => Err(self.odd("TIME", &reply)),
+        }
     }
 
     /// Loses all data while connections stay open, as `FLUSHALL` does.

@@ -132,6 +132,13 @@ impl SentinelClusterBuilder {
         self
     }
 
+    /// Give every data node a wall clock of its own; see [`RedisServerBuilder::clock_shim`]. Off by default.
+    #[must_use]
+    pub fn clock_shim(mut self, shimmed: bool) -> Self {
+        self.node = self.node.clock_shim(shimmed);
+        self
+    }
+
     /// One directive of every Sentinel's `sentinel.conf`.
     #[must_use]
     pub fn sentinel_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
