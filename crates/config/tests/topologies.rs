@@ -35,7 +35,7 @@ fn sentinels_have_credentials_of_their_own() {
         .credentials
         .password
         .as_ref()
-        .map(|secret| secret.reveal());
+        .map(leasehold_config::Secret::reveal);
     assert_eq!(own, Some("two"));
 }
 

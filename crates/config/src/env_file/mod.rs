@@ -125,3 +125,29 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     // A comment in another encoding is no reason to refuse; a value of ours with such a byte is.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::notes::Notes;
+
+    /// Every text of five of these characters behind an assignment: none panics, and each is either read
+    /// whole or told of.
+    #[test]
+    fn no_combination_of_special_characters_is_lost() {
+        let alphabet = ['a', '\'', '"', '\n', '\\', '#', '$', ' ', 'é'];
+        for number in 0..alphabet.len().pow(5) {
+            let characters = (0..5).scan(number, |rest, _| {
+                let character = alphabet[*rest % alphabet.len()];
+                *rest /= alphabet.len();
+                Some(character)
+            });
+            let value: String = characters.collect();
+            let mut notes = Notes::default();
+            let text = format!("REDIS_PASSWORD={value}\nREDIS_HOST=h\n");
+            let layer = parse(&text, ".env", &mut notes);
+            let told = layer.entries.len() + notes.problems.len();
+            assert_eq!(told, 2, "{text:?}");
+        }
+    }
+}

@@ -64,7 +64,7 @@ pub(crate) fn password(config: &Config) -> Option<&str> {
     credentials
         .password
         .as_ref()
-        .map(|password| password.reveal())
+        .map(leasehold_config::Secret::reveal)
 }
 
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
