@@ -1,1 +1,2 @@
-//! Placeholder.
+//! The lock protocol as a model.
+pub mod strict;

@@ -1,0 +1,81 @@
+//! The protocol's rules, each of which can be broken on its own.
+//!
+//! A rule that no broken variant needs is a rule that nobody has shown to be needed. So every rule is a switch here, and
+//! every [`Variant`] names the switch it throws.
+
+/// Whose identity stands in the gate's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incarnation {
+    /// `master_replid`: new with every promotion and every restart.
+    ReplicationId,
+    /// `run_id`: new with every restart only. A node that was demoted and promoted again keeps it.
+    RunId,
+}
+
+/// What a majority is counted of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MajorityOf {
+    /// All the data nodes that the deployment has, reachable or not.
+    Configured,
+    /// The master and the replicas that are connected to it at the moment.
+    Connected,
+}
+
+/// The rules in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A grant counts only once a majority has it (`confirm` after `acquire`).
+    pub confirm_grants: bool,
+    /// A renewal counts only once a majority has it (`confirm` after `renew`).
+    pub confirm_renewals: bool,
+    /// The gate opens only once a majority has the claim (`confirm` after `gate_claim`).
+    pub confirm_gate: bool,
+    /// How many ticks less than the longest lease the gate stays closed. Nought in the protocol.
+    pub gate_short_by: u8,
+    /// A renewal that is confirmed after the old deadline is void.
+    pub void_late_renewals: bool,
+    /// A data node that has followed the new master does not go back to the deposed one (an assumption, not a rule).
+    pub no_return: bool,
+    /// A data set without a record is treated like one with a foreign record, new deployments apart.
+    pub absent_record_waits: bool,
+    /// After the gate has opened, a holder whose key is missing has lost.
+    pub reassert_only_while_closed: bool,
+    /// Whose identity is recorded in the gate.
+    pub incarnation: Incarnation,
+    /// What a majority is counted of.
+    pub majority_of: MajorityOf,
+    /// The new-deployment exception holds at Sentinel's epoch nought only.
+    pub new_only_at_epoch_zero: bool,
+    /// The new-deployment exception does not hold where the data set was flushed in this life.
+    pub new_only_unflushed: bool,
+    /// Even a new deployment's gate opens no sooner than the longest lease after the server's start.
+    pub new_counts_uptime: bool,
+    /// A restarted replica still follows its master (an assumption, not a rule).
+    pub restarts_keep_role: bool,
+    /// A client claims a gate only on the node that Sentinel, asked *after* the incarnation was read, calls master.
+    pub claim_asks_sentinel: bool,
+    /// Sentinel never promotes a deposed master that it has not demoted first (an assumption, not a rule).
+    pub no_unbroken_repromotion: bool,
+}
+
+impl Rules {
+    /// Strict mode as the protocol has it.
+    pub const STRICT: Self = Self {
+        confirm_grants: true,
+        confirm_renewals: true,
+        confirm_gate: true,
+        gate_short_by: 0,
+        void_late_renewals: true,
+        no_return: true,
+        absent_record_waits: true,
+        reassert_only_while_closed: true,
+        incarnation: Incarnation::ReplicationId,
+        majority_of: MajorityOf::Configured,
+        new_only_at_epoch_zero: true,
+        new_only_unflushed: true,
+        new_counts_uptime: true,
+        restarts_keep_role: true,
+        claim_asks_sentinel: false,
+        no_unbroken_repromotion: true,
+    };
+}

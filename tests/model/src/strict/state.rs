@@ -1,0 +1,289 @@
+//! One instant of the modelled system.
+//!
+//! All times are *remaining* times, so time itself is unbounded. Incarnations carry no numbers: a gate's record either
+//! names the present incarnation of some node or one that is over ([`PAST`]); both are all that a script can tell.
+//! Nodes and clients are interchangeable, so [`State`] hashes in a canonical order of both: the checker counts states up
+//! to renaming.
+
+use std::hash::{Hash, Hasher};
+
+/// Data nodes: one master and two replicas at first.
+pub const NODES: usize = 3;
+/// The most clients a configuration can have.
+pub const MAX_CLIENTS: usize = 3;
+/// The replicas (besides the master) that must have a write for a majority to have it.
+pub const REPLICAS_FOR_MAJORITY: u32 = 1;
+
+/// Not a node, not a client: nobody.
+pub const NOBODY: u8 = 7;
+/// In a lock: the token of an attempt or a lease that its client has given up. In a gate: an incarnation that is over.
+pub const PAST: u8 = 6;
+/// In a write: a majority has it, the node it was sent to no longer matters.
+pub const EVERYWHERE: u8 = 5;
+
+/// The lock key of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// The client whose present token the key holds, [`PAST`], or [`NOBODY`] if the key is absent.
+    pub owner: u8,
+    /// Ticks until the server lets the key expire.
+    pub left: u8,
+}
+
+impl Lock {
+    /// The key is absent.
+    pub const FREE: Self = Self { owner: NOBODY, left: 0 };
+}
+
+/// What the gate's record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// There is no record, or it belongs to an incarnation that is over.
+    None,
+    /// Claimed, not yet confirmed.
+    Pending,
+    /// Claimed as a new deployment: opens at once when confirmed.
+    PendingNew,
+    /// `open_from` is written.
+    Open,
+}
+
+/// The gate of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The node whose present incarnation the record names, [`PAST`], or [`NOBODY`] if there is no record.
+    pub of: u8,
+    /// What the record says.
+    pub phase: Phase,
+    /// Ticks until `open_from`.
+    pub left: u8,
+}
+
+impl Gate {
+    /// No record.
+    pub const ABSENT: Self = Self { of: NOBODY, phase: Phase::None, left: 0 };
+    /// The record of an incarnation that is over.
+    pub const OF_THE_PAST: Self = Self { of: PAST, phase: Phase::None, left: 0 };
+}
+
+/// A data node: what it stores, and its place in the replication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The node it follows; itself while its role is master.
+    pub upstream: u8,
+    /// `master_replid2` is not all noughts: this server has been a replica in this life.
+    pub was_replica: bool,
+    /// The data set was flushed in this life.
+    pub flushed: bool,
+    /// Ticks since the start, up to the longest lease.
+    pub uptime: u8,
+    /// The lock key.
+    pub lock: Lock,
+    /// The gate's record.
+    pub gate: Gate,
+    /// One bit for each node that has copied this node's claim.
+    pub claim_acks: u8,
+    /// The stored fence.
+    pub fence: u8,
+    /// How far this node's clock is ahead of the slowest one.
+    pub clock: u8,
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    None,
+    /// The confirmation of a first grant.
+    Acquire,
+    /// The confirmation of a renewal, or of a re-assertion.
+    Renew,
+}
+
+/// A script that ran and that is not confirmed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// What it was.
+    pub kind: Kind,
+    /// The node it ran on; [`EVERYWHERE`] once a majority has it; [`NOBODY`] once it can no longer be confirmed.
+    pub node: u8,
+    /// One bit for each node that has copied it.
+    pub acks: u8,
+    /// Ticks until the deadline it would give: counted from sending.
+    pub left: u8,
+    /// The fence that the script handed out.
+    pub fence: u8,
+}
+
+impl Write {
+    /// Nothing is outstanding.
+    pub const NONE: Self = Self { kind: Kind::None, node: NOBODY, acks: 0, left: 0, fence: 0 };
+}
+
+/// A client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Ticks until its own deadline; nought: it holds nothing.
+    pub lease: u8,
+    /// The script that is not confirmed yet.
+    pub write: Write,
+    /// The greatest fence it has seen.
+    pub floor: u8,
+    /// The fence of its lease.
+    pub fence: u8,
+}
+
+/// One instant of the modelled system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The data nodes.
+    pub nodes: [Node; NODES],
+    /// The clients; only the first `crew` take part.
+    pub clients: [Client; MAX_CLIENTS],
+    /// How many clients take part.
+    pub crew: u8,
+    /// The node that Sentinel calls master.
+    pub master: u8,
+    /// Sentinel's epoch: the failovers so far.
+    pub epoch: u8,
+    /// Restarts so far.
+    pub restarts: u8,
+    /// Flushes so far.
+    pub flushes: u8,
+    /// Times that a lonely master dropped its replication backlog.
+    pub expiries: u8,
+    /// Ticks since the beginning; counted only where fences are.
+    pub now: u8,
+    /// The greatest fence of all confirmed grants.
+    pub top_fence: u8,
+    /// A grant was confirmed whose fence was not greater than those before.
+    pub fence_went_back: bool,
+}
+
+impl State {
+    /// The node says that its role is master.
+    #[must_use]
+    pub fn serves(&self, node: usize) -> bool {
+        usize::from(self.nodes[node].upstream) == node
+    }
+
+    /// The gate's record on `node` names the present incarnation and `open_from` has passed.
+    #[must_use]
+    pub fn gate_is_open(&self, node: usize) -> bool {
+        let gate = self.nodes[node].gate;
+        usize::from(gate.of) == node && gate.phase == Phase::Open && gate.left == 0
+    }
+
+    /// How many clients hold a lease that is valid by their own clock.
+    #[must_use]
+    pub fn valid_leases(&self) -> usize {
+        self.clients.iter().filter(|client| client.lease > 0).count()
+    }
+
+    /// The clients that take part.
+    pub fn crew(&self) -> std::ops::Range<usize> {
+        0..usize::from(self.crew)
+    }
+
+    /// The state as words, with nodes and clients renamed so that the words are the least.
+    fn canonical(&self) -> [u64; NODES + MAX_CLIENTS] {
+        let master = usize::from(self.master);
+        let (left, right) = ((master + 1) % NODES, (master + 2) % NODES);
+        let mut least = [u64::MAX; NODES + MAX_CLIENTS];
+        for order in [[master, left, right], [master, right, left]] {
+            for crew in crews(usize::from(self.crew)) {
+                least = least.min(self.words(order, *crew));
+            }
+        }
+        least
+    }
+
+    /// The state as words, in the given order of nodes and clients.
+    fn words(&self, order: [usize; NODES], crew: [usize; MAX_CLIENTS]) -> [u64; NODES + MAX_CLIENTS] {
+        let node_names = names(order);
+        let client_names = names(crew);
+        let mut words = [0; NODES + MAX_CLIENTS];
+        for (word, node) in words.iter_mut().zip(order) {
+            *word = node_word(&self.nodes[node], &node_names, &client_names);
+        }
+        for (word, client) in words[NODES..].iter_mut().zip(crew) {
+            *word = client_word(&self.clients[client], &node_names);
+        }
+        words
+    }
+}
+
+/// What each old name becomes; names that stand for no one stay as they are.
+fn names(order: [usize; 3]) -> [u8; 8] {
+    let mut names = [0, 1, 2, 3, 4, EVERYWHERE, PAST, NOBODY];
+    for (new, old) in (0..).zip(order) {
+        names[old] = new;
+    }
+    names
+}
+
+/// The orders that a crew of this size can be put in.
+fn crews(size: usize) -> &'static [[usize; MAX_CLIENTS]] {
+    const ORDERS: [[usize; MAX_CLIENTS]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    &ORDERS[..[1, 1, 2, 6][size]]
+}
+
+/// A set of nodes under their new names.
+fn renamed(set: u8, names: &[u8; 8]) -> u8 {
+    (0..NODES).filter(|node| set & (1 << node) != 0).fold(0, |all, node| all | 1 << names[node])
+}
+
+/// Packs fields into a word, each in as many bits as it is given.
+fn pack(fields: &[(u8, u32)]) -> u64 {
+    fields.iter().fold(0, |word, (value, bits)| {
+        debug_assert!(u32::from(*value) < 1 << bits, "{value} does not fit in {bits} bits");
+        word << bits | u64::from(*value)
+    })
+}
+
+fn node_word(node: &Node, nodes: &[u8; 8], clients: &[u8; 8]) -> u64 {
+    pack(&[
+        (nodes[usize::from(node.upstream)], 2),
+        (u8::from(node.was_replica), 1),
+        (u8::from(node.flushed), 1),
+        (node.uptime, 3),
+        (clients[usize::from(node.lock.owner)], 3),
+        (node.lock.left, 3),
+        (nodes[usize::from(node.gate.of)], 3),
+        (node.gate.phase as u8, 2),
+        (node.gate.left, 3),
+        (renamed(node.claim_acks, nodes), 3),
+        (node.fence, 8),
+        (node.clock, 3),
+    ])
+}
+
+fn client_word(client: &Client, nodes: &[u8; 8]) -> u64 {
+    pack(&[
+        (client.lease, 3),
+        (client.write.kind as u8, 2),
+        (nodes[usize::from(client.write.node)], 3),
+        (renamed(client.write.acks, nodes), 3),
+        (client.write.left, 3),
+        (client.write.fence, 8),
+        (client.floor, 8),
+        (client.fence, 8),
+    ])
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for word in self.canonical() {
+            hasher.write_u64(word);
+        }
+        hasher.write_u64(pack(&[
+            (self.epoch, 8),
+            (self.restarts, 8),
+            (self.flushes, 8),
+            (self.expiries, 8),
+            (self.now, 8),
+            (self.top_fence, 8),
+            (u8::from(self.fence_went_back), 1),
+        ]));
+    }
+}
