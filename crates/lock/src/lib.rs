@@ -1,1 +1,55 @@
-//! Placeholder until the first commit of this crate.
+//! Leases over Redis and Sentinel: time-limited, renewed, fenced, released by their owner alone.
+//!
+//! A lease gives one holder at a time the right to a resource, for a limited time that is renewed
+//! in the background. If it cannot be renewed, its holder is told *before* anybody else can be
+//! granted. Every grant carries a [`Fence`] that never goes back, so that the resource itself can
+//! refuse a holder that was paused for too long.
+//!
+//! ```no_run
+//! # async fn write_report(_: leasehold::Fence) {}
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), leasehold::Error> {
+//! use leasehold::Locker;
+//!
+//! let locker = Locker::from_env().await?;
+//! locker.with_lock("nightly-report", async |lease| {
+//!     write_report(lease.fence()).await;
+//! }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The configuration comes from the environment and a `.env` file, see [`Config`]. With
+//! `IS_LOCKING_DISABLED=true` the same program runs without Redis, and with a [`MemoryStore`] its
+//! tests do.
+//!
+//! On the wire a lease is the plain recipe, `SET key token NX PX ttl` and compare-and-delete, so it
+//! excludes and is excluded by every client that uses it.
+
+mod backend;
+mod clock;
+mod core;
+mod error;
+mod fence;
+mod held;
+mod keeper;
+mod lease;
+mod locker;
+mod options;
+mod reaper;
+mod redis;
+mod renewal;
+mod resource;
+mod token;
+mod unavailable;
+mod waiting;
+
+pub use backend::memory::MemoryStore;
+pub use error::{Error, GateClosed, Held, LostReason, TtlBound};
+pub use fence::{Fence, InvalidFence};
+pub use lease::{Lease, Released};
+pub use leasehold_config::{self as config, Config, ConfigError, Endpoint, Renewal, Safety};
+pub use locker::{Holder, Locker, NameError};
+pub use options::AcquireOptions;
+pub use resource::{InvalidResource, Resource};
+pub use unavailable::{Cause, Unavailable};

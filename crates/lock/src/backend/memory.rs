@@ -1,0 +1,213 @@
+//! Locks in this process, with the full semantics, for tests without Redis.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{DataSet, Granting, Holding, Releasing, Renewing, Request};
+use crate::clock::{Clock, Moment};
+use crate::fence::Fence;
+use crate::redis::classify::Failure;
+use crate::resource::Keys;
+use crate::token::Token;
+use crate::unavailable::{Cause, Unavailable};
+
+/// What in-memory lockers share, as processes share a Redis; and the faults to inject into it.
+///
+/// Time is the tokio runtime's, so a test with paused time can let leases expire at once.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), leasehold::Error> {
+/// use leasehold::{Locker, MemoryStore};
+///
+/// let store = MemoryStore::new();
+/// let (ours, theirs) = (Locker::in_memory(&store), Locker::in_memory(&store));
+/// let lease = ours.acquire("report").await?;
+/// assert!(theirs.try_acquire("report").await.is_err());
+///
+/// store.delete("report");
+/// lease.lost().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    locks: HashMap<String, Lock>,
+    last_fence: i64,
+    is_down: bool,
+}
+
+#[derive(Debug)]
+struct Lock {
+    token: Token,
+    since: Moment,
+    ttl: Duration,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    ///
+    /// Call it within a tokio runtime whose time it is to follow.
+    #[must_use]
+    pub fn new() -> Self {
+        let shared = Shared {
+            clock: Clock::runtime(),
+            state: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Deletes a lock behind its holder's back, as `DEL` does.
+    pub fn delete(&self, resource: &str) {
+        self.state().locks.remove(resource);
+    }
+
+    /// Gives a lock to somebody else for `ttl`, as a foreign client's `SET` does.
+    pub fn steal(&self, resource: &str, by: &str, ttl: Duration) {
+        let stolen = Lock {
+            token: Token::from_stored(&format!("{by}/{:032x}", 0)),
+            since: self.shared.clock.now(),
+            ttl,
+        };
+        self.state().locks.insert(resource.to_owned(), stolen);
+    }
+
+    /// Makes every operation fail as if Redis were gone, or work again.
+    pub fn set_down(&self, is_down: bool) {
+        self.state().is_down = is_down;
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The backend over a [`MemoryStore`].
+#[derive(Debug)]
+pub(crate) struct Memory {
+    store: MemoryStore,
+}
+
+impl Memory {
+    pub(crate) fn new(store: MemoryStore) -> Self {
+        Self { store }
+    }
+
+    pub(crate) fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+        let clock = self.store.clock();
+        let mut state = self.usable()?;
+        if let Some(lock) = live(&mut state, clock, &request.keys.lock)
+            && lock.token != request.token
+        {
+            return Ok(Granting::Held {
+                owner: Some(lock.token.owner()),
+                remaining: Some(clock.remaining(lock.since, lock.ttl)),
+            });
+        }
+        state.last_fence += 1;
+        let fence = Fence::try_from(state.last_fence).unwrap_or(Fence::MAX);
+        let lock = Lock {
+            token: request.token.clone(),
+            since: clock.now(),
+            ttl: request.ttl,
+        };
+        state.locks.insert(request.keys.lock.clone(), lock);
+        Ok(Granting::Granted {
+            fence,
+            data_set: DataSet::local(),
+        })
+    }
+
+    pub(crate) fn renew(&self, request: &Request) -> Result<Renewing, Failure> {
+        let clock = self.store.clock();
+        let mut state = self.usable()?;
+        let Some(lock) = live(&mut state, clock, &request.keys.lock) else {
+            return Ok(Renewing::Missing {
+                data_set: DataSet::local(),
+            });
+        };
+        if lock.token != request.token {
+            return Ok(Renewing::Stolen {
+                by: lock.token.owner(),
+            });
+        }
+        if clock.remaining(lock.since, lock.ttl) < request.ttl {
+            lock.since = clock.now();
+            lock.ttl = request.ttl;
+        }
+        Ok(Renewing::Renewed {
+            data_set: DataSet::local(),
+        })
+    }
+
+    pub(crate) fn release(&self, keys: &Keys, token: &Token) -> Result<Releasing, Failure> {
+        let clock = self.store.clock();
+        let mut state = self.usable()?;
+        match live(&mut state, clock, &keys.lock) {
+            None => Ok(Releasing::Missing),
+            Some(lock) if lock.token != *token => Ok(Releasing::Stolen {
+                by: lock.token.owner(),
+            }),
+            Some(_) => {
+                state.locks.remove(&keys.lock);
+                Ok(Releasing::Released)
+            }
+        }
+    }
+
+    pub(crate) fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+        let clock = self.store.clock();
+        let mut state = self.usable()?;
+        let fence = Fence::try_from(state.last_fence).ok();
+        Ok(live(&mut state, clock, &keys.lock).map(|lock| Holding {
+            owner: Some(lock.token.owner()),
+            remaining: Some(clock.remaining(lock.since, lock.ttl)),
+            fence,
+        }))
+    }
+
+    fn usable(&self) -> Result<MutexGuard<'_, State>, Failure> {
+        let state = self.store.state();
+        if state.is_down {
+            return Err(Failure::not_applied(Unavailable::new(Cause::Refused)));
+        }
+        Ok(state)
+    }
+}
+
+/// The lock under `key`, unless it expired.
+fn live<'a>(state: &'a mut State, clock: Clock, key: &str) -> Option<&'a mut Lock> {
+    let lock = state.locks.get(key)?;
+    if clock.remaining(lock.since, lock.ttl).is_zero() {
+        state.locks.remove(key);
+        return None;
+    }
+    state.locks.get_mut(key)
+}

@@ -1,0 +1,153 @@
+//! The few operations that a lock needs, over each kind of store. A closed set, so an enum.
+
+pub(crate) mod memory;
+pub(crate) mod noop;
+pub(crate) mod single;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::fence::Fence;
+use crate::redis::classify::Failure;
+use crate::redis::confirm::Confirmed;
+use crate::redis::topology::State;
+use crate::resource::Keys;
+use crate::token::Token;
+
+/// Where leases are kept.
+pub(crate) enum Backend {
+    /// Nowhere: everything is granted.
+    Noop(noop::Noop),
+    /// In this process.
+    Memory(memory::Memory),
+    /// On one master, fixed or found through Sentinel.
+    Single(single::Single),
+}
+
+/// A lease asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) token: Token,
+    pub(crate) ttl: Duration,
+}
+
+/// The answer to [`Backend::grant`].
+#[derive(Debug, Clone)]
+pub(crate) enum Granting {
+    Granted {
+        fence: Fence,
+        data_set: DataSet,
+    },
+    Held {
+        owner: Option<String>,
+        remaining: Option<Duration>,
+    },
+    GateClosed {
+        remaining: Option<Duration>,
+        epoch: u64,
+    },
+    NotReplicated(Confirmed),
+    AboveSharedBound {
+        most: Duration,
+    },
+}
+
+/// The answer to [`Backend::renew`].
+#[derive(Debug, Clone)]
+pub(crate) enum Renewing {
+    Renewed { data_set: DataSet },
+    Missing { data_set: DataSet },
+    Stolen { by: String },
+    NotReplicated(Confirmed),
+}
+
+/// The answer to [`Backend::release`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Releasing {
+    Released,
+    Missing,
+    Stolen { by: String },
+}
+
+/// Who holds a lock now.
+#[derive(Debug, Clone)]
+pub(crate) struct Holding {
+    pub(crate) owner: Option<String>,
+    pub(crate) remaining: Option<Duration>,
+    pub(crate) fence: Option<Fence>,
+}
+
+/// The incarnation that answered, and Sentinel's configuration epoch of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataSet {
+    pub(crate) incarnation: Arc<str>,
+    pub(crate) epoch: u64,
+}
+
+impl DataSet {
+    pub(crate) fn local() -> Self {
+        Self {
+            incarnation: Arc::from(""),
+            epoch: 0,
+        }
+    }
+}
+
+impl Backend {
+    /// Grants a lock to a token unless another holds it. Asking again with the same token is safe.
+    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+        match self {
+            Self::Noop(noop) => Ok(noop.grant()),
+            Self::Memory(memory) => memory.grant(request),
+            Self::Single(single) => single.grant(request).await,
+        }
+    }
+
+    /// Extends a held lock by its TTL from now on.
+    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+        match self {
+            Self::Noop(_) => Ok(Renewing::Renewed {
+                data_set: DataSet::local(),
+            }),
+            Self::Memory(memory) => memory.renew(request),
+            Self::Single(single) => single.renew(request, fence).await,
+        }
+    }
+
+    /// Deletes a lock if the token still holds it.
+    pub(crate) async fn release(&self, keys: &Keys, token: &Token) -> Result<Releasing, Failure> {
+        match self {
+            Self::Noop(_) => Ok(Releasing::Released),
+            Self::Memory(memory) => memory.release(keys, token),
+            Self::Single(single) => single.release(keys, token).await,
+        }
+    }
+
+    /// Reads who holds a lock, without touching it.
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+        match self {
+            Self::Noop(_) => Ok(None),
+            Self::Memory(memory) => memory.inspect(keys),
+            Self::Single(single) => single.inspect(keys).await,
+        }
+    }
+
+    /// Follows the master; `None` where there is none to follow.
+    pub(crate) fn topology(&self) -> Option<watch::Receiver<State>> {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => None,
+            Self::Single(single) => Some(single.topology().watch()),
+        }
+    }
+
+    /// Why nothing can be asked at present, if so.
+    pub(crate) fn outage(&self) -> Option<crate::unavailable::Unavailable> {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => None,
+            Self::Single(single) => single.topology().link().err(),
+        }
+    }
+}

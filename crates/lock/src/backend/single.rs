@@ -1,0 +1,271 @@
+//! Locks on one master: a standalone Redis, or the one that Sentinel names.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{DataSet, Granting, Holding, Releasing, Renewing, Request};
+use crate::fence::Fence;
+use crate::redis::classify::Failure;
+use crate::redis::confirm::Confirmed;
+use crate::redis::gate::{self, Gate};
+use crate::redis::link::Link;
+use crate::redis::reply::{self, Unexpected};
+use crate::redis::script::{ACQUIRE, Call, INSPECT, RELEASE, RENEW};
+use crate::redis::topology::Topology;
+use crate::resource::Keys;
+use crate::token::{Token, owner_in};
+use crate::unavailable::{Cause, Unavailable};
+
+/// How long a fence outlives its last grant. Time alone keeps fences increasing after that.
+const FENCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The backend over one master.
+pub(crate) struct Single {
+    topology: Topology,
+    gate_key: String,
+    longest_lease: Duration,
+    /// The greatest fence seen by this locker on any resource: no later one may be smaller.
+    floor: AtomicI64,
+}
+
+impl Single {
+    pub(crate) fn new(topology: Topology, key_prefix: &str, longest_lease: Duration) -> Self {
+        Self {
+            topology,
+            gate_key: format!("{key_prefix}leasehold:gate"),
+            longest_lease,
+            floor: AtomicI64::new(0),
+        }
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        link.check_named().map_err(Failure::not_applied)?;
+        // Twice: the first may find the gate of this incarnation unclaimed, the second passes it.
+        for _ in 0..2 {
+            let (reply, confirmed) = link.call_confirmed(self.acquire(&link, request)).await?;
+            match Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))? {
+                Acquired::Granted(fence) if confirmed.by_majority() => {
+                    self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
+                    return Ok(Granting::Granted {
+                        fence,
+                        data_set: data_set(&link),
+                    });
+                }
+                Acquired::Granted(_) => return Ok(Granting::NotReplicated(confirmed)),
+                Acquired::Held { owner, remaining } => {
+                    return Ok(Granting::Held { owner, remaining });
+                }
+                Acquired::GateClosed(remaining) => {
+                    return Ok(Granting::GateClosed {
+                        remaining: Some(remaining),
+                        epoch: link.epoch(),
+                    });
+                }
+                Acquired::AboveSharedBound { most } => {
+                    return Ok(Granting::AboveSharedBound { most });
+                }
+                Acquired::OtherIncarnation => return Err(other_incarnation(&link)),
+                Acquired::GateUnclaimed => {
+                    match gate::open(&link, &self.gate_key, self.longest_lease).await? {
+                        Gate::OpenIn(Duration::ZERO) => {}
+                        Gate::OpenIn(remaining) => return Ok(closed(&link, Some(remaining))),
+                        Gate::Unconfirmed => return Ok(closed(&link, None)),
+                        Gate::OtherIncarnation => return Err(other_incarnation(&link)),
+                    }
+                }
+            }
+        }
+        Ok(closed(&link, None))
+    }
+
+    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let call = Call::new(&RENEW)
+            .key(&request.keys.lock)
+            .key(&request.keys.fence)
+            .argument(request.token.reveal())
+            .argument(request.ttl.as_millis())
+            .argument(fence)
+            .argument(FENCE_KEPT.as_millis());
+        let (reply, confirmed) = link.call_confirmed(self.guarded(&link, call)).await?;
+        let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        match answer {
+            Coded { code: 1 | 2, .. } => Ok(renewed(&link, confirmed)),
+            Coded { code: 0, .. } => Ok(Renewing::Missing {
+                data_set: data_set(&link),
+            }),
+            Coded { code: -1, holder } => Ok(Renewing::Stolen {
+                by: owner_in(&holder),
+            }),
+            Coded { code: -3, .. } => Err(other_incarnation(&link)),
+            Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
+        }
+    }
+
+    pub(crate) async fn release(&self, keys: &Keys, token: &Token) -> Result<Releasing, Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let call = Call::new(&RELEASE).key(&keys.lock).argument(token.reveal());
+        let reply = link.call(&call).await?;
+        let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        match answer {
+            Coded { code: 1, .. } => Ok(Releasing::Released),
+            Coded { code: 0, .. } => Ok(Releasing::Missing),
+            Coded { code: -1, holder } => Ok(Releasing::Stolen {
+                by: owner_in(&holder),
+            }),
+            Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
+        }
+    }
+
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let reply = link
+            .call(&Call::new(&INSPECT).key(&keys.lock).key(&keys.fence))
+            .await?;
+        let parse = || {
+            let items = reply::array(&reply)?;
+            if matches!(reply::item(items, 0)?, Value::Nil) {
+                return Ok(None);
+            }
+            Ok(Some(Holding {
+                owner: Some(owner_in(&reply::text(reply::item(items, 0)?)?)),
+                remaining: remaining(reply::integer(reply::item(items, 1)?)?),
+                fence: Fence::try_from(reply::integer(reply::item(items, 2)?)?).ok(),
+            }))
+        };
+        parse().map_err(|unexpected| link.unexpected(unexpected))
+    }
+
+    fn acquire(&self, link: &Link, request: &Request) -> Call {
+        let call = Call::new(&ACQUIRE)
+            .key(&request.keys.lock)
+            .key(&request.keys.fence)
+            .argument(request.token.reveal())
+            .argument(request.ttl.as_millis())
+            .argument(self.floor.load(Ordering::Relaxed))
+            .argument(FENCE_KEPT.as_millis());
+        self.guarded(link, call)
+    }
+
+    /// In strict mode a script also gets the gate and the incarnation it was meant for.
+    fn guarded(&self, link: &Link, call: Call) -> Call {
+        if !link.is_strict() {
+            return call;
+        }
+        call.key(&self.gate_key)
+            .argument(&link.incarnation.replication_id)
+    }
+}
+
+fn data_set(link: &Link) -> DataSet {
+    DataSet {
+        incarnation: link.incarnation.replication_id.as_str().into(),
+        epoch: link.epoch(),
+    }
+}
+
+fn closed(link: &Link, remaining: Option<Duration>) -> Granting {
+    Granting::GateClosed {
+        remaining,
+        epoch: link.epoch(),
+    }
+}
+
+fn renewed(link: &Link, confirmed: Confirmed) -> Renewing {
+    if confirmed.by_majority() {
+        Renewing::Renewed {
+            data_set: data_set(link),
+        }
+    } else {
+        Renewing::NotReplicated(confirmed)
+    }
+}
+
+/// The node lives another life than the link was made for: the link ends, and with it all doubt.
+fn other_incarnation(link: &Link) -> Failure {
+    link.ending().end(Cause::NotMasterYet);
+    Failure::not_applied(Unavailable::on(link.node(), Cause::NotMasterYet))
+}
+
+/// The reply of `acquire.lua`.
+enum Acquired {
+    Granted(Fence),
+    Held {
+        owner: Option<String>,
+        remaining: Option<Duration>,
+    },
+    GateClosed(Duration),
+    GateUnclaimed,
+    OtherIncarnation,
+    AboveSharedBound {
+        most: Duration,
+    },
+}
+
+impl Acquired {
+    fn parse(reply: &Value) -> Result<Self, Unexpected> {
+        let items = reply::array(reply)?;
+        let number = |at| reply::integer(reply::item(items, at)?);
+        let milliseconds = |at| -> Result<Duration, Unexpected> {
+            Ok(Duration::from_millis(
+                u64::try_from(number(at)?).unwrap_or_default(),
+            ))
+        };
+        match number(0)? {
+            1 => match Fence::try_from(number(1)?) {
+                Ok(fence) => Ok(Self::Granted(fence)),
+                Err(error) => Err(Unexpected {
+                    detail: error.to_string(),
+                }),
+            },
+            0 => Ok(Self::Held {
+                owner: Some(owner_in(&reply::text(reply::item(items, 2)?)?)),
+                remaining: remaining(number(1)?),
+            }),
+            -1 => Ok(Self::GateClosed(milliseconds(1)?)),
+            -2 => Ok(Self::GateUnclaimed),
+            -3 => Ok(Self::OtherIncarnation),
+            -4 => Ok(Self::AboveSharedBound {
+                most: milliseconds(1)?,
+            }),
+            code => Err(unknown_code(code)),
+        }
+    }
+}
+
+/// A reply that begins with a code and may name the holder.
+struct Coded {
+    code: i64,
+    holder: String,
+}
+
+impl Coded {
+    fn parse(reply: &Value) -> Result<Self, Unexpected> {
+        let items = reply::array(reply)?;
+        let code = reply::integer(reply::item(items, 0)?)?;
+        let holder = items
+            .get(1)
+            .map(reply::text)
+            .transpose()?
+            .unwrap_or_default();
+        Ok(Self { code, holder })
+    }
+}
+
+/// `PTTL` in milliseconds: a lock without an expiry has none.
+fn remaining(pttl: i64) -> Option<Duration> {
+    u64::try_from(pttl).ok().map(Duration::from_millis)
+}
+
+fn unknown_code(code: i64) -> Unexpected {
+    Unexpected {
+        detail: format!("unknown reply code {code}"),
+    }
+}

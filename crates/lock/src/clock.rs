@@ -1,0 +1,130 @@
+//! Time, through one door.
+//!
+//! A lease ends by a clock that also runs while the machine sleeps (`CLOCK_BOOTTIME`; the standard
+//! `Instant` stops in suspend), and by the wall clock's progress beside it, because a stopped and
+//! restored virtual machine may stop the first but not the second. Whichever went further counts,
+//! so both can end a lease early and neither can prolong it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Where a locker takes its time from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Clock {
+    /// The operating system's clocks.
+    System,
+    /// The runtime's clock, which tests can pause and advance.
+    Runtime { origin: Instant },
+}
+
+/// A point in time on one [`Clock`]; meaningless on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    steady: Duration,
+    wall: Duration,
+}
+
+impl Clock {
+    pub(crate) fn runtime() -> Self {
+        Self::Runtime {
+            origin: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(self) -> Moment {
+        match self {
+            Self::System => Moment {
+                steady: read(STEADY),
+                wall: read(rustix::time::ClockId::Realtime),
+            },
+            Self::Runtime { origin } => {
+                let steady = origin.elapsed();
+                Moment {
+                    steady,
+                    wall: steady,
+                }
+            }
+        }
+    }
+
+    /// How much time has passed since `moment`: by the clock that went further.
+    pub(crate) fn elapsed_since(self, moment: Moment) -> Duration {
+        let now = self.now();
+        let steady = now.steady.saturating_sub(moment.steady);
+        let wall = now.wall.saturating_sub(moment.wall);
+        steady.max(wall)
+    }
+
+    /// What is left of `span` that began at `start`; zero once it is over.
+    pub(crate) fn remaining(self, start: Moment, span: Duration) -> Duration {
+        span.saturating_sub(self.elapsed_since(start))
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const STEADY: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const STEADY: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+
+fn read(clock: rustix::time::ClockId) -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+}
+
+/// How much earlier than the server's expiry a lease ends for its holder: 1 % of the TTL for clocks
+/// that run at slightly different rates, and 2 ms for Redis' precision (Redlock's own margin).
+pub(crate) fn validity(ttl: Duration) -> Duration {
+    ttl.saturating_sub(ttl / 100 + Duration::from_millis(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_runtime_clock_can_be_advanced() {
+        let clock = Clock::runtime();
+        let start = clock.now();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(clock.elapsed_since(start), Duration::from_secs(3));
+        assert_eq!(
+            clock.remaining(start, Duration::from_secs(5)),
+            Duration::from_secs(2)
+        );
+        assert_eq!(
+            clock.remaining(start, Duration::from_secs(2)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn whichever_clock_went_further_counts() {
+        let clock = Clock::System;
+        let now = clock.now();
+        let hour = Duration::from_secs(3600);
+        let slept = Moment {
+            steady: now.steady.saturating_sub(hour),
+            wall: now.wall,
+        };
+        let restored = Moment {
+            steady: now.steady,
+            wall: now.wall.saturating_sub(hour),
+        };
+        let set_back = Moment {
+            steady: now.steady,
+            wall: now.wall + hour,
+        };
+        assert!(clock.elapsed_since(restored) >= hour);
+        assert!(clock.elapsed_since(slept) >= hour.min(now.steady));
+        assert!(clock.elapsed_since(set_back) < hour);
+    }
+
+    #[test]
+    fn a_lease_ends_before_its_key_can() {
+        assert_eq!(
+            validity(Duration::from_secs(10)),
+            Duration::from_millis(9_898)
+        );
+        assert_eq!(validity(Duration::from_millis(1)), Duration::ZERO);
+    }
+}

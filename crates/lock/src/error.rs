@@ -1,0 +1,290 @@
+//! What can go wrong: what happened, to which resource, and what to do now.
+
+use std::fmt;
+use std::time::Duration;
+
+use leasehold_config::ConfigError;
+
+use crate::resource::{InvalidResource, Resource};
+use crate::unavailable::Unavailable;
+
+/// Any failure of the SDK.
+///
+/// The message says what happened, to which resource and on which node, and what to do about it.
+/// [`is_retryable`](Error::is_retryable) tells whether the same call may succeed later.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+
+    /// The resource name cannot be locked.
+    #[error(transparent)]
+    Resource(#[from] InvalidResource),
+
+    /// The asked lease length cannot be granted.
+    #[error("a lease of {asked:?} cannot be granted: {bound}")]
+    Ttl {
+        /// The length that was asked for.
+        asked: Duration,
+        /// Which bound it breaks.
+        bound: TtlBound,
+    },
+
+    /// Somebody else holds the resource.
+    #[error("{0}")]
+    Held(Held),
+
+    /// The acquire timeout passed before the resource could be leased.
+    #[error("`{resource}` was not leased within {timeout:?}: {because}")]
+    TimedOut {
+        /// What was to be leased.
+        resource: Resource,
+        /// The acquire timeout.
+        timeout: Duration,
+        /// What stood in the way at the end.
+        because: Box<Error>,
+    },
+
+    /// The lease is over although nobody released it.
+    #[error("the lease on `{resource}` is lost: {reason}")]
+    Lost {
+        /// What was leased.
+        resource: Resource,
+        /// Why it is over.
+        reason: LostReason,
+    },
+
+    /// A command was sent and its reply never came: it may or may not have been carried out.
+    ///
+    /// Nothing is left to clean up: a grant that may have happened is taken back in the background.
+    #[error("whether `{resource}` was {operation} is unknown: {cause}")]
+    Ambiguous {
+        /// What the command was about.
+        resource: Resource,
+        /// `leased`, `renewed` or `released`.
+        operation: &'static str,
+        /// Why no reply came.
+        cause: Unavailable,
+    },
+
+    /// Strict mode grants nothing new until every lease from before the failover has lapsed.
+    #[error("{0}")]
+    GateClosed(GateClosed),
+
+    /// Strict mode could not confirm the write on a majority of the data nodes, and took it back.
+    #[error(
+        "`{resource}` is not leased: {acknowledged} of {data_nodes} data nodes have the write, and \
+         strict mode needs {needed}; bring the replicas back, or set LOCK_SAFETY=relaxed and do \
+         without one holder across failovers"
+    )]
+    NotReplicated {
+        /// What was to be leased.
+        resource: Resource,
+        /// Data nodes that had the write in time, the master included.
+        acknowledged: usize,
+        /// A majority of the data nodes.
+        needed: usize,
+        /// Data nodes that Sentinel knows, the master included.
+        data_nodes: usize,
+    },
+
+    /// Redis or its Sentinels could not be used.
+    #[error("{0}")]
+    Unavailable(#[from] Unavailable),
+
+    /// This build cannot use the configured topology.
+    #[error("{topology} is not supported by this version; configure Sentinel or one Redis")]
+    Unsupported {
+        /// The configured topology.
+        topology: String,
+    },
+
+    /// The locker was closed.
+    #[error("the locker is closed; connect a new one")]
+    Closed,
+
+    /// The operating system gave no random bytes for a token.
+    #[error("the operating system gave no random bytes for a token: {0}")]
+    Random(String),
+}
+
+impl Error {
+    /// Whether the same call may succeed later without anything being changed by hand.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Config(_)
+            | Self::Resource(_)
+            | Self::Ttl { .. }
+            | Self::Closed
+            | Self::Unsupported { .. } => false,
+            Self::Held(_)
+            | Self::TimedOut { .. }
+            | Self::Lost { .. }
+            | Self::GateClosed(_)
+            | Self::NotReplicated { .. }
+            | Self::Random(_) => true,
+            Self::Ambiguous { cause, .. } | Self::Unavailable(cause) => cause.is_retryable(),
+        }
+    }
+
+    /// The infrastructure failure behind this error, if one is.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<&Unavailable> {
+        match self {
+            Self::Ambiguous { cause, .. } | Self::Unavailable(cause) => Some(cause),
+            Self::TimedOut { because, .. } => because.unavailable(),
+            _ => None,
+        }
+    }
+}
+
+/// Who holds a resource, as far as the server told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Held {
+    /// What is held.
+    pub resource: Resource,
+    /// Who holds it: the owner that a Leasehold client gave, or the beginning of a foreign token.
+    pub owner: Option<String>,
+    /// After how long the key expires unless it is renewed; `None` if it never does.
+    pub remaining: Option<Duration>,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is held by ", self.resource)?;
+        match &self.owner {
+            Some(owner) => write!(f, "{owner}")?,
+            None => write!(f, "someone else")?,
+        }
+        match self.remaining {
+            Some(remaining) => write!(f, " for another {remaining:.1?} unless renewed"),
+            None => write!(
+                f,
+                " without an expiry, so only its owner or an operator can free it (DEL {})",
+                self.resource
+            ),
+        }
+    }
+}
+
+/// Why strict mode grants nothing new at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GateClosed {
+    /// What was to be leased.
+    pub resource: Resource,
+    /// How long the gate stays closed; `None` while it still has to be replicated.
+    pub remaining: Option<Duration>,
+    /// Sentinel's configuration epoch of this master, 0 without Sentinel.
+    pub epoch: u64,
+}
+
+impl fmt::Display for GateClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` cannot be leased yet: gate closed ", self.resource)?;
+        match self.remaining {
+            Some(remaining) => write!(f, "for another {remaining:.1?} ")?,
+            None => write!(f, "until a majority of the data nodes has its record ")?,
+        }
+        if self.epoch == 0 {
+            write!(f, "after a start of the master")?;
+        } else {
+            write!(f, "after the failover to epoch {}", self.epoch)?;
+        }
+        write!(f, ", so that no earlier lease is still running")
+    }
+}
+
+/// The bound that an asked lease length breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TtlBound {
+    /// Shorter than the least that can be renewed in time.
+    TooShort {
+        /// The shortest lease.
+        least: Duration,
+    },
+    /// Longer than `LOCK_MAX_TTL`, the longest lease that this locker may ask for.
+    TooLong {
+        /// The longest lease.
+        most: Duration,
+    },
+    /// Longer than the longest lease that the other clients of this Redis agreed on.
+    AboveShared {
+        /// The longest lease recorded in Redis.
+        most: Duration,
+    },
+}
+
+impl fmt::Display for TtlBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort { least } => write!(f, "the shortest is {least:?}"),
+            Self::TooLong { most } => write!(
+                f,
+                "the longest is {most:?}; ask for less, or raise LOCK_MAX_TTL for every client of \
+                 this Redis"
+            ),
+            Self::AboveShared { most } => write!(
+                f,
+                "the clients of this Redis agreed on at most {most:?}; give all of them the same \
+                 LOCK_MAX_TTL"
+            ),
+        }
+    }
+}
+
+/// Why a lease is over although nobody released it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// Its deadline passed before a renewal was confirmed.
+    Expired {
+        /// What kept the last renewal from being confirmed, if one was tried.
+        because: Option<String>,
+    },
+    /// The key is gone although it had time left: deleted, evicted, or flushed.
+    Deleted,
+    /// The key belongs to someone else.
+    Stolen {
+        /// Who holds it now.
+        by: String,
+    },
+    /// The new master does not have the key.
+    Failover {
+        /// Sentinel's configuration epoch of the new master.
+        epoch: u64,
+    },
+    /// The locker was closed while the lease was held.
+    Closed,
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expired { because: None } => write!(f, "its time ran out"),
+            Self::Expired {
+                because: Some(because),
+            } => {
+                write!(
+                    f,
+                    "its time ran out before a renewal was confirmed ({because})"
+                )
+            }
+            Self::Deleted => write!(
+                f,
+                "its key was deleted before its time; look for DEL, FLUSHALL, a forced release, or \
+                 a maxmemory-policy other than noeviction"
+            ),
+            Self::Stolen { by } => write!(f, "its key now belongs to {by}"),
+            Self::Failover { epoch } => {
+                write!(f, "the new master (epoch {epoch}) does not have its key")
+            }
+            Self::Closed => write!(f, "the locker was closed"),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The guard that its holder keeps.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::Releasing;
+use crate::core::Core;
+use crate::error::{Error, LostReason};
+use crate::fence::Fence;
+use crate::held::Held;
+use crate::renewal::{Purpose, Renewed};
+use crate::resource::Resource;
+
+/// A lease that is held: renewed in the background, and given back when it is released or dropped.
+///
+/// A lease can be lost, and then the work under it must stop: watch [`lost`](Lease::lost) or check
+/// [`is_valid`](Lease::is_valid) before each step that others must see done by one holder alone,
+/// and give the [`fence`](Lease::fence) to whatever the lease protects.
+///
+/// Dropping a lease hands its release to a background task, which never blocks. Call
+/// [`release`](Lease::release) to wait for the outcome.
+#[must_use = "a lease that is dropped is released at once"]
+pub struct Lease {
+    core: Arc<Core>,
+    held: Arc<Held>,
+    is_settled: bool,
+}
+
+/// How a release ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Released {
+    /// The lock was held by this lease until now.
+    Released,
+    /// The lock had expired or was deleted before.
+    Expired,
+    /// Somebody else holds the lock now; it was left alone.
+    HeldByAnother {
+        /// Who holds it.
+        by: String,
+    },
+}
+
+impl Lease {
+    pub(crate) fn new(core: Arc<Core>, held: Arc<Held>) -> Self {
+        Self {
+            core,
+            held,
+            is_settled: false,
+        }
+    }
+
+    /// What is leased.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.held.resource
+    }
+
+    /// The fencing token of this lease.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.held.fence
+    }
+
+    /// The length of the lease after each renewal.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.held.request.ttl
+    }
+
+    /// How long the lease is valid without a further renewal; zero once it is over.
+    ///
+    /// It is counted from before the last confirmed command was sent, minus 1 % and 2 ms, so it
+    /// ends before the key can.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.held.remaining()
+    }
+
+    /// When the lease ends without a further renewal.
+    ///
+    /// `Instant` stands still while the machine sleeps; [`is_valid`](Lease::is_valid) does not.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.remaining()
+    }
+
+    /// Whether the lease is valid at this very moment, by the clock and not by a flag.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        !self.remaining().is_zero()
+    }
+
+    /// The lease's validity as a `Result`, for the `?` before a step that needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lease is over.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.is_valid() {
+            Ok(())
+        } else {
+            Err(self.loss())
+        }
+    }
+
+    /// Waits until the lease is lost, and tells why. It never comes late: the deadline fires it
+    /// without any word from Redis.
+    ///
+    /// Cancel safe.
+    pub async fn lost(&self) -> LostReason {
+        self.held.lost().cancelled().await;
+        self.held.reason()
+    }
+
+    /// A token that is cancelled when the lease is lost, to hand down to other tasks.
+    ///
+    /// It is not cancelled by a release.
+    #[must_use]
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.held.lost().child_token()
+    }
+
+    /// Renews now instead of at the next interval.
+    ///
+    /// Cancel safe: at worst the key lives on for one TTL.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lease is over; [`Error::NotReplicated`], [`Error::Unavailable`] or
+    /// [`Error::Ambiguous`] if the renewal was not confirmed and the lease still runs as before.
+    pub async fn renew(&self) -> Result<(), Error> {
+        self.check()?;
+        match self.core.renew(&self.held, Purpose::Prolong).await {
+            Renewed::Confirmed => Ok(()),
+            Renewed::TryAgain(error) => Err(error),
+            Renewed::Over(_) => Err(self.loss()),
+        }
+    }
+
+    /// Gives the lease back and waits for the outcome.
+    ///
+    /// Cancel safe: if this is dropped, the release goes on in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] or [`Error::Ambiguous`] if Redis did not confirm the release within
+    /// twice the command timeout. The release then goes on in the background, and at the latest
+    /// the TTL frees the resource.
+    pub async fn release(mut self) -> Result<Released, Error> {
+        self.core.end(&self.held);
+        let releasing = self
+            .core
+            .release(&self.held.resource, &self.held.request)
+            .await?;
+        self.is_settled = true;
+        Ok(match releasing {
+            Releasing::Released => Released::Released,
+            Releasing::Missing => Released::Expired,
+            Releasing::Stolen { by } => Released::HeldByAnother { by },
+        })
+    }
+
+    pub(crate) fn loss(&self) -> Error {
+        Error::Lost {
+            resource: self.held.resource.clone(),
+            reason: self.held.reason(),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.core.end(&self.held);
+            self.core
+                .reaper
+                .take_back(&self.held.request, self.held.request.ttl);
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("resource", self.resource())
+            .field("fence", &self.fence())
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,396 @@
+//! The locker: says what is to be done, in order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leasehold_config::{Config, LockOptions, Locking, NodeOptions, Safety, Topology as Configured};
+
+use crate::backend::Backend;
+use crate::backend::memory::{Memory, MemoryStore};
+use crate::backend::noop::Noop;
+use crate::backend::single::Single;
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::error::Error;
+use crate::fence::Fence;
+use crate::lease::Lease;
+use crate::options::AcquireOptions;
+use crate::redis::connection::ConnectionSettings;
+use crate::redis::sentinel::Sentinels;
+use crate::redis::source::Source;
+use crate::redis::supervisor::Supervision;
+use crate::redis::topology::Topology;
+use crate::resource::{InvalidResource, Keys, Resource};
+use crate::unavailable::{Cause, Unavailable};
+
+/// Hands out leases. Cheap to clone; all clones share one connection and one set of tasks.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), leasehold::Error> {
+/// use leasehold::Locker;
+///
+/// let locker = Locker::from_env().await?;
+/// let lease = locker.acquire("nightly-report").await?;
+/// println!("fence {} for {:?}", lease.fence(), lease.remaining());
+/// lease.release().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Locker {
+    core: Arc<Core>,
+}
+
+/// Who holds a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Who holds it: the owner that a Leasehold client gave, or the beginning of a foreign token.
+    pub owner: Option<String>,
+    /// After how long the key expires unless it is renewed; `None` if it never does.
+    pub remaining: Option<Duration>,
+    /// The fence of the last grant, unless only foreign clients ever held it.
+    pub fence: Option<Fence>,
+}
+
+impl Locker {
+    /// Reads the configuration from the environment and `.env`, and connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] lists everything that is wrong with the configuration;
+    /// [`Error::Unavailable`] tells why the master could not be reached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::connect(Config::from_env()?).await
+    }
+
+    /// Connects as configured, and returns once the master is found and verified. From then on
+    /// the locker reconnects by itself, for as long as it lives.
+    ///
+    /// With locking disabled it connects nowhere and grants everything, and logs that it does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] tells why the master could not be reached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn connect(config: Config) -> Result<Self, Error> {
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let topology = match config.locking {
+            Locking::Disabled => return Ok(Self::disabled(config.lock)),
+            Locking::Enabled(topology) => topology,
+        };
+        let (topology, nodes) = start(topology, &config.lock, config.client_name)?;
+        topology.first_attempt().await?;
+        let backend = Backend::Single(Single::new(
+            topology,
+            &config.lock.key_prefix,
+            config.lock.max_ttl,
+        ));
+        let patience = 2 * nodes.command_timeout;
+        Ok(Self {
+            core: Core::start(backend, config.lock, Clock::System, patience),
+        })
+    }
+
+    /// A locker over `store`, for tests without Redis: waiting, expiry and loss behave as with
+    /// Redis, by the tokio runtime's clock.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, as [`tokio::spawn`] does.
+    #[must_use]
+    pub fn in_memory(store: &MemoryStore) -> Self {
+        Self::in_memory_with(store, LockOptions::default())
+    }
+
+    /// As [`Locker::in_memory`], with options of its own.
+    #[must_use]
+    pub fn in_memory_with(store: &MemoryStore, options: LockOptions) -> Self {
+        let backend = Backend::Memory(Memory::new(store.clone()));
+        let patience = Duration::from_secs(2);
+        Self {
+            core: Core::start(backend, options, store.clock(), patience),
+        }
+    }
+
+    fn disabled(options: LockOptions) -> Self {
+        tracing::warn!(
+            "LOCKING IS DISABLED (IS_LOCKING_DISABLED=true): every lease is granted at once and \
+             excludes nobody; set IS_LOCKING_DISABLED=false wherever two workers may run"
+        );
+        let patience = Duration::from_secs(2);
+        Self {
+            core: Core::start(Backend::Noop(Noop), options, Clock::runtime(), patience),
+        }
+    }
+
+    /// Whether leases exclude anybody: `false` with locking disabled.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        !matches!(&*self.core.backend, Backend::Noop(_))
+    }
+
+    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
+    ///
+    /// Waiters of one locker are served in the order of asking. A failover does not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] names what stood in the way at the end; whatever waiting cannot mend
+    /// (wrong credentials, missing permissions, an invalid name) is returned at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place in the queue and takes back, in the background, what
+    /// may have been granted unseen.
+    pub async fn acquire<R>(&self, resource: R) -> Result<Lease, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        self.acquire_with(resource, &AcquireOptions::new()).await
+    }
+
+    /// As [`Locker::acquire`], with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::acquire`], and [`Error::Ttl`] for a lease length out of bounds.
+    pub async fn acquire_with<R>(
+        &self,
+        resource: R,
+        options: &AcquireOptions,
+    ) -> Result<Lease, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        let resource = named(resource)?;
+        let terms = options.resolve(&self.core.options)?;
+        let held = self.core.acquire(resource, terms).await?;
+        Ok(Lease::new(self.core.clone(), held))
+    }
+
+    /// Leases a resource if it is free now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Held`] if somebody else holds it, [`Error::GateClosed`] and
+    /// [`Error::NotReplicated`] in strict mode, [`Error::Unavailable`] and [`Error::Ambiguous`] if
+    /// Redis could not be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes back, in the background, what may have been granted unseen.
+    pub async fn try_acquire<R>(&self, resource: R) -> Result<Lease, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        self.try_acquire_with(resource, &AcquireOptions::new())
+            .await
+    }
+
+    /// As [`Locker::try_acquire`], with options of its own; their timeout does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::try_acquire`], and [`Error::Ttl`] for a lease length out of bounds.
+    pub async fn try_acquire_with<R>(
+        &self,
+        resource: R,
+        options: &AcquireOptions,
+    ) -> Result<Lease, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        let resource = named(resource)?;
+        let terms = options.resolve(&self.core.options)?;
+        let held = self.core.try_acquire(resource, terms).await?;
+        Ok(Lease::new(self.core.clone(), held))
+    }
+
+    /// Leases a resource, runs `body` under the lease, and releases it.
+    ///
+    /// If the lease is lost, `body` is dropped where it stands and the call ends with
+    /// [`Error::Lost`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), leasehold::Error> {
+    /// # use leasehold::{Locker, MemoryStore};
+    /// # let locker = Locker::in_memory(&MemoryStore::new());
+    /// let rows = locker.with_lock("import", async |lease| {
+    ///     println!("writing with fence {}", lease.fence());
+    ///     42
+    /// }).await?;
+    /// assert_eq!(rows, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::acquire`], and [`Error::Lost`] if the lease was lost before `body` ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `body` and releases the lease in the background.
+    pub async fn with_lock<R, T>(
+        &self,
+        resource: R,
+        body: impl AsyncFnOnce(&Lease) -> T,
+    ) -> Result<T, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        let lease = self.acquire(resource).await?;
+        let output = tokio::select! {
+            biased;
+            _ = lease.lost() => return Err(lease.loss()),
+            output = body(&lease) => output,
+        };
+        lease.check()?;
+        if let Err(error) = lease.release().await {
+            tracing::warn!(%error, "the release goes on in the background");
+        }
+        Ok(output)
+    }
+
+    /// Reads who holds a resource, without touching it. `None` if nobody does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if Redis could not be asked.
+    pub async fn inspect<R>(&self, resource: R) -> Result<Option<Holder>, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        let holding = self.core.backend.inspect(&keys).await;
+        let holding = holding.map_err(|failure| Error::Unavailable(failure.unavailable))?;
+        Ok(holding.map(|holding| Holder {
+            owner: holding.owner,
+            remaining: holding.remaining,
+            fence: holding.fence,
+        }))
+    }
+
+    /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits until all
+    /// are given back, for as long as `limit`.
+    ///
+    /// Dropping the last clone and the last lease does the same without waiting, except that it
+    /// leaves nothing to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if something is left to the background, or to its TTL.
+    ///
+    /// [`LostReason::Closed`]: crate::LostReason::Closed
+    pub async fn close(self, limit: Duration) -> Result<(), Error> {
+        match tokio::time::timeout(limit, self.core.close()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Unavailable::new(Cause::Timeout { after: limit }).into()),
+        }
+    }
+}
+
+impl fmt::Debug for Locker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locker")
+            .field("is_enabled", &self.is_enabled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why something could not become a [`Resource`]; lets the same methods take a name or a checked
+/// resource.
+#[derive(Debug, Clone)]
+pub struct NameError(InvalidResource);
+
+impl From<InvalidResource> for NameError {
+    fn from(error: InvalidResource) -> Self {
+        Self(error)
+    }
+}
+
+impl From<std::convert::Infallible> for NameError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+fn named<R>(resource: R) -> Result<Resource, Error>
+where
+    R: TryInto<Resource>,
+    R::Error: Into<NameError>,
+{
+    resource
+        .try_into()
+        .map_err(|error| Error::Resource(error.into().0))
+}
+
+/// Starts looking for the master.
+fn start(
+    configured: Configured,
+    lock: &LockOptions,
+    client_name: Option<String>,
+) -> Result<(Topology, NodeOptions), Error> {
+    let (source, nodes) = match configured {
+        Configured::Standalone(standalone) => {
+            (Source::Fixed(standalone.endpoint), standalone.nodes)
+        }
+        Configured::Sentinel(sentinel) => {
+            let settings = ConnectionSettings {
+                credentials: sentinel.credentials,
+                database: 0,
+                connect_timeout: Duration::from_millis(500),
+                command_timeout: Duration::from_millis(500),
+                client_name: client_name.clone(),
+            };
+            let sentinels = Sentinels::start(
+                &sentinel.sentinels,
+                &sentinel.service,
+                settings,
+                sentinel.address_map,
+            );
+            (Source::Sentinels(Box::new(sentinels)), sentinel.nodes)
+        }
+        other => {
+            let detail = format!("{other:?}");
+            let topology = detail.split('(').next().unwrap_or_default().to_owned();
+            return Err(Error::Unsupported { topology });
+        }
+    };
+    let strict = lock.safety == Safety::Strict;
+    if !strict {
+        tracing::info!(
+            "LOCK_SAFETY=relaxed: a failover can leave two holders of one resource for up to one \
+             TTL; the fence tells them apart"
+        );
+    }
+    let settings = ConnectionSettings {
+        credentials: nodes.credentials.clone(),
+        database: nodes.database,
+        connect_timeout: nodes.connect_timeout,
+        command_timeout: nodes.command_timeout,
+        client_name,
+    };
+    Ok((
+        Topology::start(source, Supervision { settings, strict }),
+        nodes,
+    ))
+}

@@ -1,0 +1,128 @@
+//! What one call asks for, where it differs from the configuration.
+
+use std::time::Duration;
+
+use leasehold_config::{LockOptions, Renewal};
+
+use crate::error::{Error, TtlBound};
+
+/// The shortest lease: shorter ones end before they can be renewed.
+const SHORTEST_TTL: Duration = Duration::from_millis(100);
+
+/// How to acquire a lease. Whatever is not set comes from the configuration.
+///
+/// ```
+/// use std::time::Duration;
+/// use leasehold::AcquireOptions;
+///
+/// let patient = AcquireOptions::new()
+///     .ttl(Duration::from_secs(10))
+///     .timeout(Duration::from_secs(60));
+/// # let _ = patient;
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct AcquireOptions {
+    ttl: Option<Duration>,
+    timeout: Option<Duration>,
+    renewal: Option<Renewal>,
+}
+
+impl AcquireOptions {
+    /// Everything as configured.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The lease length instead of `LOCK_TTL`: from 100 ms up to `LOCK_MAX_TTL`.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How long to wait for the lease instead of `LOCK_ACQUIRE_TIMEOUT`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How to renew instead of `LOCK_RENEW_INTERVAL`.
+    #[must_use]
+    pub fn renewal(mut self, renewal: Renewal) -> Self {
+        self.renewal = Some(renewal);
+        self
+    }
+
+    pub(crate) fn resolve(&self, configured: &LockOptions) -> Result<Terms, Error> {
+        let ttl = self.ttl.unwrap_or(configured.ttl);
+        let bound = if ttl < SHORTEST_TTL {
+            Some(TtlBound::TooShort {
+                least: SHORTEST_TTL,
+            })
+        } else if ttl > configured.max_ttl {
+            Some(TtlBound::TooLong {
+                most: configured.max_ttl,
+            })
+        } else {
+            None
+        };
+        if let Some(bound) = bound {
+            return Err(Error::Ttl { asked: ttl, bound });
+        }
+        let renew_every = match self.renewal.unwrap_or(configured.renewal) {
+            Renewal::Off => None,
+            // A shorter lease than configured is renewed sooner than configured.
+            Renewal::Every(interval) => Some(interval.min(ttl / 3)),
+        };
+        let timeout = self.timeout.or(configured.acquire_timeout);
+        Ok(Terms {
+            ttl,
+            renew_every,
+            timeout,
+        })
+    }
+}
+
+/// The terms of one lease.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) ttl: Duration,
+    pub(crate) renew_every: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(ttl: Duration) -> String {
+        let resolved = AcquireOptions::new()
+            .ttl(ttl)
+            .resolve(&LockOptions::default());
+        resolved.expect_err("a bad length").to_string()
+    }
+
+    #[test]
+    fn lengths_out_of_bounds_are_refused() {
+        assert_eq!(
+            rejection(Duration::ZERO),
+            "a lease of 0ns cannot be granted: the shortest is 100ms"
+        );
+        assert_eq!(
+            rejection(Duration::from_secs(31)),
+            "a lease of 31s cannot be granted: the longest is 30s; ask for less, or raise \
+             LOCK_MAX_TTL for every client of this Redis"
+        );
+    }
+
+    #[test]
+    fn a_shorter_lease_is_renewed_sooner() {
+        let options = AcquireOptions::new().ttl(Duration::from_secs(3));
+        let terms = options
+            .resolve(&LockOptions::default())
+            .expect("good terms");
+        assert_eq!(terms.renew_every, Some(Duration::from_secs(1)));
+    }
+}

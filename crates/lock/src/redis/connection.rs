@@ -1,0 +1,283 @@
+//! One connection to one server, and its death.
+//!
+//! A connection is never mended: when it ends, everything in flight on it fails at once with a
+//! typed error, and whoever owns it opens another. Every command has a deadline.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use leasehold_config::{Credentials, Endpoint};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, Value,
+};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::classify::{self, Failure};
+use super::script::Call;
+use crate::unavailable::{Cause, Unavailable, printable};
+
+/// How to open a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionSettings {
+    pub(crate) credentials: Credentials,
+    pub(crate) database: u32,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) command_timeout: Duration,
+    pub(crate) client_name: Option<String>,
+}
+
+/// An open connection; clones share it.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    node: Endpoint,
+    multiplexed: MultiplexedConnection,
+    command_timeout: Duration,
+    ending: Ending,
+    /// Ends the driver task when the last clone is gone.
+    _owner: Arc<DropGuard>,
+}
+
+/// The end of a connection, observable by all that depend on it. The first cause stays.
+#[derive(Clone, Default)]
+pub(crate) struct Ending {
+    ended: CancellationToken,
+    cause: Arc<OnceLock<Cause>>,
+}
+
+impl Ending {
+    pub(crate) fn end(&self, cause: Cause) {
+        let _ = self.cause.set(cause);
+        self.ended.cancel();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    pub(crate) async fn ended(&self) -> Cause {
+        self.ended.cancelled().await;
+        self.cause()
+    }
+
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause.get().cloned().unwrap_or(Cause::Disconnected)
+    }
+}
+
+impl Connection {
+    /// Connects, authenticates and selects the database. `on_push` sees every message that the
+    /// server sends unasked; it must not block.
+    ///
+    /// Cancel safe: a dropped attempt closes its socket.
+    pub(crate) async fn open(
+        node: &Endpoint,
+        settings: &ConnectionSettings,
+        ending: Ending,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Self, Unavailable> {
+        let limit = settings.connect_timeout;
+        let opening = Self::open_unbounded(node, settings, ending, on_push);
+        match timeout(limit, opening).await {
+            Ok(opened) => opened.map_err(|cause| Unavailable::on(node, cause)),
+            Err(_) => Err(Unavailable::on(
+                node,
+                Cause::ConnectTimeout { after: limit },
+            )),
+        }
+    }
+
+    async fn open_unbounded(
+        node: &Endpoint,
+        settings: &ConnectionSettings,
+        ending: Ending,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Self, Cause> {
+        let stream = TcpStream::connect((node.host(), node.port()))
+            .await
+            .map_err(|error| connect_error(&error))?;
+        tune(&stream).map_err(|error| connect_error(&error))?;
+
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_push_sender(move |message| -> Result<(), std::convert::Infallible> {
+                on_push(message);
+                Ok(())
+            });
+        let handshake = handshake(settings);
+        let (mut multiplexed, driver) =
+            MultiplexedConnection::new_with_config(&handshake, stream, config)
+                .await
+                .map_err(|error| classify::handshake_error(&error))?;
+
+        let shutdown = CancellationToken::new();
+        let owner = Arc::new(shutdown.clone().drop_guard());
+        let ended = ending.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = driver => {}
+            }
+            ended.end(Cause::Disconnected);
+        });
+        if let Some(name) = &settings.client_name {
+            // A name is a courtesy to operators: a user without the permission goes without it.
+            let _ = multiplexed
+                .send_packed_command(redis::cmd("CLIENT").arg("SETNAME").arg(name))
+                .await;
+        }
+        Ok(Self {
+            node: node.clone(),
+            multiplexed,
+            command_timeout: settings.command_timeout,
+            ending,
+            _owner: owner,
+        })
+    }
+
+    pub(crate) fn node(&self) -> &Endpoint {
+        &self.node
+    }
+
+    pub(crate) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Runs one command. An error reply is a failure.
+    ///
+    /// Cancel safe for the connection, not for the effect: a command that was sent is carried out.
+    pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let reply = self
+            .bounded(
+                self.command_timeout,
+                multiplexed.send_packed_command(command),
+            )
+            .await?;
+        self.checked(reply)
+    }
+
+    /// Runs several commands in one go, within `limit`. Error replies stay values, one per command.
+    pub(crate) async fn run_all(
+        &self,
+        commands: &Pipeline,
+        limit: Duration,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let count = commands.len();
+        let replies = self
+            .bounded(limit, multiplexed.send_packed_commands(commands, 0, count))
+            .await?;
+        if replies.len() == count {
+            return Ok(replies);
+        }
+        let detail = format!("{} replies to {count} commands", replies.len());
+        Err(Failure::unknown(Unavailable::on(
+            &self.node,
+            Cause::Protocol { detail },
+        )))
+    }
+
+    /// Runs a script, by its digest if the server knows it.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let by_digest = call.by_digest();
+        let limit = self.command_timeout;
+        let reply = match self
+            .bounded(limit, multiplexed.send_packed_command(&by_digest))
+            .await?
+        {
+            Value::ServerError(error) if classify::is_no_script(&error) => {
+                let whole = call.whole();
+                self.bounded(limit, multiplexed.send_packed_command(&whole))
+                    .await?
+            }
+            reply => reply,
+        };
+        self.checked(reply)
+    }
+
+    pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        self.bounded(self.command_timeout, multiplexed.subscribe(channels))
+            .await
+    }
+
+    /// Turns an error reply into a failure that names the node.
+    pub(crate) fn checked(&self, reply: Value) -> Result<Value, Failure> {
+        match reply {
+            Value::ServerError(error) => {
+                let cause = classify::server_error(&error);
+                Err(Failure::not_applied(Unavailable::on(&self.node, cause)))
+            }
+            reply => Ok(reply),
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        limit: Duration,
+        command: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, Failure> {
+        if self.ending.has_ended() {
+            return Err(Failure::not_applied(Unavailable::on(
+                &self.node,
+                self.ending.cause(),
+            )));
+        }
+        tokio::select! {
+            biased;
+            reply = timeout(limit, command) => match reply {
+                Ok(Ok(reply)) => Ok(reply),
+                Ok(Err(error)) => {
+                    let (cause, outcome) = classify::command_error(&error);
+                    Err(Failure { unavailable: Unavailable::on(&self.node, cause), outcome })
+                }
+                Err(_) => {
+                    let cause = Cause::Timeout { after: limit };
+                    Err(Failure::unknown(Unavailable::on(&self.node, cause)))
+                }
+            },
+            cause = self.ending.ended() => Err(Failure::unknown(Unavailable::on(&self.node, cause))),
+        }
+    }
+}
+
+fn handshake(settings: &ConnectionSettings) -> RedisConnectionInfo {
+    let mut info = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_db(i64::from(settings.database))
+        .set_skip_set_lib_name();
+    if let Some(password) = &settings.credentials.password {
+        info = info
+            .set_username(&settings.credentials.username)
+            .set_password(password.reveal());
+    }
+    info
+}
+
+/// Small writes go out at once, and a peer that vanished is noticed within seconds.
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_keepalive(
+        &socket2::TcpKeepalive::new()
+            .with_time(Duration::from_secs(5))
+            .with_interval(Duration::from_secs(1)),
+    )?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(3)))?;
+    Ok(())
+}
+
+fn connect_error(error: &std::io::Error) -> Cause {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => Cause::Refused,
+        _ => Cause::Unreachable {
+            detail: printable(&error.to_string()),
+        },
+    }
+}

@@ -1,0 +1,14 @@
+//! Everything that speaks to Redis and Sentinel. Knows nothing of leases.
+
+pub(crate) mod classify;
+pub(crate) mod confirm;
+pub(crate) mod connection;
+pub(crate) mod gate;
+pub(crate) mod identity;
+pub(crate) mod link;
+pub(crate) mod reply;
+pub(crate) mod script;
+pub(crate) mod sentinel;
+pub(crate) mod source;
+pub(crate) mod supervisor;
+pub(crate) mod topology;

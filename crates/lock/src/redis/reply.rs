@@ -1,0 +1,92 @@
+//! Replies of the server, read without trust.
+
+use redis::Value;
+
+/// The server answered something that the protocol does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unexpected {
+    pub(crate) detail: String,
+}
+
+impl Unexpected {
+    fn new(expected: &str, found: &Value) -> Self {
+        let shown: String = format!("{found:?}").chars().take(80).collect();
+        Self {
+            detail: format!("expected {expected}, found {shown}"),
+        }
+    }
+}
+
+pub(crate) fn integer(value: &Value) -> Result<i64, Unexpected> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        other => Err(Unexpected::new("an integer", other)),
+    }
+}
+
+pub(crate) fn array(value: &Value) -> Result<&[Value], Unexpected> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => Err(Unexpected::new("an array", other)),
+    }
+}
+
+/// Text of a bulk, simple or verbatim string; bytes that are not UTF-8 are replaced.
+pub(crate) fn text(value: &Value) -> Result<String, Unexpected> {
+    match value {
+        Value::BulkString(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Ok(text.clone()),
+        Value::Okay => Ok("OK".to_owned()),
+        other => Err(Unexpected::new("a string", other)),
+    }
+}
+
+/// The item at `at` of an array reply.
+pub(crate) fn item(items: &[Value], at: usize) -> Result<&Value, Unexpected> {
+    items.get(at).ok_or_else(|| Unexpected {
+        detail: format!("expected at least {} items, found {}", at + 1, items.len()),
+    })
+}
+
+/// Name and value pairs: a RESP3 map, or RESP2's flat array.
+pub(crate) fn pairs(value: &Value) -> Result<Vec<(String, String)>, Unexpected> {
+    match value {
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(name, value)| Ok((text(name)?, text(value)?)))
+            .collect(),
+        Value::Array(flat) => flat
+            .chunks_exact(2)
+            .map(|pair| Ok((text(&pair[0])?, text(&pair[1])?)))
+            .collect(),
+        other => Err(Unexpected::new("a map", other)),
+    }
+}
+
+/// The value of `field` in the text of `INFO`.
+pub(crate) fn info_field<'a>(info: &'a str, field: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_fields_are_found_whole() {
+        let info = "# Replication\r\nrole:master\r\nmaster_replid:ab\r\nmaster_replid2:cd\r\n";
+        assert_eq!(info_field(info, "role"), Some("master"));
+        assert_eq!(info_field(info, "master_replid"), Some("ab"));
+        assert_eq!(info_field(info, "master_replid2"), Some("cd"));
+        assert_eq!(info_field(info, "slave"), None);
+    }
+
+    #[test]
+    fn wrong_types_are_told_in_bounded_text() {
+        let huge = Value::BulkString(vec![b'x'; 1 << 20]);
+        let unexpected = integer(&huge).expect_err("no integer");
+        assert!(unexpected.detail.len() < 200, "{}", unexpected.detail);
+    }
+}

@@ -1,0 +1,46 @@
+-- renew: keeps a held lock, never shortens it, and never revives one that lapsed.
+--
+-- KEYS[1]  the lock
+-- KEYS[2]  the fence
+-- KEYS[3]  the gate, in strict mode only
+-- ARGV[1]  token
+-- ARGV[2]  TTL in ms
+-- ARGV[3]  the fence of this lease
+-- ARGV[4]  how long the fence is kept, in ms
+-- ARGV[5]  in strict mode the incarnation that the connection was verified for
+--
+-- Replies  {1}          renewed
+--          {2}          re-asserted: the key was missing and the gate still closed, so nobody else
+--                       can have been granted on this incarnation
+--          {0}          the key is missing
+--          {-1, token}  the key belongs to someone else
+--          {-3}         this is another incarnation than the client knows
+local holder = redis.call('GET', KEYS[1])
+if holder == ARGV[1] then
+  -- Always a write, also when the key has more time left: the confirmation that follows must
+  -- cover the expiry that this reply promises.
+  redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1])))
+  return {1}
+end
+if holder then
+  return {-1, holder}
+end
+if not ARGV[5] then
+  return {0}
+end
+
+local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+if incarnation ~= ARGV[5] then
+  return {-3}
+end
+local gate = redis.call('HMGET', KEYS[3], 'incarnation', 'open_from')
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + time[2] / 1000
+if gate[1] == incarnation and gate[2] and tonumber(gate[2]) <= now_ms then
+  return {0}
+end
+local stored = tonumber(redis.call('GET', KEYS[2]) or 0)
+local fence = math.max(stored, tonumber(ARGV[3]))
+redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', ARGV[4])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return {2}

@@ -1,0 +1,304 @@
+//! From the Sentinels' answers to one master: pure decisions, no sockets.
+//!
+//! The rule: more than half of the known Sentinels name the same address at the same epoch. It
+//! survives any minority of dead, hung, outdated or lying Sentinels. During a failover the answers
+//! differ for as long as the news takes to spread among them, some tens of milliseconds; until they
+//! agree there is no master to connect to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use leasehold_config::Endpoint;
+
+use super::view::View;
+use crate::unavailable::{Cause, Unavailable};
+
+/// One Sentinel's reply to "who is master".
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) sentinel: Endpoint,
+    pub(crate) reply: Result<View, Cause>,
+}
+
+/// What a majority of the Sentinels says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Agreement {
+    pub(crate) address: Endpoint,
+    pub(crate) epoch: u64,
+    pub(crate) data_nodes: usize,
+    pub(crate) down_after: Duration,
+}
+
+/// The end of one round of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Agreed(Agreement),
+    /// Not enough of the Sentinels are known to us, or answered.
+    TooFew {
+        unavailable: Unavailable,
+    },
+    Failed {
+        unavailable: Unavailable,
+    },
+}
+
+/// The agreement among the answers so far, if there is one.
+pub(crate) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreement> {
+    let views = distinct_views(answers);
+    let needed = needed(&views, configured);
+    let mut votes: BTreeMap<(&Endpoint, u64), Vec<&View>> = BTreeMap::new();
+    for view in &views {
+        votes
+            .entry((&view.address, view.epoch))
+            .or_default()
+            .push(view);
+    }
+    let ((address, epoch), supporters) = votes
+        .into_iter()
+        .find(|(_, supporters)| supporters.len() >= needed)?;
+    Some(Agreement {
+        address: address.clone(),
+        epoch,
+        data_nodes: 1 + supporters
+            .iter()
+            .map(|view| view.replicas)
+            .max()
+            .unwrap_or_default(),
+        down_after: supporters
+            .iter()
+            .map(|view| view.down_after)
+            .min()
+            .unwrap_or_default(),
+    })
+}
+
+/// Why the answers hold no agreement, once all are in.
+pub(crate) fn verdict(answers: &[Answer], configured: usize, service: &str) -> Verdict {
+    if let Some(agreement) = agreement(answers, configured) {
+        return Verdict::Agreed(agreement);
+    }
+    let views = distinct_views(answers);
+    let needed = needed(&views, configured);
+    let failed = |cause| Verdict::Failed {
+        unavailable: Unavailable::new(cause),
+    };
+    if views.is_empty() {
+        return no_view(answers, service);
+    }
+    if views.len() < needed {
+        let silent = causes(answers);
+        let cause = Cause::NoSentinelMajority {
+            answered: views.len(),
+            needed,
+            silent: silent.into(),
+        };
+        return Verdict::TooFew {
+            unavailable: Unavailable::new(cause),
+        };
+    }
+    let views: Vec<String> = answers
+        .iter()
+        .filter_map(|answer| {
+            let view = answer.reply.as_ref().ok()?;
+            Some(format!(
+                "{} names {} at epoch {}",
+                answer.sentinel, view.address, view.epoch
+            ))
+        })
+        .collect();
+    failed(Cause::SentinelsDisagree {
+        views: views.join(", "),
+    })
+}
+
+/// Nobody named a master: the cause that most helps the reader.
+fn no_view(answers: &[Answer], service: &str) -> Verdict {
+    let causes = causes(answers);
+    let failed = |unavailable| Verdict::Failed { unavailable };
+    let first = |wanted: fn(&Cause) -> bool| causes.iter().find(|(_, cause)| wanted(cause));
+    if first(|cause| matches!(cause, Cause::UnknownMaster { .. })).is_some() {
+        let service = service.to_owned();
+        return failed(Unavailable::new(Cause::UnknownMaster { service }));
+    }
+    let telling = first(|cause| {
+        matches!(
+            cause,
+            Cause::NoPassword
+                | Cause::WrongPassword
+                | Cause::NoPermission { .. }
+                | Cause::IsNotSentinel
+                | Cause::Tls { .. }
+        )
+    });
+    if let Some((sentinel, cause)) = telling {
+        return failed(Unavailable::on(sentinel, cause.clone()));
+    }
+    failed(Unavailable::new(Cause::NoSentinelReachable {
+        sentinels: causes.into(),
+    }))
+}
+
+/// The views of different Sentinels: one that was reached by two names speaks once.
+fn distinct_views(answers: &[Answer]) -> Vec<&View> {
+    let mut distinct: Vec<&View> = Vec::with_capacity(answers.len());
+    for view in answers
+        .iter()
+        .filter_map(|answer| answer.reply.as_ref().ok())
+    {
+        let is_known = view.sentinel_id.is_some()
+            && distinct
+                .iter()
+                .any(|known| known.sentinel_id == view.sentinel_id);
+        if !is_known {
+            distinct.push(view);
+        }
+    }
+    distinct
+}
+
+/// A majority of the Sentinels: of those configured, or of those that the middle one of the
+/// answering Sentinels knows, so that a lying minority can neither lower nor raise it.
+fn needed(views: &[&View], configured: usize) -> usize {
+    let mut known: Vec<usize> = views
+        .iter()
+        .map(|view| view.other_sentinels.saturating_add(1))
+        .collect();
+    known.sort_unstable();
+    let middle = known.get(known.len() / 2).copied().unwrap_or_default();
+    configured.max(middle) / 2 + 1
+}
+
+fn causes(answers: &[Answer]) -> Vec<(Endpoint, Cause)> {
+    answers
+        .iter()
+        .filter_map(|answer| {
+            Some((
+                answer.sentinel.clone(),
+                answer.reply.as_ref().err()?.clone(),
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(number: u16, master: u16, epoch: u64) -> Answer {
+        Answer {
+            sentinel: Endpoint::new("sentinel", number),
+            reply: Ok(View {
+                sentinel_id: Some(format!("{number:040}")),
+                address: Endpoint::new("node", master),
+                epoch,
+                other_sentinels: 2,
+                replicas: 2,
+                down_after: Duration::from_secs(1),
+            }),
+        }
+    }
+
+    fn silent(number: u16, cause: Cause) -> Answer {
+        Answer {
+            sentinel: Endpoint::new("sentinel", number),
+            reply: Err(cause),
+        }
+    }
+
+    fn agreed_on(answers: &[Answer]) -> Option<(u16, u64)> {
+        agreement(answers, 3).map(|agreement| (agreement.address.port(), agreement.epoch))
+    }
+
+    fn message(answers: &[Answer]) -> String {
+        match verdict(answers, 3, "mymaster") {
+            Verdict::Agreed(agreement) => panic!("agreed on {agreement:?}"),
+            Verdict::TooFew { unavailable } | Verdict::Failed { unavailable } => {
+                unavailable.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn two_of_three_are_enough() {
+        assert_eq!(agreed_on(&[says(1, 7001, 4)]), None);
+        assert_eq!(
+            agreed_on(&[says(1, 7001, 4), says(2, 7001, 4)]),
+            Some((7001, 4))
+        );
+    }
+
+    #[test]
+    fn one_liar_with_a_huge_epoch_is_outvoted() {
+        let answers = [says(1, 666, 9000), says(2, 7001, 4), says(3, 7001, 4)];
+        assert_eq!(agreed_on(&answers), Some((7001, 4)));
+    }
+
+    #[test]
+    fn a_liar_cannot_move_the_majority() {
+        let mut liar = says(1, 666, 9000);
+        if let Ok(view) = &mut liar.reply {
+            view.other_sentinels = 1_000;
+        }
+        let answers = [liar, says(2, 7001, 4), says(3, 7001, 4)];
+        assert_eq!(agreed_on(&answers), Some((7001, 4)));
+    }
+
+    #[test]
+    fn one_sentinel_under_two_names_counts_once() {
+        let twice = [says(1, 7001, 4), says(1, 7001, 4)];
+        assert_eq!(agreed_on(&twice), None);
+    }
+
+    #[test]
+    fn unconfigured_sentinels_count_for_the_majority() {
+        assert_eq!(agreement(&[says(1, 7001, 4)], 1), None);
+    }
+
+    #[test]
+    fn during_a_failover_there_is_no_master() {
+        let answers = [
+            says(1, 7002, 5),
+            says(2, 7001, 4),
+            silent(3, Cause::Refused),
+        ];
+        assert_eq!(
+            message(&answers),
+            "the Sentinels disagree (sentinel:1 names node:7002 at epoch 5, sentinel:2 names \
+             node:7001 at epoch 4); wait for the failover to end; if it lasts, compare SENTINEL \
+             MASTER on each of them"
+        );
+    }
+
+    #[test]
+    fn too_few_answers_name_the_silent_ones() {
+        let after = Duration::from_millis(500);
+        let answers = [
+            says(1, 7001, 4),
+            silent(2, Cause::Refused),
+            silent(3, Cause::Timeout { after }),
+        ];
+        assert_eq!(
+            message(&answers),
+            "only 1 Sentinels name a master and 2 are needed (sentinel:2: the connection was \
+             refused; sentinel:3: no reply within 500ms); bring the other Sentinels back; if they \
+             are gone for good, SENTINEL RESET makes the rest forget them"
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_as_such() {
+        let unknown = || Cause::UnknownMaster {
+            service: "mymaster".into(),
+        };
+        let answers = [
+            silent(1, unknown()),
+            silent(2, Cause::Refused),
+            silent(3, unknown()),
+        ];
+        assert_eq!(
+            message(&answers),
+            "the Sentinels know no master named `mymaster`; correct REDIS_SENTINEL_SERVICE; \
+             SENTINEL MASTERS lists the known names"
+        );
+    }
+}

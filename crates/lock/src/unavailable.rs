@@ -1,0 +1,362 @@
+//! Why Redis or its Sentinels could not be used, one cause at a time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leasehold_config::Endpoint;
+
+/// An infrastructure failure: its cause, the node it happened on, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    node: Option<Endpoint>,
+    cause: Cause,
+}
+
+impl Unavailable {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self { node: None, cause }
+    }
+
+    pub(crate) fn on(node: &Endpoint, cause: Cause) -> Self {
+        Self {
+            node: Some(node.clone()),
+            cause,
+        }
+    }
+
+    /// The node that failed, where the failure belongs to one.
+    #[must_use]
+    pub fn node(&self) -> Option<&Endpoint> {
+        self.node.as_ref()
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// Whether the same call may succeed later without anything being changed by hand.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.cause.is_retryable()
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(node) = &self.node {
+            write!(f, "{node}: ")?;
+        }
+        write!(f, "{}; {}", self.cause, self.cause.advice())
+    }
+}
+
+/// One cause of an infrastructure failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Nothing listens at the address.
+    Refused,
+    /// The host name could not be resolved, or the network refused the connection.
+    Unreachable {
+        /// What the operating system said.
+        detail: String,
+    },
+    /// No connection came about in time.
+    ConnectTimeout {
+        /// The limit that passed.
+        after: Duration,
+    },
+    /// A command was sent and no reply came in time.
+    Timeout {
+        /// The limit that passed.
+        after: Duration,
+    },
+    /// The connection ended.
+    Disconnected,
+    /// TLS could not be set up.
+    Tls {
+        /// What the TLS library said.
+        detail: String,
+    },
+    /// The server wants a password and none was given (`NOAUTH`).
+    NoPassword,
+    /// The server refused the user name or password (`WRONGPASS`).
+    WrongPassword,
+    /// The user may not run a command or use a key or channel (`NOPERM`).
+    NoPermission {
+        /// What the server said.
+        detail: String,
+    },
+    /// The node is a replica and takes no writes (`READONLY`).
+    ReadOnly,
+    /// The node refuses writes because it cannot save to disk (`MISCONF`).
+    DiskError,
+    /// The node has no memory left for writes (`OOM`).
+    OutOfMemory,
+    /// The node is still loading its data (`LOADING`).
+    Loading,
+    /// The node is blocked by a slow script (`BUSY`).
+    Busy,
+    /// The cluster cannot serve the slot (`CLUSTERDOWN`).
+    ClusterDown,
+    /// The node has fewer healthy replicas than `min-replicas-to-write` (`NOREPLICAS`).
+    NoReplicas,
+    /// The replica lost its master (`MASTERDOWN`).
+    MasterDown,
+    /// The server has no connection left (`maxclients`).
+    TooManyClients,
+    /// The key holds something other than a lock (`WRONGTYPE`).
+    WrongType,
+    /// The configured node is a replica.
+    IsReplica {
+        /// The master it follows.
+        master: String,
+    },
+    /// The configured node is a Sentinel.
+    IsSentinel,
+    /// The configured Sentinel is a plain Redis.
+    IsNotSentinel,
+    /// The server is older than 6.2 or lacks something that the SDK needs.
+    TooOld {
+        /// What is missing.
+        detail: String,
+    },
+    /// None of the Sentinels could be asked.
+    NoSentinelReachable {
+        /// Each Sentinel and why it could not be asked.
+        sentinels: Arc<[(Endpoint, Cause)]>,
+    },
+    /// Too few Sentinels answered to be sure of the master.
+    NoSentinelMajority {
+        /// Sentinels that named a master.
+        answered: usize,
+        /// A majority of the known Sentinels.
+        needed: usize,
+        /// The Sentinels that did not, and why.
+        silent: Arc<[(Endpoint, Cause)]>,
+    },
+    /// The Sentinels know no master of that name.
+    UnknownMaster {
+        /// The name that was asked for.
+        service: String,
+    },
+    /// The Sentinels name different masters, as they do for a moment during a failover.
+    SentinelsDisagree {
+        /// Which Sentinel names which master.
+        views: String,
+    },
+    /// The node that the Sentinels name does not act as a master yet.
+    NotMasterYet,
+    /// The Sentinels name another master now.
+    Superseded {
+        /// The other master.
+        by: Endpoint,
+    },
+    /// No majority of the Sentinels confirmed the master for so long that another may exist.
+    MasterUnconfirmed {
+        /// For how long.
+        since: Duration,
+    },
+    /// There is no connection yet.
+    Connecting,
+    /// The server answered something that Redis never answers.
+    Protocol {
+        /// What was expected and what came.
+        detail: String,
+    },
+    /// Any other error of the server.
+    Server {
+        /// What the server said.
+        detail: String,
+    },
+}
+
+impl Cause {
+    /// Whether waiting can help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        !matches!(
+            self,
+            Self::NoPassword
+                | Self::WrongPassword
+                | Self::NoPermission { .. }
+                | Self::Tls { .. }
+                | Self::WrongType
+                | Self::IsReplica { .. }
+                | Self::IsSentinel
+                | Self::IsNotSentinel
+                | Self::TooOld { .. }
+                | Self::UnknownMaster { .. }
+                | Self::Protocol { .. }
+                | Self::Server { .. }
+        )
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Refused => "start it, or correct the host and port",
+            Self::Unreachable { .. } => "check the host name, DNS and the network",
+            Self::ConnectTimeout { .. } => {
+                "check that host and port are right and no firewall drops the packets"
+            }
+            Self::Timeout { .. } => "check whether the server is stopped, swapping or overloaded",
+            Self::Disconnected => {
+                "the SDK reconnects by itself; look into the server's log if it repeats"
+            }
+            Self::Tls { .. } => {
+                "check REDIS_TLS_ENABLED, the CA file, the certificate's names and dates"
+            }
+            Self::NoPassword => "set REDIS_PASSWORD (REDIS_SENTINEL_PASSWORD for a Sentinel)",
+            Self::WrongPassword => {
+                "correct REDIS_USERNAME and REDIS_PASSWORD (REDIS_SENTINEL_USERNAME and \
+                 REDIS_SENTINEL_PASSWORD for a Sentinel)"
+            }
+            Self::NoPermission { .. } => {
+                "give the user the rules of config/users.acl (ACL SETUSER)"
+            }
+            Self::ReadOnly | Self::MasterDown | Self::NotMasterYet | Self::Superseded { .. } => {
+                "the SDK looks for the master again by itself"
+            }
+            Self::DiskError => {
+                "free the disk or mend its permissions; Redis refuses writes until a save succeeds"
+            }
+            Self::OutOfMemory => {
+                "raise maxmemory or remove data, and keep maxmemory-policy noeviction"
+            }
+            Self::Loading => "wait until it has loaded its data",
+            Self::Busy => "find the slow script in SLOWLOG; SCRIPT KILL ends it",
+            Self::ClusterDown => {
+                "bring the missing masters back; CLUSTER INFO tells which slots fail"
+            }
+            Self::NoReplicas => "bring its replicas back or lower min-replicas-to-write",
+            Self::TooManyClients => "raise maxclients or find who leaks connections (CLIENT LIST)",
+            Self::WrongType => "choose another resource name or LOCK_KEY_PREFIX: the key is in use",
+            Self::IsReplica { .. } => {
+                "point REDIS_HOST at the master, or set REDIS_SENTINEL_HOSTS and let the SDK find it"
+            }
+            Self::IsSentinel => "put this address into REDIS_SENTINEL_HOSTS instead of REDIS_HOST",
+            Self::IsNotSentinel => {
+                "put Sentinel addresses (port 26379 as a rule) into REDIS_SENTINEL_HOSTS"
+            }
+            Self::TooOld { .. } => "use Redis 6.2 or newer, or Valkey",
+            Self::NoSentinelReachable { .. } => {
+                "start the Sentinels or correct REDIS_SENTINEL_HOSTS"
+            }
+            Self::NoSentinelMajority { .. } => {
+                "bring the other Sentinels back; if they are gone for good, SENTINEL RESET makes the \
+                 rest forget them"
+            }
+            Self::UnknownMaster { .. } => {
+                "correct REDIS_SENTINEL_SERVICE; SENTINEL MASTERS lists the known names"
+            }
+            Self::SentinelsDisagree { .. } => {
+                "wait for the failover to end; if it lasts, compare SENTINEL MASTER on each of them"
+            }
+            Self::MasterUnconfirmed { .. } => {
+                "bring a majority of the Sentinels back; held leases are still renewed"
+            }
+            Self::Connecting => "wait for the connection",
+            Self::Protocol { .. } => {
+                "check that a Redis server listens there and nothing rewrites its replies"
+            }
+            Self::Server { .. } => "see what the server said",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => write!(f, "the connection was refused"),
+            Self::Unreachable { detail } => write!(f, "the address cannot be reached ({detail})"),
+            Self::ConnectTimeout { after } => write!(f, "no connection within {after:?}"),
+            Self::Timeout { after } => write!(f, "no reply within {after:?}"),
+            Self::Disconnected => write!(f, "the connection ended"),
+            Self::Tls { detail } => write!(f, "TLS failed ({detail})"),
+            Self::NoPassword => write!(f, "it wants a password and none is configured (NOAUTH)"),
+            Self::WrongPassword => write!(f, "it refused the user name or password (WRONGPASS)"),
+            Self::NoPermission { detail } => write!(f, "the user lacks a permission ({detail})"),
+            Self::ReadOnly => write!(f, "it is a replica and takes no writes (READONLY)"),
+            Self::DiskError => write!(
+                f,
+                "it refuses writes because it cannot save to disk (MISCONF)"
+            ),
+            Self::OutOfMemory => write!(f, "it has no memory left for writes (OOM)"),
+            Self::Loading => write!(f, "it is still loading its data (LOADING)"),
+            Self::Busy => write!(f, "it is blocked by a slow script (BUSY)"),
+            Self::ClusterDown => write!(f, "the cluster cannot serve the key (CLUSTERDOWN)"),
+            Self::NoReplicas => write!(
+                f,
+                "it has too few healthy replicas to take writes (NOREPLICAS)"
+            ),
+            Self::MasterDown => write!(f, "it is a replica that lost its master (MASTERDOWN)"),
+            Self::TooManyClients => write!(f, "it has no connection left (maxclients)"),
+            Self::WrongType => write!(f, "the key holds something other than a lock (WRONGTYPE)"),
+            Self::IsReplica { master } => write!(f, "it is a replica of {master}"),
+            Self::IsSentinel => write!(f, "it is a Sentinel and holds no data"),
+            Self::IsNotSentinel => write!(f, "it is no Sentinel"),
+            Self::TooOld { detail } => write!(f, "the server is too old ({detail})"),
+            Self::NoSentinelReachable { sentinels } => {
+                write!(f, "no Sentinel can be reached ({})", each(sentinels))
+            }
+            Self::NoSentinelMajority {
+                answered,
+                needed,
+                silent,
+            } => write!(
+                f,
+                "only {answered} Sentinels name a master and {needed} are needed ({})",
+                each(silent)
+            ),
+            Self::UnknownMaster { service } => {
+                write!(
+                    f,
+                    "the Sentinels know no master named `{}`",
+                    service.escape_debug()
+                )
+            }
+            Self::SentinelsDisagree { views } => write!(f, "the Sentinels disagree ({views})"),
+            Self::NotMasterYet => write!(f, "the Sentinels name it but it is no master yet"),
+            Self::Superseded { by } => write!(f, "the Sentinels name {by} as the master now"),
+            Self::MasterUnconfirmed { since } => write!(
+                f,
+                "no majority of the Sentinels confirmed the master for {since:.1?}, so another may exist"
+            ),
+            Self::Connecting => write!(f, "there is no connection yet"),
+            Self::Protocol { detail } => {
+                write!(f, "it answered what Redis never answers ({detail})")
+            }
+            Self::Server { detail } => write!(f, "the server refused ({detail})"),
+        }
+    }
+}
+
+fn each(sentinels: &[(Endpoint, Cause)]) -> String {
+    let shown: Vec<String> = sentinels
+        .iter()
+        .map(|(endpoint, cause)| format!("{endpoint}: {cause}"))
+        .collect();
+    shown.join("; ")
+}
+
+/// Server text that is put into a message: one line, bounded, nothing that moves a cursor.
+pub(crate) fn printable(text: &str) -> String {
+    const SHOWN: usize = 200;
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .collect::<String>()
+        .escape_debug()
+        .to_string();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,159 @@
+//! Waiting within one process: a FIFO queue per resource, whose head alone contends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Error;
+
+/// The queues of one locker, one per resource that somebody waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    queues: Mutex<HashMap<String, Arc<Queue>>>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// One permit, handed out in the order of asking.
+    turn: Arc<Semaphore>,
+    /// The lock may have become free.
+    freed: Notify,
+    /// What stood in the head's way last, for those whose time runs out behind it.
+    obstacle: Mutex<Option<Error>>,
+}
+
+/// A place in a queue; leaves it when dropped.
+pub(crate) struct Place {
+    waiting: Arc<Waiting>,
+    key: String,
+    queue: Arc<Queue>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Waiting {
+    /// Enters the queue for `key`.
+    pub(crate) fn enter(self: &Arc<Self>, key: &str) -> Place {
+        let mut queues = self.queues();
+        let queue = queues.entry(key.to_owned()).or_insert_with(|| {
+            Arc::new(Queue {
+                turn: Arc::new(Semaphore::new(1)),
+                freed: Notify::new(),
+                obstacle: Mutex::default(),
+            })
+        });
+        let queue = queue.clone();
+        drop(queues);
+        Place {
+            waiting: self.clone(),
+            key: key.to_owned(),
+            queue,
+            turn: None,
+        }
+    }
+
+    /// Tells the head of a queue that the lock may be free.
+    pub(crate) fn freed(&self, key: &str) {
+        let queue = self.queues().get(key).cloned();
+        if let Some(queue) = queue {
+            queue.freed.notify_one();
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<String, Arc<Queue>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Waits until this place is the head of the queue.
+    ///
+    /// Cancel safe: a place that is dropped lets the next one move up.
+    pub(crate) async fn head(&mut self) {
+        if self.turn.is_none() {
+            self.turn = self.queue.turn.clone().acquire_owned().await.ok();
+        }
+    }
+
+    /// Waits for a hint that the lock may be free.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn freed(&self) {
+        self.queue.freed.notified().await;
+    }
+
+    pub(crate) fn set_obstacle(&self, obstacle: Error) {
+        *self.obstacle_slot() = Some(obstacle);
+    }
+
+    pub(crate) fn obstacle(&self) -> Option<Error> {
+        self.obstacle_slot().clone()
+    }
+
+    fn obstacle_slot(&self) -> MutexGuard<'_, Option<Error>> {
+        self.queue
+            .obstacle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.turn = None;
+        let mut queues = self.waiting.queues();
+        // The map and this place hold the only references: nobody else waits.
+        if Arc::strong_count(&self.queue) <= 2 {
+            queues.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_come_in_the_order_of_asking() {
+        let waiting = Arc::new(Waiting::default());
+        let mut first = waiting.enter("x");
+        first.head().await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut others = Vec::new();
+        for number in 0..5 {
+            let mut place = waiting.enter("x");
+            let order = order.clone();
+            others.push(tokio::spawn(async move {
+                place.head().await;
+                order.lock().expect("the order").push(number);
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        for other in others {
+            other.await.expect("a waiter");
+        }
+        assert_eq!(*order.lock().expect("the order"), [0, 1, 2, 3, 4]);
+        assert!(waiting.queues().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_waiter_lets_the_next_move_up() {
+        let waiting = Arc::new(Waiting::default());
+        let mut first = waiting.enter("x");
+        first.head().await;
+        let mut second = waiting.enter("x");
+        let mut third = waiting.enter("x");
+        {
+            let (mut waits, mut behind) = (Box::pin(second.head()), Box::pin(third.head()));
+            let at_once = std::time::Duration::ZERO;
+            assert!(tokio::time::timeout(at_once, &mut waits).await.is_err());
+            assert!(tokio::time::timeout(at_once, &mut behind).await.is_err());
+        }
+        drop(second);
+        drop(first);
+        third.head().await;
+        drop(third);
+        assert!(waiting.queues().is_empty());
+    }
+}
