@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -389,6 +390,24 @@ pub(crate) fn start_on(
             outcome => return outcome,
         }
     }
+}
+
+/// Starts several servers at once.
+pub(crate) fn together<T: Send>(
+    count: usize,
+    start: impl Fn() -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(&start)).collect();
+        let panicked = |_| Error::Unavailable {
+            feature: "a server",
+            reason: "the thread starting it panicked".into(),
+        };
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(panicked)?)
+            .collect()
+    })
 }
 
 /// A new private directory for one server.

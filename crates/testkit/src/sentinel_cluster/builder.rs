@@ -1,14 +1,11 @@
 //! Describing a cluster before it is started.
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use super::SentinelCluster;
 use crate::{
-    builder::RedisServerBuilder,
-    error::{Error, Result},
-    redis_server::RedisServer,
-    sentinel_server::SentinelServer,
-    wait,
+    builder::RedisServerBuilder, error::Result, process::together, redis_server::RedisServer,
+    sentinel_server::SentinelServer, wait,
 };
 
 /// A cluster to be; made by [`SentinelCluster::builder`].
@@ -150,8 +147,8 @@ impl SentinelClusterBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingBinary`] without Redis on the machine, [`Error::NotReady`] or [`Error::Timeout`] when the
-    /// cluster does not come up.
+    /// [`Error::MissingBinary`](crate::Error::MissingBinary) without Redis on the machine, [`Error::NotReady`](crate::Error::NotReady) or
+    /// [`Error::Timeout`](crate::Error::Timeout) when the cluster does not come up.
     pub fn start(self) -> Result<SentinelCluster> {
         let master = self.node_builder().start()?;
         let (host, port) = (master.host().to_owned(), master.port());
@@ -218,19 +215,4 @@ impl SentinelClusterBuilder {
         }
         sentinel.start()
     }
-}
-
-/// Starts several servers at once.
-fn together<T: Send>(count: usize, start: impl Fn() -> Result<T> + Sync) -> Result<Vec<T>> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(&start)).collect();
-        let panicked = |_| Error::Unavailable {
-            feature: "a server",
-            reason: "the thread starting it panicked".into(),
-        };
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(panicked)?)
-            .collect()
-    })
 }
