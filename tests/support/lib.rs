@@ -1,1 +1,81 @@
-//! Placeholder.
+//! What the tests of the whole share: lockers over real servers, and waiting for what must happen.
+
+use std::time::Duration;
+
+use leasehold::{Config, Error, Locker};
+use leasehold_testkit::{RedisServer, SentinelCluster};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The variables of a worker that uses `server`, with short leases.
+#[must_use]
+pub fn standalone_env(server: &RedisServer) -> Vec<(String, String)> {
+    let mut variables = common_env();
+    variables.push(("REDIS_HOST".into(), "127.0.0.1".into()));
+    variables.push(("REDIS_PORT".into(), server.port().to_string()));
+    variables
+}
+
+/// The variables of a worker that uses `cluster`, with short leases.
+#[must_use]
+pub fn sentinel_env(cluster: &SentinelCluster) -> Vec<(String, String)> {
+    let mut variables = common_env();
+    variables.extend(cluster.env());
+    variables
+}
+
+fn common_env() -> Vec<(String, String)> {
+    let variables = [
+        ("IS_LOCKING_DISABLED", "false"),
+        ("LOCK_TTL", "3s"),
+        ("LOCK_MAX_TTL", "3s"),
+        ("REDIS_COMMAND_TIMEOUT", "500ms"),
+        ("LOCK_RETRY_INTERVAL", "200ms"),
+    ];
+    variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
+/// Connects with `variables`, of which later ones override earlier ones.
+///
+/// # Errors
+///
+/// As [`Locker::connect`].
+pub async fn connect(
+    variables: impl IntoIterator<Item = (String, String)>,
+    overrides: &[(&str, &str)],
+) -> Result<Locker, Error> {
+    let mut merged: std::collections::BTreeMap<String, String> = variables.into_iter().collect();
+    for (name, value) in overrides {
+        merged.insert((*name).to_owned(), (*value).to_owned());
+    }
+    Locker::connect(Config::from_vars(merged)?).await
+}
+
+/// Waits for `future`, but not for ever.
+///
+/// # Panics
+///
+/// When [`PATIENCE`] is over.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
+    }
+}
+
+/// Calls `condition` until it holds, but not for ever.
+///
+/// # Panics
+///
+/// When [`PATIENCE`] is over.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    soon(what, async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}

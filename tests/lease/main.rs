@@ -1,0 +1,164 @@
+//! One lease on one Redis: granted, renewed, lost in time, released by its owner alone.
+
+use std::time::Duration;
+
+use leasehold::{AcquireOptions, Error, LostReason, Released, Renewal};
+use leasehold_testkit::RedisServer;
+use leasehold_tests::{connect, eventually, soon, standalone_env};
+
+#[tokio::test]
+async fn a_lease_excludes_others_until_it_is_released() {
+    let redis = RedisServer::start().expect("redis-server");
+    let first = connect(standalone_env(&redis), &[("LOCK_OWNER", "first")])
+        .await
+        .expect("connect");
+    let second = connect(standalone_env(&redis), &[]).await.expect("connect");
+
+    let lease = first.acquire("report").await.expect("a lease");
+    assert!(lease.is_valid());
+    let refused = second.try_acquire("report").await.expect_err("it is held");
+    let Error::Held(held) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(held.owner.as_deref(), Some("first"));
+    assert!(
+        held.remaining
+            .is_some_and(|left| left <= Duration::from_secs(3))
+    );
+
+    assert_eq!(
+        lease.release().await.expect("a release"),
+        Released::Released
+    );
+    let next = second.try_acquire("report").await.expect("it is free");
+    drop(next);
+    eventually("the dropped lease is released", async || {
+        first.inspect("report").await.expect("inspect").is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_outlives_its_ttl_while_it_is_renewed() {
+    let redis = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let options = AcquireOptions::new().ttl(Duration::from_millis(300));
+    let lease = locker
+        .acquire_with("report", &options)
+        .await
+        .expect("a lease");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(lease.is_valid());
+    assert_eq!(
+        lease.release().await.expect("a release"),
+        Released::Released
+    );
+}
+
+#[tokio::test]
+async fn an_unrenewed_lease_is_lost_before_its_key_expires() {
+    let redis = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let options = AcquireOptions::new()
+        .ttl(Duration::from_millis(400))
+        .renewal(Renewal::Off);
+    let lease = locker
+        .acquire_with("report", &options)
+        .await
+        .expect("a lease");
+    let reason = soon("the loss", lease.lost()).await;
+    assert_eq!(reason, LostReason::Expired { because: None });
+    assert!(!lease.is_valid());
+}
+
+#[tokio::test]
+async fn a_holder_is_told_in_time_when_redis_falls_silent() {
+    let redis = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let options = AcquireOptions::new().ttl(Duration::from_millis(600));
+    let lease = locker
+        .acquire_with("report", &options)
+        .await
+        .expect("a lease");
+    redis.pause().expect("SIGSTOP");
+    let deadline = lease.deadline();
+    let reason = soon("the loss", lease.lost()).await;
+    assert!(matches!(reason, LostReason::Expired { .. }), "{reason}");
+    let _ = deadline;
+    redis.resume().expect("SIGCONT");
+}
+
+#[tokio::test]
+async fn a_stolen_or_deleted_key_is_reported() {
+    let redis = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let options = AcquireOptions::new().ttl(Duration::from_millis(300));
+    let lease = locker
+        .acquire_with("report", &options)
+        .await
+        .expect("a lease");
+    redis.command(&["SET", "report", "foreign"]).expect("SET");
+    let reason = soon("the loss", lease.lost()).await;
+    assert_eq!(
+        reason.to_string(),
+        "its key now belongs to foreign… (no Leasehold client)"
+    );
+    assert!(matches!(
+        lease.release().await,
+        Ok(Released::HeldByAnother { .. })
+    ));
+    redis.command(&["DEL", "report"]).expect("DEL");
+
+    let lease = locker
+        .acquire_with("report", &options)
+        .await
+        .expect("a lease");
+    redis.command(&["DEL", "report"]).expect("DEL");
+    assert_eq!(soon("the loss", lease.lost()).await, LostReason::Deleted);
+}
+
+#[tokio::test]
+async fn plain_clients_and_leases_exclude_each_other() {
+    let redis = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let lease = locker.acquire("report").await.expect("a lease");
+    let refused = redis
+        .cli(&["SET", "report", "python", "NX", "PX", "5000"])
+        .expect("redis-cli");
+    assert_eq!(refused.trim(), "");
+    lease.release().await.expect("a release");
+
+    let granted = redis
+        .cli(&["SET", "report", "python", "NX", "PX", "5000"])
+        .expect("redis-cli");
+    assert_eq!(granted.trim(), "OK");
+    let refused = locker
+        .try_acquire("report")
+        .await
+        .expect_err("held by the plain client");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("`report` is held by python… (no Leasehold client)")
+    );
+}
+
+#[tokio::test]
+async fn with_lock_can_be_spawned_and_gives_the_lock_back() {
+    let redis = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let worker = locker.clone();
+    let work = tokio::spawn(async move {
+        worker
+            .with_lock("report", async |lease| lease.fence())
+            .await
+            .expect("the work")
+    });
+    let first = work.await.expect("the task");
+    let second = locker
+        .with_lock("report", async |lease| lease.fence())
+        .await
+        .expect("the work");
+    assert!(first < second);
+    assert!(locker.inspect("report").await.expect("inspect").is_none());
+}
