@@ -8,6 +8,7 @@ use crate::{
     clock,
     conf::{ConfFile, REDIS_CONF, quoted},
     error::Result,
+    netns::Host,
     port::Port,
     process::{self, Plan, ServerProcess},
     redis_server::RedisServer,
@@ -18,7 +19,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct RedisServerBuilder {
     binary: Option<PathBuf>,
-    host: String,
     port: Option<u16>,
     password: Option<String>,
     login: Option<Credentials>,
@@ -27,6 +27,7 @@ pub struct RedisServerBuilder {
     append_only: bool,
     persistence: bool,
     clock_shim: bool,
+    place: Host,
     directives: Vec<(String, String)>,
 }
 
@@ -34,7 +35,6 @@ impl Default for RedisServerBuilder {
     fn default() -> Self {
         Self {
             binary: None,
-            host: "127.0.0.1".to_owned(),
             port: None,
             password: None,
             login: None,
@@ -43,6 +43,7 @@ impl Default for RedisServerBuilder {
             append_only: false,
             persistence: false,
             clock_shim: false,
+            place: Host::loopback(),
             directives: Vec::new(),
         }
     }
@@ -117,6 +118,13 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Run on a host of a [`Network`](crate::netns::Network), at its address.
+    #[must_use]
+    pub fn on(mut self, host: &Host) -> Self {
+        self.place = host.clone();
+        self
+    }
+
     /// One directive of `redis.conf`; replaces what the kit would have written for it.
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -145,6 +153,7 @@ impl RedisServerBuilder {
         let mut launch = Launch {
             program: program.to_owned(),
             arguments: vec![conf_path.into()],
+            wrapper: self.place.wrapper(),
             ..Launch::default()
         };
         if self.clock_shim {
@@ -157,7 +166,7 @@ impl RedisServerBuilder {
         let credentials = self.login.clone().unwrap_or(fallback);
         let plan = Plan {
             kind: "redis-server",
-            host: self.host.clone(),
+            host: self.place.address().to_owned(),
             port,
             launch,
             credentials,
@@ -168,7 +177,7 @@ impl RedisServerBuilder {
 
     fn conf(&self, program: &Path, port: u16, directory: &Path) -> Result<ConfFile> {
         let mut conf = ConfFile::from_base(REDIS_CONF);
-        conf.set("bind", &self.host);
+        conf.set("bind", self.place.address());
         conf.set("port", &port.to_string());
         conf.set("protected-mode", "no");
         conf.set("dir", &quoted(&directory.to_string_lossy()));

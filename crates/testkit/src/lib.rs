@@ -3,12 +3,14 @@
 mod acceptor;
 mod binary;
 mod builder;
+mod child;
 mod client;
 mod clock;
 mod conf;
 mod error;
 mod fake_sentinel;
 mod fake_server;
+pub mod netns;
 mod port;
 mod process;
 mod proxy;
@@ -23,6 +25,7 @@ mod wait;
 
 pub use binary::SERVER_VARIABLE;
 pub use builder::RedisServerBuilder;
+pub use child::ChildProcess;
 pub use conf::{AclPasswords, REDIS_CONF, SENTINEL_CONF, USERS_ACL, users_acl};
 pub use error::{Error, Result};
 pub use fake_sentinel::{Behaviour, FakeSentinel, View};

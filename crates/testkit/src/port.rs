@@ -36,26 +36,18 @@ pub(crate) struct Port {
 impl Port {
     /// Takes a free port, starting the search at a random place.
     pub(crate) fn reserve() -> Result<Self> {
-        let directory = directory()?;
         let range = u64::from(LAST - FIRST + 1);
-        let start = RandomState::new().build_hasher().finish();
+        let start = random();
         for step in 0..range {
             let offset = u16::try_from((start.wrapping_add(step)) % range).unwrap_or_default();
             let number = FIRST + offset;
-            let path = directory.join(number.to_string());
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path);
-            let file = file.map_err(file_error("opening", path))?;
-            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-                && free(number)
-                && free(number + BUS_OFFSET)
-            {
+            let Some(held) = hold(&number.to_string())? else {
+                continue;
+            };
+            if free(number) && free(number + BUS_OFFSET) {
                 return Ok(Self {
                     number,
-                    _held: Some(file),
+                    _held: Some(held),
                 });
             }
         }
@@ -80,6 +72,24 @@ impl Port {
 
 fn free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+/// A name that no other test of this user holds, until the file is dropped; `None` when one does.
+pub(crate) fn hold(name: &str) -> Result<Option<File>> {
+    let path = directory()?.join(name);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let file = file.map_err(file_error("opening", path))?;
+    Ok(flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .is_ok()
+        .then_some(file))
+}
+
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn directory() -> Result<PathBuf> {

@@ -1,39 +1,35 @@
-//! One server process: its life, its directory, and how to talk to it.
+//! One server process: its life and its directory.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    process::{Child, Command},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use redis::{ToRedisArgs, Value};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    binary,
-    client::{self, Credentials},
-    error::{Error, Result, file_error},
+    acceptor::lock,
+    child::ChildProcess,
+    client::Credentials,
+    error::{Error, Result},
     port::Port,
     spawn::Launch,
-    wait,
 };
+
+mod conversation;
+mod starting;
+
+pub(crate) use starting::{Plan, new_directory, start_on, together, write};
 
 /// A server on a busy machine, loading a data set, is still up well within this.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Long enough to show the cause of a crash, short enough to read in a test's output.
 const LOG_TAIL_BYTES: i64 = 4_000;
-
-/// How often a port that was taken at the last moment is replaced by another.
-const PORT_ATTEMPTS: usize = 5;
-
-const ADDRESS_IN_USE: &str = "Address already in use";
 
 /// What [`RedisServer`](crate::RedisServer) and [`SentinelServer`](crate::SentinelServer) have in common: a process of
 /// its own in a temporary directory of its own, listening on a port that stays reserved while the process is dead.
@@ -48,23 +44,7 @@ pub struct ServerProcess {
     launch: Launch,
     credentials: Credentials,
     directory: TempDir,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    child: Option<Child>,
-    paused: bool,
-}
-
-/// What a server is started from; see [`ServerProcess::start`].
-pub(crate) struct Plan {
-    pub(crate) kind: &'static str,
-    pub(crate) host: String,
-    pub(crate) port: Port,
-    pub(crate) launch: Launch,
-    pub(crate) credentials: Credentials,
-    pub(crate) directory: TempDir,
+    child: Mutex<Option<Arc<ChildProcess>>>,
 }
 
 impl ServerProcess {
@@ -78,6 +58,7 @@ impl ServerProcess {
             credentials,
             directory,
         } = plan;
+        let child = Mutex::new(None);
         let server = Self {
             kind,
             host,
@@ -85,7 +66,7 @@ impl ServerProcess {
             launch,
             credentials,
             directory,
-            state: Mutex::default(),
+            child,
         };
         server.launch()?;
         Ok(server)
@@ -124,23 +105,21 @@ impl ServerProcess {
     /// The process id, while the process lives.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.state().child.as_ref().map(Child::id)
+        self.child().as_ref().map(|child| child.pid())
     }
 
     /// Whether the process lives; a paused one does.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let mut state = self.state();
-        state
-            .child
-            .as_mut()
-            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.child()
+            .as_ref()
+            .is_some_and(|child| child.is_running())
     }
 
     /// Whether the process is stopped by [`pause`](Self::pause).
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.state().paused
+        self.child().as_ref().is_some_and(|child| child.is_paused())
     }
 
     /// Whether the process lives and is not paused.
@@ -151,12 +130,10 @@ impl ServerProcess {
 
     /// Ends the process with `SIGKILL`, as a crash would. Does nothing to a dead one.
     pub fn kill(&self) {
-        let mut state = self.state();
-        if let Some(mut child) = state.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+        // Killed here rather than by the drop, which somebody who asks about the process may put off.
+        if let Some(child) = lock(&self.child).take() {
+            child.kill();
         }
-        state.paused = false;
     }
 
     /// Freezes the process with `SIGSTOP`: its connections stay open and nobody answers.
@@ -165,7 +142,7 @@ impl ServerProcess {
     ///
     /// [`Error::NotRunning`] for a dead process.
     pub fn pause(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.living()?.pause()
     }
 
     /// Lets a paused process go on, with `SIGCONT`.
@@ -174,7 +151,7 @@ impl ServerProcess {
     ///
     /// [`Error::NotRunning`] for a dead process.
     pub fn resume(&self) -> Result<()> {
-        self.signal(Signal::CONT)
+        self.living()?.resume()
     }
 
     /// Starts the process again with the same port, configuration and data, killing it first if it lives.
@@ -193,91 +170,11 @@ impl ServerProcess {
     ///
     /// [`Error::NotRunning`] for a dead process, [`Error::Timeout`] when it does not end.
     pub fn shutdown(&self) -> Result<()> {
-        self.signal(Signal::TERM)?;
-        wait::wait_until(
-            format!("{} to shut down", self.name()),
-            READY_WITHIN,
-            || !self.is_running(),
-        )?;
+        let child = self.living()?;
+        child.terminate()?;
+        child.wait(READY_WITHIN)?;
         self.kill();
         Ok(())
-    }
-
-    /// Sends one command on a connection of its own and returns the reply.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Command`] with the server's or the network's complaint. A server that is silent is given up after two
-    /// seconds.
-    pub fn command<A: ToRedisArgs>(&self, words: &[A]) -> Result<Value> {
-        client::command(&self.host, self.port(), &self.credentials, words).map_err(|source| {
-            Error::Command {
-                server: self.name(),
-                command: client::first_words(words),
-                source,
-            }
-        })
-    }
-
-    /// A connection of the synchronous client, with the kit's credentials.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Command`] when it cannot be made.
-    pub fn connection(&self) -> Result<redis::Connection> {
-        client::connect(&self.host, self.port(), &self.credentials).map_err(|source| {
-            Error::Command {
-                server: self.name(),
-                command: "connect".to_owned(),
-                source,
-            }
-        })
-    }
-
-    /// The fields of one section of `INFO`; an empty section name gives the default sections.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`command`](Self::command).
-    pub fn info(&self, section: &str) -> Result<BTreeMap<String, String>> {
-        let words: &[&str] = if section.is_empty() {
-            &["INFO"]
-        } else {
-            &["INFO", section]
-        };
-        let reply = self.command(words)?;
-        let text = client::text(&reply).ok_or_else(|| self.odd("INFO", &reply))?;
-        Ok(client::info_fields(&text))
-    }
-
-    /// Runs the command-line client against this server and returns what it printed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Program`] when it ends with a failure, which an error reply counts as from Redis 7 on.
-    pub fn cli(&self, words: &[&str]) -> Result<String> {
-        let program = binary::client_of(&self.launch.program)?;
-        let mut command = Command::new(&program);
-        command.args(["-h", &self.host, "-p", &self.port().to_string()]);
-        self.credentials.for_cli(&mut command);
-        if binary::major_version(&self.launch.program) >= 7 {
-            command.arg("-e");
-        }
-        let output = command
-            .args(words)
-            .output()
-            .map_err(file_error("starting", &program))?;
-        let printed = String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned();
-        if output.status.success() {
-            return Ok(printed);
-        }
-        Err(Error::Program {
-            program: format!("redis-cli {}", words.join(" ")),
-            status: output.status.to_string(),
-            output: format!("{printed}{}", String::from_utf8_lossy(&output.stderr)),
-        })
     }
 
     /// The last lines of the server's log.
@@ -291,77 +188,39 @@ impl ServerProcess {
         format!("{} {}", self.kind, self.address())
     }
 
-    pub(crate) fn odd(&self, command: &str, answer: &Value) -> Error {
-        Error::Answer {
-            server: self.name(),
-            command: command.to_owned(),
-            answer: format!("{answer:?}"),
-        }
-    }
-
     fn log_path(&self) -> PathBuf {
         self.directory.path().join("server.log")
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn child(&self) -> Option<Arc<ChildProcess>> {
+        lock(&self.child).clone()
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let mut state = self.state();
-        let pid = state
-            .child
-            .as_ref()
-            .and_then(|child| Pid::from_raw(child.id().try_into().ok()?));
-        let gone = || Error::NotRunning {
+    fn living(&self) -> Result<Arc<ChildProcess>> {
+        self.child().ok_or_else(|| Error::NotRunning {
             server: self.name(),
-        };
-        kill_process(pid.ok_or_else(gone)?, signal).map_err(|_| gone())?;
-        state.paused = if signal == Signal::STOP {
-            true
-        } else {
-            state.paused && signal != Signal::CONT
-        };
-        Ok(())
+        })
     }
 
     fn launch(&self) -> Result<()> {
         let log = self.log_path();
-        self.state().child = Some(self.launch.start(self.directory.path(), &log)?);
+        let command = self.launch.command(self.directory.path(), &log)?;
+        *lock(&self.child) = Some(Arc::new(ChildProcess::named(self.name(), command)?));
         let started = Instant::now();
-        let outcome = loop {
+        let reason = loop {
             match self.probe() {
                 Ok(()) => return Ok(()),
-                Err(reason) if !self.is_running() => break format!("the process ended ({reason})"),
-                Err(reason) if started.elapsed() > READY_WITHIN => break reason,
-                Err(_) => std::thread::sleep(Duration::from_millis(3)),
+                Err(seen) if !self.is_running() => break format!("the process ended ({seen})"),
+                Err(seen) if started.elapsed() > READY_WITHIN => break seen,
+                Err(_) => thread::sleep(Duration::from_millis(3)),
             }
         };
         self.kill();
         Err(Error::NotReady {
             server: self.name(),
-            reason: outcome,
+            reason,
             log: log_tail(&log),
         })
-    }
-
-    /// Whether our own process, and not another one on the same port, answers and has its data.
-    fn probe(&self) -> std::result::Result<(), String> {
-        match client::command(&self.host, self.port(), &self.credentials, &["INFO"]) {
-            Ok(reply) => {
-                let fields = client::info_fields(&client::text(&reply).unwrap_or_default());
-                let ours = fields.get("process_id").and_then(|id| id.parse().ok()) == self.pid();
-                let loaded = fields.get("loading").is_none_or(|loading| loading == "0");
-                match (ours, loaded) {
-                    (false, _) => Err("another process answers on the port".to_owned()),
-                    (_, false) => Err("it is loading its data".to_owned()),
-                    _ => Ok(()),
-                }
-            }
-            // It is up, and the test has reasons to keep even the kit out.
-            Err(error) if matches!(error.code(), Some("NOAUTH" | "NOPERM" | "WRONGPASS")) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
     }
 }
 
@@ -369,55 +228,6 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Starts a server on the chosen port, or on a free one, and on another if that was taken at the last moment.
-pub(crate) fn start_on(
-    chosen: Option<u16>,
-    start: impl Fn(Port) -> Result<ServerProcess>,
-) -> Result<ServerProcess> {
-    if let Some(number) = chosen {
-        return start(Port::chosen(number));
-    }
-    let mut attempt = 1;
-    loop {
-        match start(Port::reserve()?) {
-            Err(Error::NotReady { log, .. })
-                if attempt < PORT_ATTEMPTS && log.contains(ADDRESS_IN_USE) =>
-            {
-                attempt += 1;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Starts several servers at once.
-pub(crate) fn together<T: Send>(
-    count: usize,
-    start: impl Fn() -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(&start)).collect();
-        let panicked = |_| Error::Unavailable {
-            feature: "a server",
-            reason: "the thread starting it panicked".into(),
-        };
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(panicked)?)
-            .collect()
-    })
-}
-
-/// A new private directory for one server.
-pub(crate) fn new_directory() -> Result<TempDir> {
-    let created = tempfile::Builder::new().prefix("leasehold-").tempdir();
-    created.map_err(file_error("creating a directory in", std::env::temp_dir()))
-}
-
-pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(file_error("writing", path))
 }
 
 fn log_tail(path: &Path) -> String {

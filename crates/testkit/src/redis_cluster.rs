@@ -81,7 +81,7 @@ impl RedisClusterBuilder {
         if let Some(password) = &self.password {
             node = node.password(password);
         }
-        let nodes = together(self.masters * (1 + self.replicas_each), || {
+        let nodes = together(self.masters * (1 + self.replicas_each), |_| {
             node.clone().start()
         })?;
         let cluster = RedisCluster {

@@ -12,6 +12,7 @@ use crate::{
     client::Credentials,
     conf::{ConfFile, SENTINEL_CONF, quoted},
     error::Result,
+    netns::Host,
     port::Port,
     process::{self, Plan, ServerProcess},
     spawn::Launch,
@@ -44,6 +45,7 @@ pub struct SentinelServerBuilder {
     node_password: Option<String>,
     password: Option<String>,
     fast_periods: bool,
+    place: Host,
     directives: Vec<(String, String)>,
 }
 
@@ -111,6 +113,13 @@ impl SentinelServerBuilder {
         self
     }
 
+    /// Run on a host of a [`Network`](crate::netns::Network), at its address.
+    #[must_use]
+    pub fn on(mut self, host: &Host) -> Self {
+        self.place = host.clone();
+        self
+    }
+
     /// One directive of `sentinel.conf`; replaces what the kit would have written for it.
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -150,6 +159,7 @@ impl SentinelServerBuilder {
         let launch = Launch {
             program: program.to_owned(),
             arguments,
+            wrapper: self.place.wrapper(),
             ..Launch::default()
         };
         let credentials = Credentials {
@@ -158,7 +168,7 @@ impl SentinelServerBuilder {
         };
         let plan = Plan {
             kind: "sentinel",
-            host: "127.0.0.1".to_owned(),
+            host: self.place.address().to_owned(),
             port,
             launch,
             credentials,
@@ -170,7 +180,7 @@ impl SentinelServerBuilder {
     fn conf(&self, port: u16, directory: &str) -> ConfFile {
         let service = &self.service;
         let mut conf = ConfFile::from_base(&SENTINEL_CONF.replace("mymaster", service));
-        conf.set("bind", "127.0.0.1");
+        conf.set("bind", self.place.address());
         conf.set("port", &port.to_string());
         conf.set("protected-mode", "no");
         conf.set("dir", &quoted(directory));
@@ -227,6 +237,7 @@ impl SentinelServer {
             node_password: None,
             password: None,
             fast_periods: true,
+            place: Host::loopback(),
             directives: Vec::new(),
         }
     }

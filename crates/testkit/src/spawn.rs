@@ -5,7 +5,7 @@
 //! and test threads come and go, so one thread that lives as long as the process starts them all.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::OpenOptions,
     io,
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use crate::{
     error::{Result, file_error},
 };
 
-/// How to start a program, kept so that it can be started again.
+/// How to start a server, kept so that it can be started again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
@@ -30,31 +30,37 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Starts the program with its output appended to `log`.
-    pub(crate) fn start(&self, directory: &Path, log: &Path) -> Result<Child> {
+    /// The command that starts the server, with its output appended to `log`.
+    pub(crate) fn command(&self, directory: &Path, log: &Path) -> Result<Command> {
         let output = OpenOptions::new()
             .create(true)
             .append(true)
             .open(log)
             .map_err(file_error("opening", log))?;
         let errors = output.try_clone().map_err(file_error("opening", log))?;
-        let mut words: Vec<OsString> = Vec::new();
-        if let Some(setpriv) = binary::setpriv() {
-            words.extend([
-                setpriv.into(),
-                "--pdeathsig".into(),
-                "SIGKILL".into(),
-                "--".into(),
-            ]);
-        }
-        words.extend(self.wrapper.iter().cloned());
-        words.push(self.program.clone().into());
-        words.extend(self.arguments.iter().cloned());
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(directory);
+        let mut command = tied(&self.wrapper, self.program.as_os_str());
+        command.args(&self.arguments).current_dir(directory);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        spawn(command).map_err(file_error("starting", &self.program))
+        Ok(command)
+    }
+}
+
+/// A command whose process dies with the thread that starts it, where the system can promise that.
+pub(crate) fn tied(wrapper: &[OsString], program: &OsStr) -> Command {
+    let mut words: Vec<&OsStr> = wrapper.iter().map(OsString::as_os_str).collect();
+    words.push(program);
+    match binary::setpriv() {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "SIGKILL", "--"]).args(words);
+            command
+        }
+        None => {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]);
+            command
+        }
     }
 }
 

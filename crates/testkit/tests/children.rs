@@ -38,7 +38,7 @@ fn start_victim(ending: &str) -> Started {
         .expect("a process");
     let mut output = BufReader::new(process.stdout.take().expect("its output"))
         .lines()
-        .map_while(|line| line.ok());
+        .map_while(std::result::Result::ok);
     let (mut pids, mut directories) = (Vec::new(), Vec::new());
     for line in output.by_ref() {
         // The harness writes the test's name on the same line as our first word.

@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::SentinelCluster;
 use crate::{
-    builder::RedisServerBuilder, error::Result, process::together, redis_server::RedisServer,
-    sentinel_server::SentinelServer, wait,
+    builder::RedisServerBuilder, error::Result, netns::Host, process::together,
+    redis_server::RedisServer, sentinel_server::SentinelServer, wait,
 };
 
 /// A cluster to be; made by [`SentinelCluster::builder`].
@@ -22,6 +22,7 @@ pub struct SentinelClusterBuilder {
     fast_periods: bool,
     binary: Option<PathBuf>,
     node: RedisServerBuilder,
+    places: Vec<Host>,
     sentinel_directives: Vec<(String, String)>,
 }
 
@@ -39,6 +40,7 @@ impl Default for SentinelClusterBuilder {
             fast_periods: true,
             binary: None,
             node: RedisServerBuilder::default(),
+            places: vec![Host::loopback()],
             sentinel_directives: Vec::new(),
         }
     }
@@ -136,6 +138,19 @@ impl SentinelClusterBuilder {
         self
     }
 
+    /// Spread over the hosts of a [`Network`](crate::netns::Network): node and Sentinel 0 on the first, and so on,
+    /// beginning again when there are fewer hosts.
+    ///
+    /// # Panics
+    ///
+    /// When there are no hosts.
+    #[must_use]
+    pub fn on(mut self, hosts: &[Host]) -> Self {
+        assert!(!hosts.is_empty(), "a cluster needs a host to run on");
+        self.places = hosts.to_vec();
+        self
+    }
+
     /// One directive of every Sentinel's `sentinel.conf`.
     #[must_use]
     pub fn sentinel_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -150,14 +165,14 @@ impl SentinelClusterBuilder {
     /// [`Error::MissingBinary`](crate::Error::MissingBinary) without Redis on the machine, [`Error::NotReady`](crate::Error::NotReady) or
     /// [`Error::Timeout`](crate::Error::Timeout) when the cluster does not come up.
     pub fn start(self) -> Result<SentinelCluster> {
-        let master = self.node_builder().start()?;
+        let master = self.node_builder(0).start()?;
         let (host, port) = (master.host().to_owned(), master.port());
         let mut nodes = vec![master];
-        nodes.extend(together(self.replicas, || {
-            self.node_builder().replica_of(&host, port).start()
+        nodes.extend(together(self.replicas, |index| {
+            self.node_builder(index + 1).replica_of(&host, port).start()
         })?);
         self.wait_for_links(&nodes, port)?;
-        let sentinels = together(self.sentinels, || self.sentinel(&host, port))?;
+        let sentinels = together(self.sentinels, |index| self.sentinel(index, &host, port))?;
         let cluster = SentinelCluster {
             service: self.service,
             quorum: self.quorum,
@@ -170,10 +185,14 @@ impl SentinelClusterBuilder {
         Ok(cluster)
     }
 
-    fn node_builder(&self) -> RedisServerBuilder {
+    fn node_builder(&self, index: usize) -> RedisServerBuilder {
+        let node = self
+            .node
+            .clone()
+            .on(&self.places[index % self.places.len()]);
         let node = match &self.password {
-            Some(password) => self.node.clone().password(password),
-            None => self.node.clone(),
+            Some(password) => node.password(password),
+            None => node,
         };
         match &self.binary {
             Some(path) => node.binary(path),
@@ -194,8 +213,9 @@ impl SentinelClusterBuilder {
         Ok(())
     }
 
-    fn sentinel(&self, host: &str, port: u16) -> Result<SentinelServer> {
+    fn sentinel(&self, index: usize, host: &str, port: u16) -> Result<SentinelServer> {
         let mut sentinel = SentinelServer::builder(host, port)
+            .on(&self.places[index % self.places.len()])
             .service(&self.service)
             .quorum(self.quorum)
             .down_after(self.down_after)
