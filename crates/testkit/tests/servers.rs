@@ -1,15 +1,19 @@
 //! One server: what each way of ending and starting it does to its process, its port and its data.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
-use leasehold_testkit::{RedisServer, Result, Role};
+use leasehold_testkit::{Error, RedisServer, Result, Role, assert_eventually};
 use redis::Value;
+
+const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_killed_server_comes_back_empty_on_the_same_port() -> Result<()> {
-    let started = Instant::now();
     let server = RedisServer::start()?;
-    eprintln!("start: {:?}", started.elapsed());
     let port = server.port();
     server.command(&["SET", "key", "value"])?;
     server.kill();
@@ -35,5 +39,133 @@ fn a_paused_server_is_silent_until_it_is_resumed() -> Result<()> {
         server.command(&["PING"])?,
         Value::SimpleString("PONG".to_owned())
     );
+    Ok(())
+}
+
+#[test]
+fn an_append_only_file_survives_a_kill_and_not_an_empty_restart() -> Result<()> {
+    let server = RedisServer::builder().append_only(true).start()?;
+    server.command(&["SET", "key", "value"])?;
+    server.kill();
+    server.restart()?;
+    assert_eq!(server.cli(&["GET", "key"])?, "value");
+    server.restart_empty()?;
+    assert_eq!(server.cli(&["GET", "key"])?, "");
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_survives_an_orderly_shutdown() -> Result<()> {
+    let server = RedisServer::builder().persistence(true).start()?;
+    server.command(&["SET", "key", "value"])?;
+    server.shutdown()?;
+    assert!(!server.is_running());
+    assert!(matches!(server.shutdown(), Err(Error::NotRunning { .. })));
+    server.restart()?;
+    assert_eq!(server.cli(&["GET", "key"])?, "value");
+    Ok(())
+}
+
+#[test]
+fn a_replica_follows_its_master() -> Result<()> {
+    let master = RedisServer::builder().password("p w").start()?;
+    let replica = RedisServer::builder()
+        .password("p w")
+        .replica_of(master.host(), master.port())
+        .start()?;
+    replica.wait_for_role(Role::Replica, LONG)?;
+    assert_eventually("the link to be up", LONG, || {
+        replica
+            .follows()
+            .is_ok_and(|port| port == Some(master.port()))
+    });
+    master.command(&["SET", "key", "value"])?;
+    master.wait_for_replicas(1, LONG)?;
+    assert_eq!(replica.cli(&["GET", "key"])?, "value");
+    let refused = replica.command(&["SET", "key", "other"]);
+    assert!(refused.is_err_and(|error| error.to_string().contains("read only")));
+    master.flush()?;
+    assert_eventually("the flush to arrive", LONG, || {
+        replica
+            .cli(&["GET", "key"])
+            .is_ok_and(|value| value.is_empty())
+    });
+    Ok(())
+}
+
+#[test]
+fn servers_started_at_once_get_ports_of_their_own() -> Result<()> {
+    let servers = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..10).map(|_| scope.spawn(RedisServer::start)).collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().expect("no panic"))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    let ports: BTreeSet<u16> = servers.iter().map(|server| server.port()).collect();
+    assert_eq!(ports.len(), servers.len());
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first: u16 = range
+        .split_whitespace()
+        .next()
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(u16::MAX);
+    assert!(
+        ports.iter().all(|port| *port < first),
+        "a client could take such a port while its server is dead"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_bad_directive_is_reported_with_the_servers_own_words() {
+    let error = RedisServer::builder()
+        .config("no-such-directive", "1")
+        .start()
+        .expect_err("it cannot start");
+    let text = error.to_string();
+    assert!(
+        text.contains("did not become ready") && text.contains("no-such-directive"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_reported_when_it_was_chosen() -> Result<()> {
+    let server = RedisServer::start()?;
+    let error = RedisServer::builder()
+        .port(server.port())
+        .start()
+        .expect_err("it cannot start");
+    assert!(
+        error.to_string().contains("Address already in use"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_missing_program_is_named_with_the_line_that_installs_it() {
+    let error = RedisServer::builder()
+        .binary("/nowhere/redis-server")
+        .start()
+        .expect_err("it cannot start");
+    assert_eq!(
+        error.to_string(),
+        "`/nowhere/redis-server` was not found. Install it: apt-get install redis-server redis-sentinel"
+    );
+}
+
+#[test]
+fn a_wait_in_vain_says_what_was_seen_instead() -> Result<()> {
+    let server = RedisServer::start()?;
+    let error = server
+        .wait_for_role(Role::Replica, Duration::from_millis(20))
+        .expect_err("it is a master");
+    let expected = format!(
+        "waited 20ms for redis-server {} to be replica, in vain: it is master",
+        server.address()
+    );
+    assert_eq!(error.to_string(), expected);
     Ok(())
 }
