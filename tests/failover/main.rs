@@ -6,7 +6,7 @@ use leasehold::{Error, Released};
 use leasehold_testkit::SentinelCluster;
 use leasehold_tests::{connect, sentinel_env, soon};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_is_replaced_and_work_resumes() {
     let cluster = SentinelCluster::start().expect("a cluster");
     for safety in ["relaxed", "strict"] {
@@ -32,14 +32,15 @@ async fn a_killed_master_is_replaced_and_work_resumes() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn strict_mode_keeps_the_gate_closed_after_a_failover() {
     let cluster = SentinelCluster::start().expect("a cluster");
     let locker = connect(sentinel_env(&cluster), &[]).await.expect("connect");
     let held = soon("a lease", locker.acquire("held"))
         .await
         .expect("a lease");
-    cluster.failover().expect("a failover");
+    let old = cluster.failover().expect("a failover");
+    cluster.wait_for_new_master(old).expect("a new master");
     let refused = loop {
         match locker.try_acquire("other").await {
             Err(Error::GateClosed(closed)) if closed.remaining.is_some() => break closed,

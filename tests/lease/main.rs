@@ -6,7 +6,7 @@ use leasehold::{AcquireOptions, Error, LostReason, Released, Renewal};
 use leasehold_testkit::RedisServer;
 use leasehold_tests::{connect, eventually, soon, standalone_env};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_excludes_others_until_it_is_released() {
     let redis = RedisServer::start().expect("redis-server");
     let first = connect(standalone_env(&redis), &[("LOCK_OWNER", "first")])
@@ -38,7 +38,7 @@ async fn a_lease_excludes_others_until_it_is_released() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_outlives_its_ttl_while_it_is_renewed() {
     let redis = RedisServer::start().expect("redis-server");
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
@@ -55,7 +55,7 @@ async fn a_lease_outlives_its_ttl_while_it_is_renewed() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unrenewed_lease_is_lost_before_its_key_expires() {
     let redis = RedisServer::start().expect("redis-server");
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
@@ -71,7 +71,7 @@ async fn an_unrenewed_lease_is_lost_before_its_key_expires() {
     assert!(!lease.is_valid());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_holder_is_told_in_time_when_redis_falls_silent() {
     let redis = RedisServer::start().expect("redis-server");
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
@@ -88,7 +88,7 @@ async fn a_holder_is_told_in_time_when_redis_falls_silent() {
     redis.resume().expect("SIGCONT");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_or_deleted_key_is_reported() {
     let redis = RedisServer::start().expect("redis-server");
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
@@ -117,7 +117,7 @@ async fn a_stolen_or_deleted_key_is_reported() {
     assert_eq!(soon("the loss", lease.lost()).await, LostReason::Deleted);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn plain_clients_and_leases_exclude_each_other() {
     let redis = RedisServer::start().expect("redis-server");
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
@@ -143,7 +143,7 @@ async fn plain_clients_and_leases_exclude_each_other() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn with_lock_can_be_spawned_and_gives_the_lock_back() {
     let redis = RedisServer::start().expect("redis-server");
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");

@@ -138,7 +138,7 @@ impl Core {
             Error::GateClosed(GateClosed {
                 remaining: Some(left),
                 ..
-            }) => (*left + Duration::from_millis(1)).min(most),
+            }) => *left + Duration::from_millis(1),
             Error::Unavailable(_) => OUTAGE_PAUSE.min(most),
             _ => SHORT_PAUSE.mul_f64(0.5 + fastrand::f64()).min(most),
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use redis::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{DataSet, Granting, Holding, Releasing, Renewing, Request};
 use crate::fence::Fence;
@@ -28,15 +29,19 @@ pub(crate) struct Single {
     longest_lease: Duration,
     /// The greatest fence seen by this locker on any resource: no later one may be smaller.
     floor: AtomicI64,
+    _gatekeeper: AbortOnDropHandle<()>,
 }
 
 impl Single {
     pub(crate) fn new(topology: Topology, key_prefix: &str, longest_lease: Duration) -> Self {
+        let gate_key = format!("{key_prefix}leasehold:gate");
+        let gatekeeper = gate::attend(topology.watch(), gate_key.clone(), longest_lease);
         Self {
             topology,
-            gate_key: format!("{key_prefix}leasehold:gate"),
+            gate_key,
             longest_lease,
             floor: AtomicI64::new(0),
+            _gatekeeper: AbortOnDropHandle::new(tokio::spawn(gatekeeper)),
         }
     }
 

@@ -7,10 +7,17 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::sleep;
+
 use super::classify::Failure;
 use super::link::Link;
 use super::reply;
 use super::script::{Call, GATE_CLAIM, GATE_OPEN};
+use super::topology::State;
+use crate::unavailable::Cause;
+
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How the gate stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +28,29 @@ pub(crate) enum Gate {
     Unconfirmed,
     /// The node turned out to be another incarnation than the link was made for.
     OtherIncarnation,
+}
+
+/// Claims the gate of every new incarnation as soon as there is a link to it, so that the time for
+/// which it stays closed begins with the failover and not with the first one who asks.
+pub(crate) async fn attend(mut topology: watch::Receiver<State>, key: String, longest: Duration) {
+    loop {
+        let link = match &*topology.borrow_and_update() {
+            State::Ready(link) if link.is_strict() => Some(link.clone()),
+            _ => None,
+        };
+        if let Some(link) = link {
+            while !link.ending().has_ended() {
+                match open(&link, &key, longest).await {
+                    Ok(Gate::OpenIn(_)) => break,
+                    Ok(Gate::OtherIncarnation) => link.ending().end(Cause::NotMasterYet),
+                    Ok(Gate::Unconfirmed) | Err(_) => sleep(PAUSE).await,
+                }
+            }
+        }
+        if topology.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Claims the gate of the link's incarnation and opens it as far as time allows.
