@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use crate::{
     error::{Error, Result},
+    proxy::Proxy,
     redis_server::{RedisServer, Role},
     sentinel_server::SentinelServer,
     wait,
@@ -39,6 +40,7 @@ pub struct SentinelCluster {
     password: Option<String>,
     sentinel_password: Option<String>,
     nodes: Vec<RedisServer>,
+    proxies: Vec<Proxy>,
     sentinels: Vec<SentinelServer>,
 }
 
@@ -73,6 +75,46 @@ impl SentinelCluster {
     #[must_use]
     pub fn node(&self, index: usize) -> &RedisServer {
         &self.nodes[index]
+    }
+
+    /// The proxies in front of the data nodes, by node; none unless the cluster was built with
+    /// [`proxied`](SentinelClusterBuilder::proxied).
+    #[must_use]
+    pub fn proxies(&self) -> &[Proxy] {
+        &self.proxies
+    }
+
+    /// The proxy in front of one data node.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn proxy(&self, index: usize) -> &Proxy {
+        &self.proxies[index]
+    }
+
+    /// The port at which the others know a data node: its proxy's, where it has one.
+    #[must_use]
+    pub fn announced_port(&self, index: usize) -> u16 {
+        self.proxies
+            .get(index)
+            .map_or_else(|| self.node(index).port(), Proxy::port)
+    }
+
+    /// The announced and the direct address of each data node, as `announced=direct`, for a client that is to be on the
+    /// same side of a partition as the nodes themselves.
+    #[must_use]
+    pub fn address_map(&self) -> String {
+        let pair = |(proxy, node): (&Proxy, &RedisServer)| {
+            format!("{}={}", proxy.address(), node.address())
+        };
+        self.proxies
+            .iter()
+            .zip(&self.nodes)
+            .map(pair)
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     /// All Sentinels.

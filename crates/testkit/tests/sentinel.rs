@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use leasehold_testkit::{Result, Role, SentinelCluster, assert_eventually};
+use leasehold_testkit::{
+    ChildProcess, Error, FakeSentinel, FakeServer, Mode, Proxy, RedisCluster, Result, Role,
+    SentinelCluster, assert_eventually, netns,
+};
 use redis::Value;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -145,4 +148,50 @@ fn a_master_without_replicas_in_reach_refuses_writes_when_told_to() -> Result<()
     };
     assert_eventually("the lonely master to refuse", LONG, refused);
     Ok(())
+}
+
+#[test]
+fn a_master_behind_a_black_hole_is_deposed_and_goes_on_for_those_inside() -> Result<()> {
+    let cluster = SentinelCluster::builder().proxied(true).start()?;
+    let old = cluster.master_index()?;
+    let named = cluster.sentinel(0).master_address()?.map(|(_, port)| port);
+    assert_eq!(
+        named,
+        Some(cluster.proxy(old).port()),
+        "clients are sent to the proxy"
+    );
+    assert!(
+        cluster
+            .address_map()
+            .contains(&format!("={}", cluster.node(old).address()))
+    );
+    cluster.proxy(old).set_mode(Mode::Blackhole)?;
+    let new = cluster.wait_for_new_master(old)?;
+    assert_eq!(
+        cluster.node(old).role()?,
+        Role::Master,
+        "two masters at once"
+    );
+    cluster.node(old).command(&["SET", "written", "in vain"])?;
+    cluster.proxy(old).set_mode(Mode::Pass)?;
+    cluster.wait_until_stable()?;
+    assert_eq!(
+        (cluster.master_index()?, cluster.node(old).role()?),
+        (new, Role::Replica)
+    );
+    assert_eq!(cluster.node(old).cli(&["GET", "written"])?, "");
+    Ok(())
+}
+
+#[test]
+fn everything_may_be_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<SentinelCluster>();
+    check::<RedisCluster>();
+    check::<Proxy>();
+    check::<FakeServer>();
+    check::<FakeSentinel>();
+    check::<ChildProcess>();
+    check::<netns::Network>();
+    check::<Error>();
 }

@@ -4,8 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use super::SentinelCluster;
 use crate::{
-    builder::RedisServerBuilder, error::Result, netns::Host, process::together,
-    redis_server::RedisServer, sentinel_server::SentinelServer, wait,
+    builder::RedisServerBuilder,
+    error::{Error, Result},
+    netns::Host,
+    process::together,
+    proxy::Proxy,
+    redis_server::RedisServer,
+    sentinel_server::SentinelServer,
+    wait,
 };
 
 /// A cluster to be; made by [`SentinelCluster::builder`].
@@ -23,6 +29,7 @@ pub struct SentinelClusterBuilder {
     binary: Option<PathBuf>,
     node: RedisServerBuilder,
     places: Vec<Host>,
+    proxied: bool,
     sentinel_directives: Vec<(String, String)>,
 }
 
@@ -41,6 +48,7 @@ impl Default for SentinelClusterBuilder {
             binary: None,
             node: RedisServerBuilder::default(),
             places: vec![Host::loopback()],
+            proxied: false,
             sentinel_directives: Vec::new(),
         }
     }
@@ -151,6 +159,17 @@ impl SentinelClusterBuilder {
         self
     }
 
+    /// Put a [`Proxy`] in front of every data node, under whose address replicas, Sentinels and clients know it: a
+    /// partition without root. Off by default.
+    ///
+    /// A proxy in [`Mode::Blackhole`](crate::Mode::Blackhole) cuts its node off from all who come through it; a client
+    /// with the [`address_map`](SentinelCluster::address_map) stays on the node's side.
+    #[must_use]
+    pub fn proxied(mut self, proxied: bool) -> Self {
+        self.proxied = proxied;
+        self
+    }
+
     /// One directive of every Sentinel's `sentinel.conf`.
     #[must_use]
     pub fn sentinel_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -162,14 +181,16 @@ impl SentinelClusterBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingBinary`](crate::Error::MissingBinary) without Redis on the machine, [`Error::NotReady`](crate::Error::NotReady) or
-    /// [`Error::Timeout`](crate::Error::Timeout) when the cluster does not come up.
+    /// [`Error::MissingBinary`] without Redis on the machine, [`Error::NotReady`] or
+    /// [`Error::Timeout`] when the cluster does not come up.
     pub fn start(self) -> Result<SentinelCluster> {
-        let master = self.node_builder(0).start()?;
-        let (host, port) = (master.host().to_owned(), master.port());
+        let proxies = self.make_proxies()?;
+        let master = self.start_node(0, &proxies, None)?;
+        let host = master.host().to_owned();
+        let port = proxies.first().map_or_else(|| master.port(), Proxy::port);
         let mut nodes = vec![master];
         nodes.extend(together(self.replicas, |index| {
-            self.node_builder(index + 1).replica_of(&host, port).start()
+            self.start_node(index + 1, &proxies, Some((&host, port)))
         })?);
         self.wait_for_links(&nodes, port)?;
         let sentinels = together(self.sentinels, |index| self.sentinel(index, &host, port))?;
@@ -179,25 +200,57 @@ impl SentinelClusterBuilder {
             password: self.password,
             sentinel_password: self.sentinel_password,
             nodes,
+            proxies,
             sentinels,
         };
         cluster.wait_until_stable()?;
         Ok(cluster)
     }
 
-    fn node_builder(&self, index: usize) -> RedisServerBuilder {
-        let node = self
+    /// Made before the nodes, which must know the ports to announce; each learns its target when its node is up.
+    fn make_proxies(&self) -> Result<Vec<Proxy>> {
+        if !self.proxied {
+            return Ok(Vec::new());
+        }
+        if self.places.iter().any(|place| *place != Host::loopback()) {
+            let reason = "proxies listen on the loopback interface only".to_owned();
+            return Err(Error::Unavailable {
+                feature: "a proxied cluster on other hosts",
+                reason,
+            });
+        }
+        (0..=self.replicas)
+            .map(|_| Proxy::start("127.0.0.1:0"))
+            .collect()
+    }
+
+    fn start_node(
+        &self,
+        index: usize,
+        proxies: &[Proxy],
+        master: Option<(&str, u16)>,
+    ) -> Result<RedisServer> {
+        let mut node = self
             .node
             .clone()
             .on(&self.places[index % self.places.len()]);
-        let node = match &self.password {
-            Some(password) => node.password(password),
-            None => node,
-        };
-        match &self.binary {
-            Some(path) => node.binary(path),
-            None => node,
+        if let Some(password) = &self.password {
+            node = node.password(password);
         }
+        if let Some(path) = &self.binary {
+            node = node.binary(path);
+        }
+        if let Some((host, port)) = master {
+            node = node.replica_of(host, port);
+        }
+        let Some(proxy) = proxies.get(index) else {
+            return node.start();
+        };
+        node = node.config("replica-announce-ip", "127.0.0.1");
+        node = node.config("replica-announce-port", proxy.port().to_string());
+        let node = node.start()?;
+        proxy.retarget(node.address());
+        Ok(node)
     }
 
     /// A Sentinel learns of replicas from the master's `INFO`, so those must be there when it first asks.
