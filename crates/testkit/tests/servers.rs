@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    env, fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
-use leasehold_testkit::{Error, RedisServer, Result, Role, assert_eventually};
+use leasehold_testkit::{Error, RedisServer, Result, Role, SERVER_VARIABLE, assert_eventually};
 use redis::Value;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -168,4 +169,32 @@ fn a_wait_in_vain_says_what_was_seen_instead() -> Result<()> {
     );
     assert_eq!(error.to_string(), expected);
     Ok(())
+}
+
+/// Run by the test below in a process with another environment.
+#[test]
+fn start_with_the_server_of_the_environment() {
+    if env::var_os(SERVER_VARIABLE).is_some_and(|path| path == "/nowhere/valkey-server") {
+        let error = RedisServer::start().expect_err("there is no such program");
+        println!("\n{error}");
+    }
+}
+
+#[test]
+fn the_environment_names_another_server_program() {
+    let mut command = Command::new(env::current_exe().expect("this test's program"));
+    command.args([
+        "--exact",
+        "start_with_the_server_of_the_environment",
+        "--nocapture",
+    ]);
+    let output = command
+        .env(SERVER_VARIABLE, "/nowhere/valkey-server")
+        .output()
+        .expect("a run");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("`/nowhere/valkey-server` was not found"),
+        "{text}"
+    );
 }
