@@ -32,6 +32,8 @@ pub enum Behaviour {
 /// What a [`FakeSentinel`] says about the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
+    /// Its own identifier (`SENTINEL MYID`), 40 hexadecimal digits; by default its port, so that no two are alike.
+    pub id: String,
     /// The name under which it watches.
     pub service: String,
     /// The address in `SENTINEL GET-MASTER-ADDR-BY-NAME`.
@@ -87,6 +89,7 @@ impl FakeSentinel {
     /// [`Error::NoFreePort`](crate::Error::NoFreePort) when it finds none to listen on.
     pub fn start(service: &str, master_host: &str, master_port: u16) -> Result<Self> {
         let view = View {
+            id: String::new(),
             service: service.to_owned(),
             address: (master_host.to_owned(), master_port),
             listed_address: None,
@@ -109,6 +112,7 @@ impl FakeSentinel {
             };
             answer(request, session, &view, &behaviour)
         })?;
+        lock(&state).view.id = format!("{:040}", server.port());
         Ok(Self { server, state })
     }
 
@@ -235,7 +239,7 @@ fn about_master(request: &Request, view: &View) -> Reply {
         "IS-MASTER-DOWN-BY-ADDR" => {
             Reply::Array(vec![Reply::Integer(0), Reply::text("*"), Reply::Integer(0)])
         }
-        "MYID" => Reply::text("0".repeat(40)),
+        "MYID" => Reply::text(&view.id),
         _ => Reply::error("ERR Unknown sentinel subcommand"),
     }
 }
