@@ -94,11 +94,13 @@ pub enum Error {
     #[error("{0}")]
     Unavailable(#[from] Unavailable),
 
-    /// This build cannot use the configured topology.
-    #[error("{topology} is not supported by this version; configure Sentinel or one Redis")]
+    /// This version cannot do what is configured.
+    #[error("{feature} is not supported by this version; {instead}")]
     Unsupported {
-        /// The configured topology.
-        topology: String,
+        /// What is configured.
+        feature: String,
+        /// What to do instead.
+        instead: &'static str,
     },
 
     /// The locker was closed.

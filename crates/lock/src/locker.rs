@@ -343,6 +343,18 @@ where
         .map_err(|error| Error::Resource(error.into().0))
 }
 
+/// A plain connection where TLS is configured would send the password in the clear.
+fn refuse_tls(is_configured: bool) -> Result<(), Error> {
+    if is_configured {
+        return Err(Error::Unsupported {
+            feature: "TLS".to_owned(),
+            instead: "set REDIS_TLS_ENABLED=false (and REDIS_SENTINEL_TLS_ENABLED, if set) and use \
+                      a network that nobody else can read",
+        });
+    }
+    Ok(())
+}
+
 /// Starts looking for the master.
 fn start(
     configured: Configured,
@@ -351,9 +363,11 @@ fn start(
 ) -> Result<(Topology, NodeOptions), Error> {
     let (source, nodes) = match configured {
         Configured::Standalone(standalone) => {
+            refuse_tls(standalone.nodes.tls.is_some())?;
             (Source::Fixed(standalone.endpoint), standalone.nodes)
         }
         Configured::Sentinel(sentinel) => {
+            refuse_tls(sentinel.nodes.tls.is_some() || sentinel.tls.is_some())?;
             let settings = ConnectionSettings {
                 credentials: sentinel.credentials,
                 database: 0,
@@ -371,8 +385,9 @@ fn start(
         }
         other => {
             let detail = format!("{other:?}");
-            let topology = detail.split('(').next().unwrap_or_default().to_owned();
-            return Err(Error::Unsupported { topology });
+            let feature = detail.split('(').next().unwrap_or_default().to_owned();
+            let instead = "configure Sentinel or one Redis";
+            return Err(Error::Unsupported { feature, instead });
         }
     };
     let strict = lock.safety == Safety::Strict;
