@@ -11,10 +11,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The variables of a worker that uses `server`, with short leases.
 #[must_use]
 pub fn standalone_env(server: &RedisServer) -> Vec<(String, String)> {
-    let mut variables = common_env();
-    variables.push(("REDIS_HOST".into(), "127.0.0.1".into()));
-    variables.push(("REDIS_PORT".into(), server.port().to_string()));
-    variables
+    port_env(server.port())
 }
 
 /// The variables of a worker that uses `cluster`, with short leases.
@@ -52,6 +49,45 @@ pub async fn connect(
         merged.insert((*name).to_owned(), (*value).to_owned());
     }
     Locker::connect(Config::from_vars(merged)?).await
+}
+
+/// The message with which connecting with `variables` fails.
+///
+/// # Panics
+///
+/// When it does not fail, or takes longer than [`PATIENCE`] to.
+pub async fn refusal(
+    variables: impl IntoIterator<Item = (String, String)>,
+    overrides: &[(&str, &str)],
+) -> String {
+    match soon("the refusal", connect(variables, overrides)).await {
+        Ok(_) => panic!("a locker came about"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The variables of a worker that uses the Redis at this port of the loopback interface.
+#[must_use]
+pub fn port_env(port: u16) -> Vec<(String, String)> {
+    let mut variables = common_env();
+    variables.push(("REDIS_HOST".into(), "127.0.0.1".into()));
+    variables.push(("REDIS_PORT".into(), port.to_string()));
+    variables
+}
+
+/// The variables of a worker that finds `mymaster` through the Sentinels at these addresses.
+#[must_use]
+pub fn sentinels_env<A: AsRef<str>>(addresses: &[A]) -> Vec<(String, String)> {
+    let addresses: Vec<&str> = addresses.iter().map(AsRef::as_ref).collect();
+    let mut variables = common_env();
+    variables.push(("REDIS_SENTINEL_HOSTS".into(), addresses.join(",")));
+    variables.push(("REDIS_SENTINEL_SERVICE".into(), "mymaster".into()));
+    variables
+}
+
+/// Runs something that blocks, such as a wait of the test kit, without stopping the runtime.
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
 }
 
 /// Waits for `future`, but not for ever.

@@ -10,18 +10,71 @@ use leasehold_config::Endpoint;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable {
     node: Option<Endpoint>,
+    part: Part,
     cause: Cause,
+}
+
+/// What part a node plays, which decides where its address and credentials come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The configured server.
+    Server,
+    /// A configured or discovered Sentinel.
+    Sentinel,
+    /// The master that the Sentinels name.
+    Master,
 }
 
 impl Unavailable {
     pub(crate) fn new(cause: Cause) -> Self {
-        Self { node: None, cause }
+        Self {
+            node: None,
+            part: Part::Server,
+            cause,
+        }
     }
 
     pub(crate) fn on(node: &Endpoint, cause: Cause) -> Self {
         Self {
             node: Some(node.clone()),
+            part: Part::Server,
             cause,
+        }
+    }
+
+    pub(crate) fn on_sentinel(sentinel: &Endpoint, cause: Cause) -> Self {
+        Self {
+            part: Part::Sentinel,
+            ..Self::on(sentinel, cause)
+        }
+    }
+
+    /// Tells that the node, unless it is a Sentinel, is the master that the Sentinels name.
+    pub(crate) fn of_named_master(mut self) -> Self {
+        if self.node.is_some() && self.part == Part::Server {
+            self.part = Part::Master;
+        }
+        self
+    }
+
+    fn advice(&self) -> &'static str {
+        match (self.part, &self.cause) {
+            (Part::Sentinel, Cause::NoPassword) => {
+                "set REDIS_SENTINEL_PASSWORD, and REDIS_SENTINEL_USERNAME unless the user is \
+                 `default`"
+            }
+            (Part::Sentinel, Cause::WrongPassword) => {
+                "correct REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD (default: \
+                 REDIS_PASSWORD)"
+            }
+            (
+                Part::Master,
+                Cause::Refused | Cause::Unreachable { .. } | Cause::ConnectTimeout { .. },
+            ) => {
+                "wait for the Sentinels to name another, or start it; if they name an address that \
+                 cannot be reached from here, set REDIS_ADDRESS_MAP"
+            }
+            (_, cause) => cause.advice(),
         }
     }
 
@@ -48,10 +101,13 @@ impl std::error::Error for Unavailable {}
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(node) = &self.node {
-            write!(f, "{node}: ")?;
+        match (&self.node, self.part) {
+            (None, _) => {}
+            (Some(node), Part::Server) => write!(f, "{node}: ")?,
+            (Some(node), Part::Sentinel) => write!(f, "Sentinel {node}: ")?,
+            (Some(node), Part::Master) => write!(f, "master {node}: ")?,
         }
-        write!(f, "{}; {}", self.cause, self.cause.advice())
+        write!(f, "{}; {}", self.cause, self.advice())
     }
 }
 
@@ -121,6 +177,13 @@ pub enum Cause {
     IsSentinel,
     /// The configured Sentinel is a plain Redis.
     IsNotSentinel,
+    /// The server does not have the configured database.
+    NoDatabase {
+        /// The number of the database.
+        database: u32,
+        /// What the server said.
+        detail: String,
+    },
     /// The server is older than 6.2 or lacks something that the SDK needs.
     TooOld {
         /// What is missing.
@@ -190,6 +253,7 @@ impl Cause {
                 | Self::IsReplica { .. }
                 | Self::IsSentinel
                 | Self::IsNotSentinel
+                | Self::NoDatabase { .. }
                 | Self::TooOld { .. }
                 | Self::UnknownMaster { .. }
                 | Self::Protocol { .. }
@@ -201,10 +265,11 @@ impl Cause {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Refused => "start it, or correct the host and port",
+            Self::Refused => "start the server there, or correct REDIS_HOST and REDIS_PORT",
             Self::Unreachable { .. } => "check the host name, DNS and the network",
             Self::ConnectTimeout { .. } => {
-                "check that host and port are right and no firewall drops the packets"
+                "check that host and port are right, that no firewall drops the packets, and that \
+                 the server is not stopped or overloaded"
             }
             Self::Timeout { .. } => "check whether the server is stopped, swapping or overloaded",
             Self::Disconnected => {
@@ -213,11 +278,10 @@ impl Cause {
             Self::Tls { .. } => {
                 "check REDIS_TLS_ENABLED, the CA file, the certificate's names and dates"
             }
-            Self::NoPassword => "set REDIS_PASSWORD (REDIS_SENTINEL_PASSWORD for a Sentinel)",
-            Self::WrongPassword => {
-                "correct REDIS_USERNAME and REDIS_PASSWORD (REDIS_SENTINEL_USERNAME and \
-                 REDIS_SENTINEL_PASSWORD for a Sentinel)"
+            Self::NoPassword => {
+                "set REDIS_PASSWORD, and REDIS_USERNAME unless the user is `default`"
             }
+            Self::WrongPassword => "correct REDIS_USERNAME and REDIS_PASSWORD",
             Self::NoPermission { .. } => {
                 "give the user the rules of config/users.acl (ACL SETUSER)"
             }
@@ -245,13 +309,16 @@ impl Cause {
             Self::IsNotSentinel => {
                 "put Sentinel addresses (port 26379 as a rule) into REDIS_SENTINEL_HOSTS"
             }
+            Self::NoDatabase { .. } => {
+                "set REDIS_DB to 0, or to one below its `databases` (16 by default)"
+            }
             Self::TooOld { .. } => "use Redis 6.2 or newer, or Valkey",
             Self::NoSentinelReachable { .. } => {
                 "start the Sentinels or correct REDIS_SENTINEL_HOSTS"
             }
             Self::NoSentinelMajority { .. } => {
-                "bring the other Sentinels back; if they are gone for good, SENTINEL RESET makes the \
-                 rest forget them"
+                "bring the others back; if they are gone for good, SENTINEL RESET makes the rest \
+                 forget them"
             }
             Self::UnknownMaster { .. } => {
                 "correct REDIS_SENTINEL_SERVICE; SENTINEL MASTERS lists the known names"
@@ -264,7 +331,8 @@ impl Cause {
             }
             Self::Connecting => "wait for the connection",
             Self::Protocol { .. } => {
-                "check that a Redis server listens there and nothing rewrites its replies"
+                "check that a Redis server listens there, that it does not want TLS, and that \
+                 nothing rewrites its replies"
             }
             Self::Server { .. } => "see what the server said",
         }
@@ -302,6 +370,9 @@ impl fmt::Display for Cause {
             Self::IsReplica { master } => write!(f, "it is a replica of {master}"),
             Self::IsSentinel => write!(f, "it is a Sentinel and holds no data"),
             Self::IsNotSentinel => write!(f, "it is no Sentinel"),
+            Self::NoDatabase { database, detail } => {
+                write!(f, "it has no database {database} ({detail})")
+            }
             Self::TooOld { detail } => write!(f, "the server is too old ({detail})"),
             Self::NoSentinelReachable { sentinels } => {
                 write!(f, "no Sentinel can be reached ({})", each(sentinels))
@@ -310,11 +381,18 @@ impl fmt::Display for Cause {
                 answered,
                 needed,
                 silent,
-            } => write!(
-                f,
-                "only {answered} Sentinels name a master and {needed} are needed ({})",
-                each(silent)
-            ),
+            } => {
+                let name = if *answered == 1 {
+                    "Sentinel names"
+                } else {
+                    "Sentinels name"
+                };
+                write!(f, "only {answered} {name} a master and {needed} are needed")?;
+                match &**silent {
+                    [] => Ok(()),
+                    silent => write!(f, " ({})", each(silent)),
+                }
+            }
             Self::UnknownMaster { service } => {
                 write!(
                     f,
@@ -349,12 +427,14 @@ fn each(sentinels: &[(Endpoint, Cause)]) -> String {
 /// Server text that is put into a message: one line, bounded, nothing that moves a cursor.
 pub(crate) fn printable(text: &str) -> String {
     const SHOWN: usize = 200;
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .collect::<String>()
-        .escape_debug()
-        .to_string();
+    let mut shown = String::new();
+    for character in text.chars().take(SHOWN) {
+        match character {
+            // Harmless, and easier to read as the server wrote them.
+            '\'' | '"' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

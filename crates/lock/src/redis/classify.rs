@@ -82,7 +82,7 @@ pub(crate) fn handshake_error(error: &RedisError) -> Cause {
             detail: "HELLO 3 is unknown".into(),
         },
         ErrorKind::Parse => Cause::Protocol {
-            detail: printable(&error.to_string()),
+            detail: "something other than the Redis protocol".to_owned(),
         },
         _ => command_error(error).0,
     }

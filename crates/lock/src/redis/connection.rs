@@ -123,6 +123,12 @@ impl Connection {
             }
             ended.end(Cause::Disconnected);
         });
+        if settings.database != 0 {
+            let select = multiplexed
+                .send_packed_command(redis::cmd("SELECT").arg(settings.database))
+                .await;
+            selected(select, settings.database)?;
+        }
         if let Some(name) = &settings.client_name {
             // A name is a courtesy to operators: a user without the permission goes without it.
             let _ = multiplexed
@@ -249,7 +255,6 @@ impl Connection {
 fn handshake(settings: &ConnectionSettings) -> RedisConnectionInfo {
     let mut info = RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(settings.database))
         .set_skip_set_lib_name();
     if let Some(password) = &settings.credentials.password {
         info = info
@@ -257,6 +262,21 @@ fn handshake(settings: &ConnectionSettings) -> RedisConnectionInfo {
             .set_password(password.reveal());
     }
     info
+}
+
+/// Judges the answer to `SELECT`. The `redis` crate's own would hide the error's code.
+fn selected(answer: redis::RedisResult<Value>, database: u32) -> Result<(), Cause> {
+    let cause = match answer {
+        Ok(Value::ServerError(error)) => classify::server_error(&error),
+        Ok(_) => return Ok(()),
+        Err(error) => classify::handshake_error(&error),
+    };
+    Err(match cause {
+        // Sentinels are the only ones that know no databases at all.
+        Cause::Server { detail } if detail.contains("unknown command") => Cause::IsSentinel,
+        Cause::Server { detail } => Cause::NoDatabase { database, detail },
+        cause => cause,
+    })
 }
 
 /// Small writes go out at once, and a peer that vanished is noticed within seconds.

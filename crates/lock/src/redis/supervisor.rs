@@ -69,8 +69,7 @@ impl Supervisor {
                     let cause = self.watch_over(&link).await;
                     link.ending().end(cause.clone());
                     tracing::warn!(node = %link.node(), %cause, "lost the master");
-                    self.publish
-                        .send_replace(State::Down(Unavailable::on(link.node(), cause)));
+                    self.publish_down(Unavailable::on(link.node(), cause));
                     if established.elapsed() > 5 * LONGEST_PAUSE {
                         pause = FIRST_PAUSE;
                     }
@@ -78,11 +77,20 @@ impl Supervisor {
                 Err(unavailable) => {
                     tracing::debug!(%unavailable, "no master");
                     let pause_now = self.pause_after(&unavailable, &mut pause);
-                    self.publish.send_replace(State::Down(unavailable));
+                    self.publish_down(unavailable);
                     pause_now.wait(&self.source).await;
                 }
             }
         }
+    }
+
+    fn publish_down(&self, unavailable: Unavailable) {
+        let unavailable = if self.source.is_fixed() {
+            unavailable
+        } else {
+            unavailable.of_named_master()
+        };
+        self.publish.send_replace(State::Down(unavailable));
     }
 
     /// Finds the master and returns a verified link to it.

@@ -94,6 +94,15 @@ impl SentinelLink {
         })
     }
 
+    /// What kept this Sentinel from answering within a round of questions.
+    pub(crate) fn silent_for(&self, after: Duration) -> Cause {
+        match &*self.state.borrow() {
+            State::Connecting => Cause::ConnectTimeout { after },
+            State::Up(_) => Cause::Timeout { after },
+            State::Down(cause) => cause.clone(),
+        }
+    }
+
     /// Asks for the other Sentinels of the same master. The caller bounds the wait.
     pub(crate) async fn others(&self, service: &str) -> Result<Vec<Endpoint>, Cause> {
         let connection = self.connection().await?;

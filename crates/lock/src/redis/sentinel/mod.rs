@@ -105,20 +105,28 @@ impl Sentinels {
             .iter()
             .map(|link| async move {
                 let reply = timeout_at(deadline, link.ask(&self.service)).await;
-                let reply = reply.unwrap_or(Err(Cause::Timeout { after: ROUND }));
+                let reply = reply.unwrap_or_else(|_| Err(link.silent_for(ROUND)));
                 Answer {
                     sentinel: link.endpoint().clone(),
                     reply,
                 }
             })
             .collect();
-        let mut answers = Vec::with_capacity(self.links.len());
+        let mut answers: Vec<Answer> = Vec::with_capacity(self.links.len());
         while let Some(answer) = asking.next().await {
             answers.push(answer);
             if let Some(agreement) = resolver::agreement(&answers, self.configured) {
                 return Verdict::Agreed(agreement);
             }
         }
+        // As configured and not as they came in, so that one failure has one message.
+        let rank = |answer: &Answer| {
+            let links = &self.links;
+            links
+                .iter()
+                .position(|link| *link.endpoint() == answer.sentinel)
+        };
+        answers.sort_by_key(rank);
         resolver::verdict(&answers, self.configured, &self.service)
     }
 

@@ -131,7 +131,7 @@ fn no_view(answers: &[Answer], service: &str) -> Verdict {
         )
     });
     if let Some((sentinel, cause)) = telling {
-        return failed(Unavailable::on(sentinel, cause.clone()));
+        return failed(Unavailable::on_sentinel(sentinel, cause.clone()));
     }
     failed(Unavailable::new(Cause::NoSentinelReachable {
         sentinels: causes.into(),
@@ -279,9 +279,9 @@ mod tests {
         ];
         assert_eq!(
             message(&answers),
-            "only 1 Sentinels name a master and 2 are needed (sentinel:2: the connection was \
-             refused; sentinel:3: no reply within 500ms); bring the other Sentinels back; if they \
-             are gone for good, SENTINEL RESET makes the rest forget them"
+            "only 1 Sentinel names a master and 2 are needed (sentinel:2: the connection was \
+             refused; sentinel:3: no reply within 500ms); bring the others back; if they are gone \
+             for good, SENTINEL RESET makes the rest forget them"
         );
     }
 
