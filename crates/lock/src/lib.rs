@@ -26,6 +26,7 @@
 //! On the wire a lease is the plain recipe, `SET key token NX PX ttl` and compare-and-delete, so it
 //! excludes and is excluded by every client that uses it.
 
+mod acquiring;
 mod backend;
 mod clock;
 mod core;

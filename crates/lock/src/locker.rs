@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use leasehold_config::{Config, LockOptions, Locking, NodeOptions, Safety, Topology as Configured};
 
+use crate::acquiring::{self, Target};
 use crate::backend::Backend;
 use crate::backend::memory::{Memory, MemoryStore};
 use crate::backend::noop::Noop;
-use crate::backend::single::Single;
+use crate::backend::single::{Single, Waiter};
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::error::Error;
@@ -19,10 +20,11 @@ use crate::options::AcquireOptions;
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::source::Source;
-use crate::redis::supervisor::Supervision;
+use crate::redis::supervisor::{Call, Calls, Supervision};
 use crate::redis::topology::Topology;
 use crate::resource::{InvalidResource, Keys, Resource};
 use crate::unavailable::{Cause, Unavailable};
+use crate::waiting::Waiting;
 
 /// Hands out leases. Cheap to clone; all clones share one connection and one set of tasks.
 ///
@@ -89,16 +91,21 @@ impl Locker {
             Locking::Disabled => return Ok(Self::disabled(config.lock)),
             Locking::Enabled(topology) => topology,
         };
-        let (topology, nodes) = start(topology, &config.lock, config.client_name)?;
+        let waiter = Waiter::random(config.lock.retry_interval)
+            .map_err(|error| Error::Random(error.to_string()))?;
+        let waiting = Arc::new(Waiting::default());
+        let calls = calls(&waiter, &waiting);
+        let (topology, nodes) = start(topology, &config.lock, config.client_name, calls)?;
         topology.first_attempt().await?;
-        let backend = Backend::Single(Single::new(
-            topology,
-            &config.lock.key_prefix,
-            config.lock.max_ttl,
-        ));
+        let LockOptions {
+            key_prefix,
+            max_ttl,
+            ..
+        } = &config.lock;
+        let backend = Backend::Single(Single::new(topology, waiter, key_prefix, *max_ttl));
         let patience = 2 * nodes.command_timeout;
         Ok(Self {
-            core: Core::start(backend, config.lock, Clock::System, patience),
+            core: Core::start(backend, waiting, config.lock, Clock::System, patience),
         })
     }
 
@@ -119,7 +126,7 @@ impl Locker {
         let backend = Backend::Memory(Memory::new(store.clone()));
         let patience = Duration::from_secs(2);
         Self {
-            core: Core::start(backend, options, store.clock(), patience),
+            core: Core::start(backend, Arc::default(), options, store.clock(), patience),
         }
     }
 
@@ -130,7 +137,13 @@ impl Locker {
         );
         let patience = Duration::from_secs(2);
         Self {
-            core: Core::start(Backend::Noop(Noop), options, Clock::runtime(), patience),
+            core: Core::start(
+                Backend::Noop(Noop),
+                Arc::default(),
+                options,
+                Clock::runtime(),
+                patience,
+            ),
         }
     }
 
@@ -138,6 +151,11 @@ impl Locker {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         !matches!(&*self.core.backend, Backend::Noop(_))
+    }
+
+    fn target(&self, resource: Resource) -> Target {
+        let keys = Arc::new(Keys::new(&self.core.options.key_prefix, &resource));
+        Target { resource, keys }
     }
 
     /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
@@ -177,7 +195,7 @@ impl Locker {
     {
         let resource = named(resource)?;
         let terms = options.resolve(&self.core.options)?;
-        let held = self.core.acquire(resource, terms).await?;
+        let held = acquiring::acquire(&self.core, self.target(resource), terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
@@ -217,7 +235,7 @@ impl Locker {
     {
         let resource = named(resource)?;
         let terms = options.resolve(&self.core.options)?;
-        let held = self.core.try_acquire(resource, terms).await?;
+        let held = acquiring::try_acquire(&self.core, self.target(resource), terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
@@ -355,11 +373,32 @@ fn refuse_tls(is_configured: bool) -> Result<(), Error> {
     Ok(())
 }
 
+/// Passes calls from Redis on to the waiters of this process.
+fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
+    let waiting = waiting.clone();
+    let on_call = Arc::new(move |call: Call<'_>| match call {
+        Call::Free(name) => waiting.freed(name),
+        Call::Soon(name) => waiting.soon(name),
+        Call::Changed(key) => {
+            waiting.freed(key);
+            // One of a resource's slots, `name:3`: whoever waits, waits for the name.
+            if let Some((name, _)) = key.rsplit_once(':') {
+                waiting.freed(name);
+            }
+        }
+    });
+    Calls {
+        channel: waiter.channel(),
+        on_call,
+    }
+}
+
 /// Starts looking for the master.
 fn start(
     configured: Configured,
     lock: &LockOptions,
     client_name: Option<String>,
+    calls: Calls,
 ) -> Result<(Topology, NodeOptions), Error> {
     let (source, nodes) = match configured {
         Configured::Standalone(standalone) => {
@@ -405,7 +444,14 @@ fn start(
         client_name,
     };
     Ok((
-        Topology::start(source, Supervision { settings, strict }),
+        Topology::start(
+            source,
+            Supervision {
+                settings,
+                strict,
+                calls,
+            },
+        ),
         nodes,
     ))
 }

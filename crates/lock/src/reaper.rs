@@ -13,7 +13,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Backend, Request};
+use crate::redis::classify::Failure;
 use crate::redis::topology::State;
+use crate::resource::Keys;
+use crate::waiting::Waiting;
 
 /// More than this many at once are left to their TTL.
 const MOST: usize = 65_536;
@@ -47,27 +50,57 @@ struct Shared {
 
 #[derive(Default)]
 struct Pending {
-    by_token: HashMap<Arc<str>, Debt>,
+    debts: HashMap<String, Debt>,
     is_closing: bool,
 }
 
 #[derive(Clone)]
 struct Debt {
-    request: Request,
+    errand: Errand,
     until: Instant,
 }
 
+#[derive(Clone)]
+enum Errand {
+    /// A lock that the token may hold.
+    TakeBack(Request),
+    /// A place in a queue.
+    Leave(Arc<Keys>),
+}
+
+impl Errand {
+    fn id(&self) -> String {
+        match self {
+            Self::TakeBack(request) => request.token.reveal().to_owned(),
+            Self::Leave(keys) => format!("leave {}", keys.name),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::TakeBack(request) => &request.keys.name,
+            Self::Leave(keys) => &keys.name,
+        }
+    }
+
+    async fn run(&self, backend: &Backend, waiting: &Waiting) -> Result<(), Failure> {
+        match self {
+            // Somebody else of this process has taken over the place meanwhile.
+            Self::Leave(keys) if waiting.is_waited_for(&keys.name) => Ok(()),
+            Self::TakeBack(request) => backend.release(request).await.map(|_| ()),
+            Self::Leave(keys) => backend.leave(keys).await,
+        }
+    }
+}
+
 impl Reaper {
-    pub(crate) fn start(
-        backend: Arc<Backend>,
-        on_freed: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Notify::new(),
             idle: watch::Sender::new(true),
         });
-        tokio::spawn(reap(shared.clone(), backend, on_freed));
+        tokio::spawn(reap(shared.clone(), backend, waiting));
         Self {
             handles: Arc::new(Handles(shared.clone())),
             shared,
@@ -76,20 +109,26 @@ impl Reaper {
 
     /// Takes a lock back whose key may live for `ttl` from now on.
     pub(crate) fn take_back(&self, request: &Request, ttl: Duration) {
+        self.add(Errand::TakeBack(request.clone()), ttl);
+    }
+
+    /// Leaves a queue in which this locker counts for `counts_for` at most.
+    pub(crate) fn leave(&self, keys: &Arc<Keys>, counts_for: Duration) {
+        self.add(Errand::Leave(keys.clone()), counts_for);
+    }
+
+    fn add(&self, errand: Errand, lasts: Duration) {
         let mut state = self.shared.state();
-        if state.by_token.len() >= MOST {
+        if state.debts.len() >= MOST {
             drop(state);
             tracing::warn!(
-                key = request.keys.lock,
+                key = errand.name(),
                 "too much to take back: left to its expiry"
             );
             return;
         }
-        let debt = Debt {
-            request: request.clone(),
-            until: Instant::now() + ttl,
-        };
-        state.by_token.insert(request.token.reveal().into(), debt);
+        let until = Instant::now() + lasts;
+        state.debts.insert(errand.id(), Debt { errand, until });
         drop(state);
         self.shared.idle.send_replace(false);
         self.shared.changed.notify_one();
@@ -122,20 +161,20 @@ impl Shared {
     fn next(&self) -> Option<Vec<Debt>> {
         let mut state = self.state();
         let now = Instant::now();
-        state.by_token.retain(|_, debt| debt.until > now);
-        if state.by_token.is_empty() {
+        state.debts.retain(|_, debt| debt.until > now);
+        if state.debts.is_empty() {
             self.idle.send_replace(true);
             return (!state.is_closing).then(Vec::new);
         }
-        Some(state.by_token.values().take(TOGETHER).cloned().collect())
+        Some(state.debts.values().take(TOGETHER).cloned().collect())
     }
 
     fn settled(&self, debt: &Debt) {
-        self.state().by_token.remove(debt.request.token.reveal());
+        self.state().debts.remove(&debt.errand.id());
     }
 }
 
-async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, on_freed: impl Fn(&str)) {
+async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, waiting: Arc<Waiting>) {
     let mut topology = backend.topology();
     let mut pause = SHORTEST_PAUSE;
     while let Some(debts) = shared.next() {
@@ -145,9 +184,7 @@ async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, on_freed: impl Fn(&str
         }
         let count = debts.len();
         let attempts = debts.into_iter().map(|debt| async {
-            let answer = backend
-                .release(&debt.request.keys, &debt.request.token)
-                .await;
+            let answer = debt.errand.run(&backend, &waiting).await;
             (debt, answer)
         });
         let mut settled = 0;
@@ -155,11 +192,13 @@ async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, on_freed: impl Fn(&str
             match answer {
                 Ok(_) => {
                     shared.settled(&debt);
-                    on_freed(&debt.request.keys.lock);
+                    if !backend.calls_waiters() {
+                        waiting.freed(debt.errand.name());
+                    }
                     settled += 1;
                 }
                 Err(failure) => {
-                    let (key, error) = (&debt.request.keys.lock, &failure.unavailable);
+                    let (key, error) = (debt.errand.name(), &failure.unavailable);
                     tracing::debug!(key, %error, "not taken back yet");
                 }
             }

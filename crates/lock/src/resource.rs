@@ -150,18 +150,32 @@ pub enum InvalidResource {
     Braces,
 }
 
-/// The keys that belong to one resource: the lock itself and its companions in the same hash slot.
+/// The keys that belong to one resource: its lock, or one lock per slot, and the companions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Keys {
-    pub(crate) lock: String,
+    /// The resource's name with the prefix.
+    pub(crate) name: String,
+    pub(crate) locks: Vec<String>,
     pub(crate) fence: String,
+    pub(crate) queue: String,
+    pub(crate) alive: String,
 }
 
 impl Keys {
+    /// The keys of a resource that one holder at a time may lease.
     pub(crate) fn new(prefix: &str, resource: &Resource) -> Self {
-        let lock = format!("{prefix}{resource}");
-        let fence = companion(&lock, "fence");
-        Self { lock, fence }
+        let name = format!("{prefix}{resource}");
+        Self::with_locks(name.clone(), vec![name])
+    }
+
+    fn with_locks(name: String, locks: Vec<String>) -> Self {
+        Self {
+            fence: companion(&name, "fence"),
+            queue: companion(&name, "queue"),
+            alive: companion(&name, "alive"),
+            name,
+            locks,
+        }
     }
 }
 
@@ -205,7 +219,9 @@ mod tests {
             let resource = Resource::new(name).expect(name);
             for prefix in ["", "app:", "{app}:"] {
                 let keys = Keys::new(prefix, &resource);
-                assert_eq!(hashed(&keys.lock), hashed(&keys.fence), "{prefix}{name}");
+                for companion in [&keys.fence, &keys.queue, &keys.alive] {
+                    assert_eq!(hashed(&keys.name), hashed(companion), "{prefix}{name}");
+                }
             }
         }
     }

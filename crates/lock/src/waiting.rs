@@ -19,6 +19,8 @@ struct Queue {
     turn: Arc<Semaphore>,
     /// The lock may have become free.
     freed: Notify,
+    /// Another process was called; if it does not answer, it is our turn.
+    soon: Notify,
     /// What stood in the head's way last, for those whose time runs out behind it.
     obstacle: Mutex<Option<Error>>,
 }
@@ -39,6 +41,7 @@ impl Waiting {
             Arc::new(Queue {
                 turn: Arc::new(Semaphore::new(1)),
                 freed: Notify::new(),
+                soon: Notify::new(),
                 obstacle: Mutex::default(),
             })
         });
@@ -58,6 +61,19 @@ impl Waiting {
         if let Some(queue) = queue {
             queue.freed.notify_one();
         }
+    }
+
+    /// Tells the head of a queue that the lock may be free soon.
+    pub(crate) fn soon(&self, key: &str) {
+        let queue = self.queues().get(key).cloned();
+        if let Some(queue) = queue {
+            queue.soon.notify_one();
+        }
+    }
+
+    /// Whether somebody waits for `key`.
+    pub(crate) fn is_waited_for(&self, key: &str) -> bool {
+        self.queues().contains_key(key)
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<String, Arc<Queue>>> {
@@ -80,6 +96,19 @@ impl Place {
     /// Cancel safe.
     pub(crate) async fn freed(&self) {
         self.queue.freed.notified().await;
+    }
+
+    /// Waits for a hint that it may be our turn soon.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn soon(&self) {
+        self.queue.soon.notified().await;
+    }
+
+    /// Whether nobody else in this process waits for the same.
+    pub(crate) fn is_alone(&self) -> bool {
+        let _entering = self.waiting.queues();
+        Arc::strong_count(&self.queue) <= 2
     }
 
     pub(crate) fn set_obstacle(&self, obstacle: Error) {

@@ -45,10 +45,9 @@ fn the_user_of_the_library_can_lock_and_do_nothing_else() -> Result<()> {
         "HSET|{key}:owner|name|me",
         "HMGET|{key}:owner|name",
         "EVAL|return redis.call('INFO', 'replication') .. redis.call('TIME')[1] .. redis.call('DEL', KEYS[1])|1|key",
-        "SCRIPT|LOAD|return 1",
-        "ROLE",
+        "ZADD|{key}:queue|1|waiter",
         "WAIT|0|10",
-        "PUBLISH|leasehold:wake|1",
+        "PUBLISH|leasehold:wake:1|free key",
     ];
     for command in allowed {
         assert!(

@@ -123,14 +123,28 @@ impl Memory {
     pub(crate) fn grant(&self, request: &Request) -> Result<Granting, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
-        if let Some(lock) = live(&mut state, clock, &request.keys.lock)
-            && lock.token != request.token
-        {
-            return Ok(Granting::Held {
-                owner: Some(lock.token.owner()),
-                remaining: Some(clock.remaining(lock.since, lock.ttl)),
-            });
+        let mut soonest: Option<(Duration, String)> = None;
+        let mut vacant = None;
+        for (slot, key) in request.keys.locks.iter().enumerate() {
+            match live(&mut state, clock, key) {
+                Some(lock) if lock.token != request.token => {
+                    let remaining = clock.remaining(lock.since, lock.ttl);
+                    if soonest.as_ref().is_none_or(|(least, _)| remaining < *least) {
+                        soonest = Some((remaining, lock.token.owner()));
+                    }
+                }
+                Some(_) => vacant = Some(slot),
+                None => vacant = vacant.or(Some(slot)),
+            }
         }
+        let Some(slot) = vacant else {
+            let (remaining, owner) = soonest.unzip();
+            return Ok(Granting::Held {
+                owner,
+                remaining,
+                before: None,
+            });
+        };
         state.last_fence += 1;
         let fence = Fence::try_from(state.last_fence).unwrap_or(Fence::MAX);
         let lock = Lock {
@@ -138,9 +152,10 @@ impl Memory {
             since: clock.now(),
             ttl: request.ttl,
         };
-        state.locks.insert(request.keys.lock.clone(), lock);
+        state.locks.insert(request.keys.locks[slot].clone(), lock);
         Ok(Granting::Granted {
             fence,
+            slot,
             data_set: DataSet::local(),
         })
     }
@@ -148,7 +163,11 @@ impl Memory {
     pub(crate) fn renew(&self, request: &Request) -> Result<Renewing, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
-        let Some(lock) = live(&mut state, clock, &request.keys.lock) else {
+        let held = request
+            .locks()
+            .first()
+            .and_then(|key| live(&mut state, clock, key));
+        let Some(lock) = held else {
             return Ok(Renewing::Missing {
                 data_set: DataSet::local(),
             });
@@ -167,26 +186,28 @@ impl Memory {
         })
     }
 
-    pub(crate) fn release(&self, keys: &Keys, token: &Token) -> Result<Releasing, Failure> {
+    pub(crate) fn release(&self, request: &Request) -> Result<Releasing, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
-        match live(&mut state, clock, &keys.lock) {
-            None => Ok(Releasing::Missing),
-            Some(lock) if lock.token != *token => Ok(Releasing::Stolen {
-                by: lock.token.owner(),
-            }),
-            Some(_) => {
-                state.locks.remove(&keys.lock);
-                Ok(Releasing::Released)
+        let mut other = None;
+        for key in request.locks() {
+            match live(&mut state, clock, key) {
+                Some(lock) if lock.token == request.token => {
+                    state.locks.remove(key);
+                    return Ok(Releasing::Released);
+                }
+                Some(lock) => other = Some(lock.token.owner()),
+                None => {}
             }
         }
+        Ok(other.map_or(Releasing::Missing, |by| Releasing::Stolen { by }))
     }
 
     pub(crate) fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
         let fence = Fence::try_from(state.last_fence).ok();
-        Ok(live(&mut state, clock, &keys.lock).map(|lock| Holding {
+        Ok(live(&mut state, clock, &keys.name).map(|lock| Holding {
             owner: Some(lock.token.owner()),
             remaining: Some(clock.remaining(lock.since, lock.ttl)),
             fence,

@@ -32,6 +32,20 @@ pub(crate) struct Request {
     pub(crate) keys: Arc<Keys>,
     pub(crate) token: Token,
     pub(crate) ttl: Duration,
+    /// Which of the locks was granted, once that is known.
+    pub(crate) slot: Option<usize>,
+    /// Whether its caller will wait if the lock is held, and so enters the queue.
+    pub(crate) waits: bool,
+}
+
+impl Request {
+    /// The locks that the token may hold.
+    pub(crate) fn locks(&self) -> &[String] {
+        match self.slot {
+            Some(slot) => self.keys.locks.get(slot..=slot).unwrap_or_default(),
+            None => &self.keys.locks,
+        }
+    }
 }
 
 /// The answer to [`Backend::grant`].
@@ -39,11 +53,14 @@ pub(crate) struct Request {
 pub(crate) enum Granting {
     Granted {
         fence: Fence,
+        slot: usize,
         data_set: DataSet,
     },
     Held {
         owner: Option<String>,
         remaining: Option<Duration>,
+        /// Waiters before this one, if it entered the queue.
+        before: Option<u32>,
     },
     GateClosed {
         remaining: Option<Duration>,
@@ -118,11 +135,28 @@ impl Backend {
     }
 
     /// Deletes a lock if the token still holds it.
-    pub(crate) async fn release(&self, keys: &Keys, token: &Token) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
         match self {
             Self::Noop(_) => Ok(Releasing::Released),
-            Self::Memory(memory) => memory.release(keys, token),
-            Self::Single(single) => single.release(keys, token).await,
+            Self::Memory(memory) => memory.release(request),
+            Self::Single(single) => single.release(request).await,
+        }
+    }
+
+    /// Gives up a place in the queue.
+    pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => Ok(()),
+            Self::Single(single) => single.leave(keys).await,
+        }
+    }
+
+    /// Whether waiters are called by the store; if not, whoever frees a lock in this process calls
+    /// the next one here.
+    pub(crate) fn calls_waiters(&self) -> bool {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => false,
+            Self::Single(single) => single.calls_waiters(),
         }
     }
 

@@ -16,6 +16,7 @@ impl Noop {
     pub(crate) fn grant(&self) -> Granting {
         Granting::Granted {
             fence: next_fence(),
+            slot: 0,
             data_set: DataSet::local(),
         }
     }

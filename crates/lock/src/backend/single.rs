@@ -13,18 +13,49 @@ use crate::redis::confirm::Confirmed;
 use crate::redis::gate::{self, Gate};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ACQUIRE, Call, INSPECT, RELEASE, RENEW};
+use crate::redis::script::{ACQUIRE, Call, INSPECT, LEAVE, RELEASE, RENEW};
 use crate::redis::topology::Topology;
 use crate::resource::Keys;
-use crate::token::{Token, owner_in};
+use crate::token::owner_in;
 use crate::unavailable::{Cause, Unavailable};
 
 /// How long a fence outlives its last grant. Time alone keeps fences increasing after that.
 const FENCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long a called waiter has to take the lock before the next one is called.
+pub(crate) const CLAIM: Duration = Duration::from_secs(1);
+
+/// What the channels of all lockers begin with.
+const CHANNELS: &str = "leasehold:wake:";
+
+/// The name of one locker in every queue, and of the channel over which it is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiter {
+    id: String,
+    /// How long it counts in a queue without asking again.
+    counts_for: Duration,
+}
+
+impl Waiter {
+    pub(crate) fn random(retry_interval: Duration) -> Result<Self, getrandom::Error> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random)?;
+        Ok(Self {
+            id: format!("{:016x}", u64::from_le_bytes(random)),
+            // Three polls may go missing, and a claim must be told from a place.
+            counts_for: 3 * retry_interval + 2 * CLAIM,
+        })
+    }
+
+    pub(crate) fn channel(&self) -> String {
+        format!("{CHANNELS}{}", self.id)
+    }
+}
+
 /// The backend over one master.
 pub(crate) struct Single {
     topology: Topology,
+    waiter: Waiter,
     gate_key: String,
     longest_lease: Duration,
     /// The greatest fence seen by this locker on any resource: no later one may be smaller.
@@ -33,11 +64,17 @@ pub(crate) struct Single {
 }
 
 impl Single {
-    pub(crate) fn new(topology: Topology, key_prefix: &str, longest_lease: Duration) -> Self {
+    pub(crate) fn new(
+        topology: Topology,
+        waiter: Waiter,
+        key_prefix: &str,
+        longest_lease: Duration,
+    ) -> Self {
         let gate_key = format!("{key_prefix}leasehold:gate");
         let gatekeeper = gate::attend(topology.watch(), gate_key.clone(), longest_lease);
         Self {
             topology,
+            waiter,
             gate_key,
             longest_lease,
             floor: AtomicI64::new(0),
@@ -49,6 +86,10 @@ impl Single {
         &self.topology
     }
 
+    pub(crate) fn calls_waiters(&self) -> bool {
+        self.topology.link().is_ok_and(|link| link.hears_calls)
+    }
+
     pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
         link.check_named().map_err(Failure::not_applied)?;
@@ -56,16 +97,33 @@ impl Single {
         for _ in 0..2 {
             let (reply, confirmed) = link.call_confirmed(self.acquire(&link, request)).await?;
             match Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))? {
-                Acquired::Granted(fence) if confirmed.by_majority() => {
+                Acquired::Granted { fence, slot } if confirmed.by_majority() => {
                     self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
                     return Ok(Granting::Granted {
                         fence,
+                        slot,
                         data_set: data_set(&link),
                     });
                 }
-                Acquired::Granted(_) => return Ok(Granting::NotReplicated(confirmed)),
-                Acquired::Held { owner, remaining } => {
-                    return Ok(Granting::Held { owner, remaining });
+                Acquired::Granted { .. } => return Ok(Granting::NotReplicated(confirmed)),
+                Acquired::Held {
+                    owner,
+                    mut remaining,
+                    before,
+                    foreign,
+                } => {
+                    if foreign
+                        && request.waits
+                        && link.sees_changes
+                        && link.read_and_watch(&request.keys.locks).await?
+                    {
+                        remaining = Some(Duration::ZERO);
+                    }
+                    return Ok(Granting::Held {
+                        owner,
+                        remaining,
+                        before,
+                    });
                 }
                 Acquired::GateClosed(remaining) => {
                     return Ok(Granting::GateClosed {
@@ -92,14 +150,19 @@ impl Single {
 
     pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = Call::new(&RENEW)
-            .key(&request.keys.lock)
+        let mut call = Call::new(&RENEW)
+            .keys(request.locks())
             .key(&request.keys.fence)
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
             .argument(fence)
             .argument(FENCE_KEPT.as_millis());
-        let (reply, confirmed) = link.call_confirmed(self.guarded(&link, call)).await?;
+        if link.is_strict() {
+            call = call
+                .key(&self.gate_key)
+                .argument(&link.incarnation.replication_id);
+        }
+        let (reply, confirmed) = link.call_confirmed(call).await?;
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         match answer {
             Coded { code: 1 | 2, .. } => Ok(renewed(&link, confirmed)),
@@ -114,9 +177,17 @@ impl Single {
         }
     }
 
-    pub(crate) async fn release(&self, keys: &Keys, token: &Token) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = Call::new(&RELEASE).key(&keys.lock).argument(token.reveal());
+        let keys = &request.keys;
+        let call = Call::new(&RELEASE)
+            .key(&keys.queue)
+            .key(&keys.alive)
+            .keys(request.locks())
+            .argument(request.token.reveal())
+            .argument(CLAIM.as_millis())
+            .argument(CHANNELS)
+            .argument(&keys.name);
         let reply = link.call(&call).await?;
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         match answer {
@@ -129,10 +200,22 @@ impl Single {
         }
     }
 
+    pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let call = Call::new(&LEAVE)
+            .key(&keys.queue)
+            .key(&keys.alive)
+            .argument(&self.waiter.id)
+            .argument(CLAIM.as_millis())
+            .argument(CHANNELS)
+            .argument(&keys.name);
+        link.call(&call).await.map(|_| ())
+    }
+
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
         let reply = link
-            .call(&Call::new(&INSPECT).key(&keys.lock).key(&keys.fence))
+            .call(&Call::new(&INSPECT).key(&keys.name).key(&keys.fence))
             .await?;
         let parse = || {
             let items = reply::array(&reply)?;
@@ -149,23 +232,31 @@ impl Single {
     }
 
     fn acquire(&self, link: &Link, request: &Request) -> Call {
-        let call = Call::new(&ACQUIRE)
-            .key(&request.keys.lock)
-            .key(&request.keys.fence)
+        let keys = &request.keys;
+        let incarnation = if link.is_strict() {
+            link.incarnation.replication_id.as_str()
+        } else {
+            ""
+        };
+        // Who cannot be called has no place in the queue, where it would only hold up others.
+        let waits = request.waits && link.hears_calls;
+        Call::new(&ACQUIRE)
+            .key(&keys.fence)
+            .key(&keys.queue)
+            .key(&keys.alive)
+            .key(&self.gate_key)
+            .keys(&keys.locks)
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
             .argument(self.floor.load(Ordering::Relaxed))
-            .argument(FENCE_KEPT.as_millis());
-        self.guarded(link, call)
-    }
-
-    /// In strict mode a script also gets the gate and the incarnation it was meant for.
-    fn guarded(&self, link: &Link, call: Call) -> Call {
-        if !link.is_strict() {
-            return call;
-        }
-        call.key(&self.gate_key)
-            .argument(&link.incarnation.replication_id)
+            .argument(FENCE_KEPT.as_millis())
+            .argument(incarnation)
+            .argument(if waits { self.waiter.id.as_str() } else { "" })
+            .argument(self.waiter.counts_for.as_millis())
+            .argument(CLAIM.as_millis())
+            .argument(CHANNELS)
+            .argument(&keys.name)
+            .argument(fastrand::usize(..keys.locks.len().max(1)))
     }
 }
 
@@ -201,10 +292,15 @@ fn other_incarnation(link: &Link) -> Failure {
 
 /// The reply of `acquire.lua`.
 enum Acquired {
-    Granted(Fence),
+    Granted {
+        fence: Fence,
+        slot: usize,
+    },
     Held {
         owner: Option<String>,
         remaining: Option<Duration>,
+        before: Option<u32>,
+        foreign: bool,
     },
     GateClosed(Duration),
     GateUnclaimed,
@@ -224,15 +320,23 @@ impl Acquired {
             ))
         };
         match number(0)? {
-            1 => match Fence::try_from(number(1)?) {
-                Ok(fence) => Ok(Self::Granted(fence)),
-                Err(error) => Err(Unexpected {
+            1 => {
+                let fence = Fence::try_from(number(1)?).map_err(|error| Unexpected {
                     detail: error.to_string(),
-                }),
-            },
+                })?;
+                let slot = usize::try_from(number(2)?).map_err(|error| Unexpected {
+                    detail: error.to_string(),
+                })?;
+                Ok(Self::Granted { fence, slot })
+            }
             0 => Ok(Self::Held {
-                owner: Some(owner_in(&reply::text(reply::item(items, 2)?)?)),
+                owner: Some(match reply::text(reply::item(items, 2)?)?.as_str() {
+                    "" => "the next in its queue".to_owned(),
+                    token => owner_in(token),
+                }),
                 remaining: remaining(number(1)?),
+                before: u32::try_from(number(3)?).ok(),
+                foreign: number(4)? == 1,
             }),
             -1 => Ok(Self::GateClosed(milliseconds(1)?)),
             -2 => Ok(Self::GateUnclaimed),

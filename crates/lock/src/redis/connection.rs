@@ -148,6 +148,10 @@ impl Connection {
         &self.node
     }
 
+    pub(crate) fn command_timeout(&self) -> Duration {
+        self.command_timeout
+    }
+
     pub(crate) fn ending(&self) -> &Ending {
         &self.ending
     }

@@ -13,6 +13,7 @@ use super::classify::{Failure, Outcome};
 use super::confirm::{Confirmed, Confirmer};
 use super::connection::{Connection, Ending};
 use super::identity::Incarnation;
+use super::reply::{self, Unexpected};
 use super::script::Call;
 use crate::clock::{Clock, Moment};
 use crate::unavailable::{Cause, Unavailable};
@@ -28,6 +29,10 @@ pub(crate) struct Link {
     data_nodes: AtomicU64,
     /// How long Sentinel waits before it declares a master down; `None` without Sentinel.
     pub(crate) down_after: Option<Duration>,
+    /// Whether this link hears when a waiter is called.
+    pub(crate) hears_calls: bool,
+    /// Whether the server reports changes of keys that are read with [`Link::read_and_watch`].
+    pub(crate) sees_changes: bool,
     named_at: Mutex<Moment>,
     /// Something on this link timed out: whoever supervises it should look.
     pub(crate) suspected: Notify,
@@ -44,6 +49,8 @@ pub(crate) struct LinkParts {
     pub(crate) epoch: u64,
     pub(crate) data_nodes: usize,
     pub(crate) down_after: Option<Duration>,
+    pub(crate) hears_calls: bool,
+    pub(crate) sees_changes: bool,
 }
 
 impl Link {
@@ -56,6 +63,8 @@ impl Link {
             epoch: AtomicU64::new(parts.epoch),
             data_nodes: AtomicU64::new(parts.data_nodes as u64),
             down_after: parts.down_after,
+            hears_calls: parts.hears_calls,
+            sees_changes: parts.sees_changes,
             named_at: Mutex::new(Clock::System.now()),
             suspected: Notify::new(),
             opening_gate: tokio::sync::Mutex::new(()),
@@ -138,6 +147,28 @@ impl Link {
         self.observe(result)
     }
 
+    /// Reads keys and has the server report the next change of any of them. Returns whether one of
+    /// them is missing already.
+    pub(crate) async fn read_and_watch(&self, keys: &[String]) -> Result<bool, Failure> {
+        let mut reading = redis::pipe();
+        reading
+            .cmd("CLIENT")
+            .arg("CACHING")
+            .arg("YES")
+            .cmd("MGET")
+            .arg(keys);
+        let result = self
+            .connection
+            .run_all(&reading, self.connection.command_timeout())
+            .await;
+        let mut replies = self.observe(result)?;
+        let values = self
+            .connection
+            .checked(replies.pop().unwrap_or(Value::Nil))?;
+        let values = reply::array(&values).map_err(|unexpected| self.unexpected(unexpected))?;
+        Ok(values.contains(&Value::Nil))
+    }
+
     /// Whether writes are confirmed on a majority of the data nodes.
     pub(crate) fn is_strict(&self) -> bool {
         self.confirmer.is_some()
@@ -157,7 +188,7 @@ impl Link {
     }
 
     /// The failure of a reply that the protocol does not know.
-    pub(crate) fn unexpected(&self, unexpected: super::reply::Unexpected) -> Failure {
+    pub(crate) fn unexpected(&self, unexpected: Unexpected) -> Failure {
         let cause = Cause::Protocol {
             detail: unexpected.detail,
         };

@@ -11,16 +11,17 @@ pub(crate) struct Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal;)*) => {
+    ($($name:ident = $($file:literal)+;)*) => {
         $(pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file))));)*
+            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $file))),+)));)*
     };
 }
 
 scripts! {
-    ACQUIRE = "acquire.lua";
+    ACQUIRE = "queue.lua" "acquire.lua";
     RENEW = "renew.lua";
-    RELEASE = "release.lua";
+    RELEASE = "queue.lua" "release.lua";
+    LEAVE = "queue.lua" "leave.lua";
     GATE_CLAIM = "gate_claim.lua";
     GATE_OPEN = "gate_open.lua";
     INSPECT = "inspect.lua";
@@ -54,6 +55,11 @@ impl Call {
 
     pub(crate) fn key(mut self, key: &str) -> Self {
         self.keys.push(key.to_owned());
+        self
+    }
+
+    pub(crate) fn keys(mut self, keys: &[String]) -> Self {
+        self.keys.extend_from_slice(keys);
         self
     }
 

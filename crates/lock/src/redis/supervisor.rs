@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::classify::Outcome;
 use super::confirm::Confirmer;
 use super::connection::{Connection, ConnectionSettings, Ending};
 use super::identity::{self, Identity, Role};
@@ -32,6 +34,26 @@ pub(crate) struct Supervision {
     pub(crate) settings: ConnectionSettings,
     /// Whether writes are to be confirmed on a majority of the data nodes.
     pub(crate) strict: bool,
+    pub(crate) calls: Calls,
+}
+
+/// How waiters are called.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    /// The channel that is this locker's own.
+    pub(crate) channel: String,
+    pub(crate) on_call: Arc<dyn Fn(Call<'_>) + Send + Sync>,
+}
+
+/// One call to a waiter. Only ever a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call<'a> {
+    /// The resource is free and it is this locker's turn.
+    Free(&'a str),
+    /// Somebody else was called, and this locker is next should it not answer.
+    Soon(&'a str),
+    /// A lock key that was read for this purpose has changed.
+    Changed(&'a str),
 }
 
 pub(crate) struct Supervisor {
@@ -39,6 +61,8 @@ pub(crate) struct Supervisor {
     supervision: Supervision,
     publish: watch::Sender<State>,
     generation: u64,
+    told_of_polling: bool,
+    told_of_blindness: bool,
 }
 
 impl Supervisor {
@@ -52,6 +76,8 @@ impl Supervisor {
             supervision,
             publish,
             generation: 0,
+            told_of_polling: false,
+            told_of_blindness: false,
         }
     }
 
@@ -97,10 +123,13 @@ impl Supervisor {
     async fn establish(&mut self) -> Result<Arc<Link>, Unavailable> {
         let named = self.source.master().await?;
         let ending = Ending::default();
-        let connection = self.connect(&named, &ending).await?;
+        let calls = self.supervision.calls.clone();
+        let connection = self
+            .connect(&named, &ending, move |message| calls.dispatch(&message))
+            .await?;
         let identity = self.identify(&connection, &named).await?;
         let confirmer = if self.supervision.strict {
-            let second = self.connect(&named, &ending).await?;
+            let second = self.connect(&named, &ending, |_| {}).await?;
             let again = self.identify(&second, &named).await?;
             if again.incarnation != identity.incarnation {
                 return Err(Unavailable::on(&named.endpoint, Cause::NotMasterYet));
@@ -112,6 +141,9 @@ impl Supervisor {
         } else {
             None
         };
+
+        let hears_calls = self.listen(&connection).await?;
+        let sees_changes = self.track(&connection).await?;
 
         // The Sentinels may have moved on while the connection was made.
         let asked_at = Clock::System.now();
@@ -128,14 +160,61 @@ impl Supervisor {
             epoch: named_again.epoch,
             data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
             down_after: named_again.down_after,
+            hears_calls,
+            sees_changes,
         });
         link.named(asked_at, link.epoch());
         Ok(Arc::new(link))
     }
 
-    async fn connect(&self, named: &Named, ending: &Ending) -> Result<Connection, Unavailable> {
+    async fn connect(
+        &self,
+        named: &Named,
+        ending: &Ending,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Connection, Unavailable> {
         let settings = &self.supervision.settings;
-        Connection::open(&named.endpoint, settings, ending.clone(), |_| {}).await
+        Connection::open(&named.endpoint, settings, ending.clone(), on_push).await
+    }
+
+    /// Listens for calls to waiters. A user without the right to is served by polling.
+    async fn listen(&mut self, connection: &Connection) -> Result<bool, Unavailable> {
+        let channel = self.supervision.calls.channel.as_str();
+        let Err(failure) = connection.subscribe(&[channel]).await else {
+            return Ok(true);
+        };
+        if !matches!(failure.unavailable.cause(), Cause::NoPermission { .. }) {
+            return Err(failure.unavailable);
+        }
+        if !std::mem::replace(&mut self.told_of_polling, true) {
+            tracing::warn!(
+                channel,
+                "this user may not subscribe to its channel, so a held lock is polled each \
+                 LOCK_RETRY_INTERVAL and its waiters are not served in order"
+            );
+        }
+        Ok(false)
+    }
+
+    /// Has the server report changes of the keys that we choose: a foreign client that frees its
+    /// lock calls nobody. Without it such a release is found by polling.
+    async fn track(&mut self, connection: &Connection) -> Result<bool, Unavailable> {
+        let mut tracking = redis::cmd("CLIENT");
+        tracking.arg("TRACKING").arg("ON").arg("OPTIN");
+        let Err(failure) = connection.run(&tracking).await else {
+            return Ok(true);
+        };
+        if failure.outcome == Outcome::Unknown {
+            return Err(failure.unavailable);
+        }
+        if !std::mem::replace(&mut self.told_of_blindness, true) {
+            tracing::warn!(
+                error = %failure.unavailable,
+                "the server reports no changed keys, so a lock that a plain client frees is noticed \
+                 within LOCK_RETRY_INTERVAL"
+            );
+        }
+        Ok(false)
     }
 
     async fn identify(
@@ -259,6 +338,43 @@ impl Pause {
         tokio::select! {
             () = sleep(self.length) => {}
             () = source.hint(), if self.hints => {}
+        }
+    }
+}
+
+impl Calls {
+    /// Reads a message on our channel: `free <name>` or `soon <name>`.
+    fn dispatch(&self, message: &PushInfo) {
+        match message.kind {
+            PushKind::Message => {}
+            PushKind::Invalidate => return self.dispatch_changes(message),
+            _ => return,
+        }
+        let Some(Value::BulkString(payload)) = message.data.get(1) else {
+            return;
+        };
+        let Ok(payload) = std::str::from_utf8(payload) else {
+            return;
+        };
+        match payload.split_once(' ') {
+            Some(("free", name)) => (self.on_call)(Call::Free(name)),
+            Some(("soon", name)) => (self.on_call)(Call::Soon(name)),
+            _ => {}
+        }
+    }
+
+    /// Reads an invalidation: the keys that changed. The one that means "all" comes with the loss
+    /// of the data set, and its waiters poll.
+    fn dispatch_changes(&self, message: &PushInfo) {
+        let Some(Value::Array(keys)) = message.data.first() else {
+            return;
+        };
+        for key in keys {
+            if let Value::BulkString(key) = key
+                && let Ok(key) = std::str::from_utf8(key)
+            {
+                (self.on_call)(Call::Changed(key));
+            }
         }
     }
 }

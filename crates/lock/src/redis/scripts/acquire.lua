@@ -1,49 +1,91 @@
--- acquire: grants the lock to a token, or says who holds it.
+-- acquire: grants the lock, or one of several slots, to a token; or says who holds it.
 --
--- KEYS[1]  the lock, a plain string: the holder's token
--- KEYS[2]  the fence: the greatest fence granted so far
--- KEYS[3]  the gate, in strict mode only: a hash of incarnation, open_from (server ms), longest (ms)
--- ARGV[1]  token
--- ARGV[2]  TTL in ms
--- ARGV[3]  floor: the greatest fence that this client has seen, or 0
--- ARGV[4]  how long the fence is kept, in ms
--- ARGV[5]  in strict mode the incarnation (master_replid) that the connection was verified for
+-- KEYS[1]   the fence: the greatest fence granted so far
+-- KEYS[2]   the queue, KEYS[3] alive: see queue.lua
+-- KEYS[4]   the gate, used in strict mode: a hash of incarnation, open_from (server ms), longest (ms)
+-- KEYS[5…]  the lock, or one key per slot: a plain string, the holder's token
+-- ARGV[1]   token
+-- ARGV[2]   TTL in ms
+-- ARGV[3]   floor: the greatest fence that this client has seen, or 0
+-- ARGV[4]   how long the fence is kept, in ms
+-- ARGV[5]   in strict mode the incarnation (master_replid) that the connection was verified for
+-- ARGV[6]   who waits, or empty for an attempt that does not wait
+-- ARGV[7]   how long the waiter counts without asking again, in ms
+-- ARGV[8]   how long a called waiter has to take the lock, in ms
+-- ARGV[9]   what a waiter's channel begins with
+-- ARGV[10]  the name that waiters are told
+-- ARGV[11]  the slot to look at first, from 0
 --
--- Replies  {1, fence, server time in us}       granted; asked again with the same token, granted again
---          {0, remaining ms or -1, token}      held
---          {-1, remaining ms}                  the gate is closed
---          {-2}                                the gate has no open record of this incarnation
---          {-3}                                this is another incarnation than the client knows
---          {-4, longest ms}                    the TTL is above the longest lease agreed on
-local time = redis.call('TIME')
-local now_us = time[1] * 1000000 + time[2]
+-- Replies  {1, fence, slot}                granted; asked again with the same token, granted again
+--          {0, remaining ms or -1, token, before, foreign}  held; how many wait before (-1: not
+--                                          waiting); 1 if some holder is no Leasehold client, whose
+--                                          release calls nobody. Without a token the lock is free
+--                                          but it is another waiter's turn
+--          {-1, remaining ms}              the gate is closed
+--          {-2}                            the gate has no open record of this incarnation
+--          {-3}                            this is another incarnation than the client knows
+--          {-4, longest ms}                the TTL is above the longest lease agreed on
+local token, ttl_ms, waiter = ARGV[1], tonumber(ARGV[2]), ARGV[6]
+local claim_ms = tonumber(ARGV[8])
+local queue = waiters(KEYS[2], KEYS[3], ARGV[9], ARGV[10], claim_ms)
 
-if ARGV[5] then
+if ARGV[5] ~= '' then
   local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
   if incarnation ~= ARGV[5] then
     return {-3}
   end
-  local gate = redis.call('HMGET', KEYS[3], 'incarnation', 'open_from', 'longest')
+  local gate = redis.call('HMGET', KEYS[4], 'incarnation', 'open_from', 'longest')
   if gate[1] ~= incarnation or not gate[2] then
     return {-2}
   end
-  local closed_ms = tonumber(gate[2]) - now_us / 1000
+  local closed_ms = tonumber(gate[2]) - queue.now_us / 1000
   if closed_ms > 0 then
     return {-1, math.ceil(closed_ms)}
   end
-  if tonumber(ARGV[2]) > tonumber(gate[3]) then
+  if ttl_ms > tonumber(gate[3]) then
     return {-4, tonumber(gate[3])}
   end
 end
 
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
-  return {0, redis.call('PTTL', KEYS[1]), holder}
+local slots = #KEYS - 4
+local mine, vacant, free = nil, nil, 0
+local soonest_ms, holder, foreign = nil, '', 0
+for step = 0, slots - 1 do
+  local slot = (tonumber(ARGV[11]) + step) % slots
+  local stored = redis.call('GET', KEYS[5 + slot])
+  if stored == token then
+    mine = slot
+  elseif not stored then
+    vacant, free = vacant or slot, free + 1
+  else
+    local remaining_ms = redis.call('PTTL', KEYS[5 + slot])
+    if #(string.match(stored, '/(%x+)$') or '') ~= 32 then
+      foreign = 1
+    end
+    if not soonest_ms or soonest_ms < 0 or (remaining_ms >= 0 and remaining_ms < soonest_ms) then
+      soonest_ms, holder = remaining_ms, stored
+    end
+  end
 end
 
-local stored = tonumber(redis.call('GET', KEYS[2]) or 0)
-local fence = math.max(stored + 1, now_us, tonumber(ARGV[3]) + 1)
+if not mine and (free == 0 or not queue.may_take(waiter, free)) then
+  local before = -1
+  if waiter ~= '' then
+    before = queue.enter(waiter, tonumber(ARGV[7]))
+  end
+  if free > 0 then
+    return {0, claim_ms, '', before, foreign}
+  end
+  return {0, soonest_ms, holder, before, foreign}
+end
+
+local slot = mine or vacant
+local stored = tonumber(redis.call('GET', KEYS[1]) or 0)
+local fence = math.max(stored + 1, queue.now_us, tonumber(ARGV[3]) + 1)
 -- The fence goes first: if this user may not write it, nothing has been granted yet.
-redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', ARGV[4])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {1, fence, now_us}
+redis.call('SET', KEYS[1], string.format('%.0f', fence), 'PX', ARGV[4])
+redis.call('SET', KEYS[5 + slot], token, 'PX', ARGV[2])
+if waiter ~= '' then
+  queue.leave(waiter)
+end
+return {1, fence, slot}

@@ -1,17 +1,26 @@
--- release: deletes the lock if the token still holds it.
+-- release: deletes the lock that the token still holds, and calls the next waiter.
 --
--- KEYS[1]  the lock
--- ARGV[1]  token
+-- KEYS[1]   the queue, KEYS[2] alive: see queue.lua
+-- KEYS[3…]  the lock, or every slot that the token may hold
+-- ARGV[1]   token
+-- ARGV[2]   how long a called waiter has to take the lock, in ms
+-- ARGV[3]   what a waiter's channel begins with
+-- ARGV[4]   the name that waiters are told
 --
 -- Replies  {1}          released
 --          {0}          the key is missing: it expired or was deleted
 --          {-1, token}  the key belongs to someone else
-local holder = redis.call('GET', KEYS[1])
-if holder == ARGV[1] then
-  redis.call('DEL', KEYS[1])
-  return {1}
+local other = nil
+for number = 3, #KEYS do
+  local holder = redis.call('GET', KEYS[number])
+  if holder == ARGV[1] then
+    redis.call('DEL', KEYS[number])
+    waiters(KEYS[1], KEYS[2], ARGV[3], ARGV[4], tonumber(ARGV[2])).call_first()
+    return {1}
+  end
+  other = other or holder
 end
-if holder then
-  return {-1, holder}
+if other then
+  return {-1, other}
 end
 return {0}

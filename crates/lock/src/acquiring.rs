@@ -1,0 +1,321 @@
+//! From asking to holding: the queue of this process, then attempts until one is granted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::backend::single::CLAIM;
+use crate::backend::{Granting, Request};
+use crate::clock::validity;
+use crate::core::{Core, SHORT_PAUSE, new_master, unanswered};
+use crate::error::{Error, GateClosed, Held as HeldError, TtlBound};
+use crate::held::{Grant, Held};
+use crate::options::Terms;
+use crate::redis::classify::Outcome;
+use crate::redis::topology::State;
+use crate::resource::{Keys, Resource};
+use crate::token::Token;
+use crate::unavailable::{Cause, Unavailable};
+use crate::waiting::Place;
+
+/// Between attempts while Redis is out of reach; a new link ends the pause.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
+/// Waiters of many processes come back to a new master within this time, not all at once.
+const SPREAD: Duration = Duration::from_millis(20);
+
+/// What to lease: a name and its keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) resource: Resource,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// Makes one attempt.
+pub(crate) async fn try_acquire(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+) -> Result<Arc<Held>, Error> {
+    Claim::new(core, target, terms, false)?.attempt().await
+}
+
+/// Attempts until the lease is granted or the timeout passes.
+pub(crate) async fn acquire(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+) -> Result<Arc<Held>, Error> {
+    let mut place = core.waiting.enter(&target.keys.name);
+    let waiting = acquire_in_turn(core, target.clone(), terms, &mut place);
+    let Some(timeout) = terms.timeout else {
+        return waiting.await;
+    };
+    match timeout_at(Instant::now() + timeout, waiting).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(timed_out(core, target.resource, timeout, place.obstacle())),
+    }
+}
+
+async fn acquire_in_turn(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+    place: &mut Place,
+) -> Result<Arc<Held>, Error> {
+    let mut closed = core.is_closed.subscribe();
+    tokio::select! {
+        () = place.head() => {}
+        _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+    }
+    let mut topology = core.backend.topology();
+    let claim = Claim::new(core, target, terms, true)?;
+    let mut contender = Contender { claim, place };
+    loop {
+        if let Some(topology) = &mut topology {
+            topology.mark_unchanged();
+        }
+        let obstacle = match contender.claim.attempt().await {
+            Ok(held) => return Ok(held),
+            Err(obstacle) if obstacle.is_retryable() => obstacle,
+            Err(obstacle) => return Err(obstacle),
+        };
+        tracing::debug!(resource = %contender.claim.target.resource, %obstacle, "waiting");
+        let pause = contender.claim.pause_before(&obstacle);
+        contender.place.set_obstacle(obstacle);
+        tokio::select! {
+            () = contender.pause(pause, &mut topology) => {}
+            _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+        }
+    }
+}
+
+fn timed_out(core: &Core, resource: Resource, timeout: Duration, obstacle: Option<Error>) -> Error {
+    let because = match (core.backend.outage(), obstacle) {
+        (Some(outage), _) => Error::Unavailable(outage),
+        (None, Some(obstacle)) => obstacle,
+        (None, None) => Error::Held(HeldError {
+            resource: resource.clone(),
+            owner: Some("another task of this process".to_owned()),
+            remaining: None,
+        }),
+    };
+    Error::TimedOut {
+        resource,
+        timeout,
+        because: Box::new(because),
+    }
+}
+
+/// The head of this process' queue, contending with other processes.
+struct Contender<'a> {
+    claim: Claim,
+    place: &'a mut Place,
+}
+
+impl Contender<'_> {
+    /// Waits for `pause`, for a call, or for another master.
+    async fn pause(&self, pause: Duration, topology: &mut Option<watch::Receiver<State>>) {
+        let mut until = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.place.freed() => return,
+                () = self.place.soon() => {
+                    let claimed = Instant::now() + CLAIM + Duration::from_millis(1);
+                    until = until.min(claimed);
+                }
+                () = new_master(topology) => {
+                    if self.claim.before != Some(0) {
+                        sleep(SPREAD.mul_f64(fastrand::f64())).await;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Contender<'_> {
+    fn drop(&mut self) {
+        // The next waiter of this process takes over the place among the processes.
+        if self.claim.before.is_some() && self.place.is_alone() {
+            let core = &self.claim.core;
+            let counts_for = 3 * core.options.retry_interval + 2 * CLAIM;
+            core.reaper.leave(&self.claim.target.keys, counts_for);
+        }
+    }
+}
+
+/// One acquisition under way. All its attempts use one token; what they may have left behind when
+/// it is dropped is taken back.
+struct Claim {
+    core: Arc<Core>,
+    target: Target,
+    terms: Terms,
+    request: Request,
+    /// Some attempt may have been granted without our knowing.
+    may_be_granted: bool,
+    /// Waiters before this one in the queue among processes, while it is in there.
+    before: Option<u32>,
+}
+
+impl Claim {
+    fn new(core: &Arc<Core>, target: Target, terms: Terms, waits: bool) -> Result<Self, Error> {
+        if *core.is_closed.borrow() {
+            return Err(Error::Closed);
+        }
+        let token =
+            Token::random(&core.options.owner).map_err(|error| Error::Random(error.to_string()))?;
+        let keys = target.keys.clone();
+        let slot = (keys.locks.len() == 1).then_some(0);
+        let request = Request {
+            keys,
+            token,
+            ttl: terms.ttl,
+            slot,
+            waits,
+        };
+        Ok(Self {
+            core: core.clone(),
+            target,
+            terms,
+            request,
+            may_be_granted: false,
+            before: None,
+        })
+    }
+
+    async fn attempt(&mut self) -> Result<Arc<Held>, Error> {
+        let clock = self.core.clock;
+        let was_uncertain = std::mem::replace(&mut self.may_be_granted, true);
+        let sent_at = clock.now();
+        let granting = match self.core.backend.grant(&self.request).await {
+            Ok(granting) => granting,
+            Err(failure) => {
+                self.may_be_granted = was_uncertain || failure.outcome == Outcome::Unknown;
+                return Err(unanswered(&self.target.resource, "leased", failure));
+            }
+        };
+        match granting {
+            Granting::Granted {
+                fence,
+                slot,
+                data_set,
+            } => {
+                self.before = None;
+                if clock.remaining(sent_at, validity(self.terms.ttl)).is_zero() {
+                    return Err(self.granted_too_late());
+                }
+                return Ok(self.hold(
+                    Grant {
+                        sent_at,
+                        fence,
+                        data_set,
+                    },
+                    slot,
+                ));
+            }
+            Granting::NotReplicated(_) => self.give_back(),
+            Granting::Held { before, .. } => {
+                self.before = before;
+                self.may_be_granted = was_uncertain;
+            }
+            Granting::GateClosed { .. } | Granting::AboveSharedBound { .. } => {
+                self.may_be_granted = was_uncertain;
+            }
+        }
+        Err(self.obstacle(granting))
+    }
+
+    fn obstacle(&self, granting: Granting) -> Error {
+        let resource = self.target.resource.clone();
+        match granting {
+            Granting::Held {
+                owner, remaining, ..
+            } => Error::Held(HeldError {
+                resource,
+                owner,
+                remaining,
+            }),
+            Granting::GateClosed { remaining, epoch } => Error::GateClosed(GateClosed {
+                resource,
+                remaining,
+                epoch,
+            }),
+            Granting::NotReplicated(confirmed) => Error::NotReplicated {
+                resource,
+                acknowledged: confirmed.acknowledged,
+                needed: confirmed.needed,
+                data_nodes: confirmed.data_nodes,
+            },
+            Granting::AboveSharedBound { most } => Error::Ttl {
+                asked: self.terms.ttl,
+                bound: TtlBound::AboveShared { most },
+            },
+            Granting::Granted { .. } => self.granted_too_late(),
+        }
+    }
+
+    /// The reply came when nothing was left of the lease. The same token may ask again.
+    fn granted_too_late(&self) -> Error {
+        Error::Unavailable(Unavailable::new(Cause::Timeout {
+            after: self.terms.ttl,
+        }))
+    }
+
+    fn hold(&mut self, grant: Grant, slot: usize) -> Arc<Held> {
+        self.may_be_granted = false;
+        self.request.slot = Some(slot);
+        let (resource, request) = (self.target.resource.clone(), self.request.clone());
+        let held = Arc::new(Held::new(
+            resource,
+            request,
+            self.terms,
+            grant,
+            self.core.clock,
+        ));
+        self.core.keeper.keep(&held);
+        held
+    }
+
+    /// Takes back what was granted but does not count, and goes on under a new token, so that the
+    /// taking back cannot hit a later grant.
+    fn give_back(&mut self) {
+        self.before = None;
+        self.core.reaper.take_back(&self.request, self.terms.ttl);
+        if let Ok(token) = Token::random(&self.core.options.owner) {
+            self.request.token = token;
+            self.may_be_granted = false;
+        }
+    }
+
+    /// How long to wait unless a call comes first.
+    fn pause_before(&self, obstacle: &Error) -> Duration {
+        let most = self.core.options.retry_interval;
+        // One millisecond later, so that the key has expired when the next attempt arrives.
+        let after = |left: Duration| left + Duration::from_millis(1);
+        match obstacle {
+            Error::Held(held) => {
+                let left = held.remaining.map_or(most, after);
+                // Everyone before has a claim's time to take the lock when it expires.
+                (left + self.before.unwrap_or_default() * CLAIM).min(most)
+            }
+            Error::GateClosed(GateClosed {
+                remaining: Some(left),
+                ..
+            }) => after(*left),
+            Error::Unavailable(_) => OUTAGE_PAUSE.min(most),
+            _ => SHORT_PAUSE.mul_f64(0.5 + fastrand::f64()).min(most),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.may_be_granted {
+            self.core.reaper.take_back(&self.request, self.terms.ttl);
+        }
+    }
+}

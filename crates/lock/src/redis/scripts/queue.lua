@@ -1,0 +1,79 @@
+-- queue: who is next. It precedes every script that can free a lock or find one free.
+--
+-- The queue is a sorted set of waiters by their time of arrival; `alive` is a hash of the server
+-- time (ms) until which each of them counts. A waiter is one locker, called over a channel of its
+-- own. Once called it has `claim_ms` to take the lock, then the next one is called.
+local function waiters(queue, alive, channels, name, claim_ms)
+  local self = {}
+  local time = redis.call('TIME')
+  self.now_us = time[1] * 1000000 + time[2]
+  self.now_ms = math.floor(self.now_us / 1000)
+
+  local function call(waiter, message)
+    -- An error (no permission to publish) counts as not heard: that waiter polls.
+    local heard = redis.pcall('PUBLISH', channels .. waiter, message .. ' ' .. name)
+    return type(heard) == 'number' and heard > 0
+  end
+
+  function self.leave(waiter)
+    redis.call('ZREM', queue, waiter)
+    redis.call('HDEL', alive, waiter)
+  end
+
+  -- Calls the first `free` waiters, or without `free` the first that was not called yet. Whoever
+  -- is dead or out of reach leaves the queue. The one behind is told to look when the claim ends.
+  function self.call_first(free)
+    local at, called = 0, false
+    while not free or at < free do
+      local waiter = redis.call('ZRANGE', queue, at, at)[1]
+      if not waiter then
+        return
+      end
+      local counts_until = tonumber(redis.call('HGET', alive, waiter) or 0)
+      if counts_until <= self.now_ms then
+        self.leave(waiter)
+      elseif counts_until <= self.now_ms + claim_ms then
+        at = at + 1
+      elseif call(waiter, 'free') then
+        redis.call('HSET', alive, waiter, self.now_ms + claim_ms)
+        at, called = at + 1, true
+        if not free then
+          break
+        end
+      else
+        self.leave(waiter)
+      end
+    end
+    if called then
+      local behind = redis.call('ZRANGE', queue, at, at)[1]
+      if behind then
+        call(behind, 'soon')
+      end
+    end
+  end
+
+  -- Enters the queue, or stays in it, and returns how many are before.
+  function self.enter(waiter, counts_for_ms)
+    redis.call('ZADD', queue, 'NX', string.format('%.0f', self.now_us), waiter)
+    redis.call('HSET', alive, waiter, self.now_ms + counts_for_ms)
+    redis.call('PEXPIRE', queue, 2 * counts_for_ms)
+    redis.call('PEXPIRE', alive, 2 * counts_for_ms)
+    return redis.call('ZRANK', queue, waiter)
+  end
+
+  -- Whether a lock that is `free` times free may be taken now: by a waiter among the first, or by
+  -- anyone while fewer are waiting.
+  function self.may_take(waiter, free)
+    local function before()
+      return waiter ~= '' and redis.call('ZRANK', queue, waiter) or redis.call('ZCARD', queue)
+    end
+    if before() < free then
+      return true
+    end
+    self.call_first(free)
+    return before() < free
+  end
+
+  return self
+end
+

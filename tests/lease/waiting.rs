@@ -1,0 +1,174 @@
+//! Waiting across lockers: called by the release, in order, and never stuck behind the dead.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use leasehold::{AcquireOptions, Error, Locker};
+use leasehold_testkit::RedisServer;
+use leasehold_tests::{connect, eventually, soon, standalone_env};
+
+/// A locker that would poll too late for any test: what wakes it is a call.
+async fn patient(redis: &RedisServer) -> Locker {
+    let overrides = [
+        ("LOCK_RETRY_INTERVAL", "300s"),
+        ("LOCK_TTL", "60s"),
+        ("LOCK_MAX_TTL", "60s"),
+    ];
+    connect(standalone_env(redis), &overrides)
+        .await
+        .expect("connect")
+}
+
+async fn queue_length(redis: &RedisServer, resource: &str) -> String {
+    redis
+        .cli(&["ZCARD", &format!("{{{resource}}}:queue")])
+        .expect("ZCARD")
+        .trim()
+        .to_owned()
+}
+
+async fn queued(redis: &RedisServer, resource: &str, count: usize) {
+    eventually("the queue fills", async || {
+        queue_length(redis, resource).await == count.to_string()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_calls_the_next_waiter() {
+    let redis = RedisServer::start().expect("redis-server");
+    let (first, second) = (patient(&redis).await, patient(&redis).await);
+    let lease = first.acquire("report").await.expect("a lease");
+    let waiting = tokio::spawn(async move { second.acquire("report").await });
+    queued(&redis, "report", 1).await;
+    lease.release().await.expect("a release");
+    let _lease = soon("the call", waiting)
+        .await
+        .expect("the task")
+        .expect("a lease");
+    assert_eq!(queue_length(&redis, "report").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiters_are_served_in_the_order_of_asking() {
+    let redis = RedisServer::start().expect("redis-server");
+    let holder = patient(&redis).await;
+    let lease = holder.acquire("report").await.expect("a lease");
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut waiters = Vec::new();
+    for number in 0..6 {
+        let (locker, order) = (patient(&redis).await, order.clone());
+        waiters.push(tokio::spawn(async move {
+            let lease = locker.acquire("report").await.expect("a lease");
+            order.lock().expect("the order").push(number);
+            lease.release().await.expect("a release");
+        }));
+        queued(&redis, "report", number + 1).await;
+    }
+    lease.release().await.expect("a release");
+    for waiter in waiters {
+        soon("each turn", waiter).await.expect("the task");
+    }
+    assert_eq!(*order.lock().expect("the order"), [0, 1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_do_not_overtake_the_queue() {
+    let redis = RedisServer::start().expect("redis-server");
+    let holder = patient(&redis).await;
+    let lease = holder.acquire("report").await.expect("a lease");
+    // A waiter that counts but will not answer: subscribed, and stopped.
+    redis
+        .command(&["ZADD", "{report}:queue", "1", "stopped"])
+        .expect("ZADD");
+    redis
+        .command(&["HSET", "{report}:alive", "stopped", "9999999999999"])
+        .expect("HSET");
+    let mut deaf = redis::Client::open(redis.url())
+        .expect("a client")
+        .get_connection()
+        .expect("connect");
+    let mut subscription = deaf.as_pubsub();
+    subscription
+        .subscribe("leasehold:wake:stopped")
+        .expect("SUBSCRIBE");
+    lease.release().await.expect("a release");
+
+    let Err(Error::Held(held)) = holder.try_acquire("report").await else {
+        panic!("overtaken")
+    };
+    assert_eq!(held.owner.as_deref(), Some("the next in its queue"));
+    // Its claim runs out, and the newcomer is served.
+    let _lease = soon("the turn after the claim", holder.acquire("report"))
+        .await
+        .expect("a lease");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_waiters_are_skipped() {
+    let redis = RedisServer::start().expect("redis-server");
+    let (holder, waiter) = (patient(&redis).await, patient(&redis).await);
+    let lease = holder.acquire("report").await.expect("a lease");
+    for dead in ["a", "b", "c"] {
+        redis
+            .command(&["ZADD", "{report}:queue", "1", dead])
+            .expect("ZADD");
+        redis
+            .command(&["HSET", "{report}:alive", dead, "9999999999999"])
+            .expect("HSET");
+    }
+    let waiting = tokio::spawn(async move { waiter.acquire("report").await });
+    queued(&redis, "report", 4).await;
+    lease.release().await.expect("a release");
+    let _lease = soon("the call", waiting)
+        .await
+        .expect("the task")
+        .expect("a lease");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_that_gives_up_leaves_nothing_behind() {
+    let redis = RedisServer::start().expect("redis-server");
+    let (holder, waiter) = (patient(&redis).await, patient(&redis).await);
+    let lease = holder.acquire("report").await.expect("a lease");
+    let options = AcquireOptions::new().timeout(Duration::from_millis(200));
+    let error = waiter
+        .acquire_with("report", &options)
+        .await
+        .expect_err("it is held");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    eventually("the queue empties", async || {
+        queue_length(&redis, "report").await == "0"
+    })
+    .await;
+    lease.release().await.expect("a release");
+    let _lease = waiter.try_acquire("report").await.expect("a lease");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_lock_goes_to_the_next_waiter() {
+    let redis = RedisServer::start().expect("redis-server");
+    let waiter = patient(&redis).await;
+    redis
+        .command(&["SET", "report", "plain", "PX", "700"])
+        .expect("SET");
+    let _lease = soon("the expiry", waiter.acquire("report"))
+        .await
+        .expect("a lease");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_freed_by_a_plain_client_is_noticed() {
+    let redis = RedisServer::start().expect("redis-server");
+    let waiter = patient(&redis).await;
+    redis
+        .command(&["SET", "report", "plain", "PX", "600000"])
+        .expect("SET");
+    let waiting = tokio::spawn(async move { waiter.acquire("report").await });
+    queued(&redis, "report", 1).await;
+    redis.command(&["DEL", "report"]).expect("DEL");
+    let _lease = soon("the change", waiting)
+        .await
+        .expect("the task")
+        .expect("a lease");
+}
