@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leasehold_config::{Config, LockOptions, Locking, NodeOptions, Safety, Topology as Configured};
+use leasehold_config::{
+    Config, LockOptions, Locking, NodeOptions, Safety, Tls, Topology as Configured,
+};
 
 use crate::acquiring::{self, Target};
 use crate::backend::Backend;
@@ -21,6 +23,7 @@ use crate::redis::connection::ConnectionSettings;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::source::Source;
 use crate::redis::supervisor::{Call, Calls, Supervision};
+use crate::redis::tls::TlsClient;
 use crate::redis::topology::Topology;
 use crate::resource::{InvalidResource, Keys, Resource};
 use crate::unavailable::{Cause, Unavailable};
@@ -413,6 +416,7 @@ fn start(
                 connect_timeout: Duration::from_millis(500),
                 command_timeout: Duration::from_millis(500),
                 client_name: client_name.clone(),
+                tls: load(sentinel.tls.as_ref())?,
             };
             let sentinels = Sentinels::start(
                 &sentinel.sentinels,
@@ -442,6 +446,7 @@ fn start(
         connect_timeout: nodes.connect_timeout,
         command_timeout: nodes.command_timeout,
         client_name,
+        tls: load(nodes.tls.as_ref())?,
     };
     Ok((
         Topology::start(
@@ -454,4 +459,11 @@ fn start(
         ),
         nodes,
     ))
+}
+
+/// Reads the certificates and keys that the configuration names.
+fn load(tls: Option<&Tls>) -> Result<Option<TlsClient>, Unavailable> {
+    tls.map(TlsClient::load)
+        .transpose()
+        .map_err(Unavailable::new)
 }

@@ -134,6 +134,13 @@ pub enum Cause {
     },
     /// The connection ended.
     Disconnected,
+    /// It took the connection and closed it before it answered anything.
+    ClosedUnanswered,
+    /// It took the connection and left the TLS handshake unanswered.
+    NoTlsAnswer {
+        /// The limit that passed.
+        after: Duration,
+    },
     /// TLS could not be set up.
     Tls {
         /// What the TLS library said.
@@ -275,6 +282,14 @@ impl Cause {
             Self::Disconnected => {
                 "the SDK reconnects by itself; look into the server's log if it repeats"
             }
+            Self::ClosedUnanswered => {
+                "if it repeats: does this port want TLS (REDIS_TLS_ENABLED=true, \
+                 REDIS_SENTINEL_TLS_ENABLED=true for a Sentinel)?"
+            }
+            Self::NoTlsAnswer { .. } => {
+                "does this port speak TLS? If not, use its TLS port or unset REDIS_TLS_ENABLED \
+                 (REDIS_SENTINEL_TLS_ENABLED=false for a Sentinel)"
+            }
             Self::Tls { .. } => {
                 "check REDIS_TLS_ENABLED, the CA file, the certificate's names and dates"
             }
@@ -347,6 +362,10 @@ impl fmt::Display for Cause {
             Self::ConnectTimeout { after } => write!(f, "no connection within {after:?}"),
             Self::Timeout { after } => write!(f, "no reply within {after:?}"),
             Self::Disconnected => write!(f, "the connection ended"),
+            Self::ClosedUnanswered => write!(f, "it closed the connection before it answered"),
+            Self::NoTlsAnswer { after } => {
+                write!(f, "it left the TLS handshake unanswered for {after:?}")
+            }
             Self::Tls { detail } => write!(f, "TLS failed ({detail})"),
             Self::NoPassword => write!(f, "it wants a password and none is configured (NOAUTH)"),
             Self::WrongPassword => write!(f, "it refused the user name or password (WRONGPASS)"),

@@ -34,6 +34,8 @@
 //! | a program of the test's own, under the same faults | [`ChildProcess`] |
 //! | a server or Sentinel that lies, hangs or talks nonsense | [`FakeServer`], [`FakeSentinel`], [`Unreachable`] |
 //!
+//! With the feature `certificates` an `Authority` issues what a server needs to speak TLS, valid or not.
+//!
 //! # What can be broken
 //!
 //! | fault | how |
@@ -62,6 +64,8 @@
 mod acceptor;
 mod binary;
 mod builder;
+#[cfg(feature = "certificates")]
+mod certificates;
 mod child;
 mod client;
 mod clock;
@@ -84,6 +88,8 @@ mod wait;
 
 pub use binary::SERVER_VARIABLE;
 pub use builder::RedisServerBuilder;
+#[cfg(feature = "certificates")]
+pub use certificates::{Authority, Certificate};
 pub use child::ChildProcess;
 pub use conf::{AclPasswords, REDIS_CONF, SENTINEL_CONF, USERS_ACL, users_acl};
 pub use error::{Error, Result};

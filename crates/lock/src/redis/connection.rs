@@ -11,12 +11,14 @@ use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, Value,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::classify::{self, Failure};
 use super::script::Call;
+use super::tls::{self, TlsClient};
 use crate::unavailable::{Cause, Unavailable, printable};
 
 /// How to open a connection.
@@ -27,6 +29,7 @@ pub(crate) struct ConnectionSettings {
     pub(crate) connect_timeout: Duration,
     pub(crate) command_timeout: Duration,
     pub(crate) client_name: Option<String>,
+    pub(crate) tls: Option<TlsClient>,
 }
 
 /// An open connection; clones share it.
@@ -99,7 +102,36 @@ impl Connection {
             .await
             .map_err(|error| connect_error(&error))?;
         tune(&stream).map_err(|error| connect_error(&error))?;
+        let Some(tls) = &settings.tls else {
+            return Self::log_in(node, settings, ending, on_push, stream)
+                .await
+                .map_err(|cause| match cause {
+                    // Also what a TLS port does to a plain connection.
+                    Cause::Disconnected => Cause::ClosedUnanswered,
+                    cause => cause,
+                });
+        };
+        // Half of the time is the handshake's, so that a port which does not speak TLS, and waits
+        // for the end of a command instead, is told apart from a server that is silent.
+        let limit = settings.connect_timeout / 2;
+        let stream = match timeout(limit, tls.wrap(node, stream)).await {
+            Ok(wrapped) => wrapped?,
+            Err(_) => return Err(Cause::NoTlsAnswer { after: limit }),
+        };
+        let fault = tls::fault(&stream);
+        Self::log_in(node, settings, ending, on_push, stream)
+            .await
+            .map_err(|cause| fault.cause().unwrap_or(cause))
+    }
 
+    /// Introduces itself on an open stream.
+    async fn log_in(
+        node: &Endpoint,
+        settings: &ConnectionSettings,
+        ending: Ending,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Self, Cause> {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)

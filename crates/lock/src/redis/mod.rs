@@ -11,4 +11,13 @@ pub(crate) mod script;
 pub(crate) mod sentinel;
 pub(crate) mod source;
 pub(crate) mod supervisor;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_absent.rs"]
+pub(crate) mod tls;
+#[cfg(feature = "tls")]
+mod tls_fault;
+#[cfg(feature = "tls")]
+mod tls_insecure;
 pub(crate) mod topology;
