@@ -364,18 +364,6 @@ where
         .map_err(|error| Error::Resource(error.into().0))
 }
 
-/// A plain connection where TLS is configured would send the password in the clear.
-fn refuse_tls(is_configured: bool) -> Result<(), Error> {
-    if is_configured {
-        return Err(Error::Unsupported {
-            feature: "TLS".to_owned(),
-            instead: "set REDIS_TLS_ENABLED=false (and REDIS_SENTINEL_TLS_ENABLED, if set) and use \
-                      a network that nobody else can read",
-        });
-    }
-    Ok(())
-}
-
 /// Passes calls from Redis on to the waiters of this process.
 fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
     let waiting = waiting.clone();
@@ -405,11 +393,9 @@ fn start(
 ) -> Result<(Topology, NodeOptions), Error> {
     let (source, nodes) = match configured {
         Configured::Standalone(standalone) => {
-            refuse_tls(standalone.nodes.tls.is_some())?;
             (Source::Fixed(standalone.endpoint), standalone.nodes)
         }
         Configured::Sentinel(sentinel) => {
-            refuse_tls(sentinel.nodes.tls.is_some() || sentinel.tls.is_some())?;
             let settings = ConnectionSettings {
                 credentials: sentinel.credentials,
                 database: 0,
