@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +82,20 @@ impl Held {
         }
         self.clock
             .remaining(self.standing().since, validity(self.request.ttl))
+    }
+
+    /// When the lease ends without a further renewal, or when it ended for lack of one.
+    pub(crate) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        let validity = validity(self.request.ttl);
+        let age = self.age();
+        if age >= validity {
+            now.checked_sub(age - validity).unwrap_or(now)
+        } else if self.is_over() {
+            now
+        } else {
+            now + (validity - age)
+        }
     }
 
     /// Whether the lease was released or lost.

@@ -80,12 +80,14 @@ impl Lease {
         self.held.remaining()
     }
 
-    /// When the lease ends without a further renewal.
+    /// When the lease ends without a further renewal. Once it has ended for lack of one, this is
+    /// when that was, however late the holder looks; a lease that is over for another reason gives
+    /// the present.
     ///
     /// `Instant` stands still while the machine sleeps; [`is_valid`](Lease::is_valid) does not.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.remaining()
+        self.held.deadline()
     }
 
     /// Whether the lease is valid at this very moment, by the clock and not by a flag.
@@ -190,5 +192,25 @@ impl fmt::Debug for Lease {
             .field("fence", &self.fence())
             .field("remaining", &self.remaining())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AcquireOptions, Locker, MemoryStore, config::Renewal};
+
+    #[tokio::test]
+    async fn a_late_look_still_finds_when_the_lease_ended() {
+        let locker = Locker::in_memory(&MemoryStore::new());
+        let ttl = Duration::from_millis(150);
+        let options = AcquireOptions::new().ttl(ttl).renewal(Renewal::Off);
+        let lease = locker.acquire_with("report", &options).await;
+        let lease = lease.expect("a lease");
+        let granted = Instant::now();
+        assert!(lease.deadline() > granted && lease.deadline() < granted + ttl);
+        tokio::time::sleep(3 * ttl).await;
+        assert!(!lease.is_valid());
+        assert!(lease.deadline() < granted + ttl);
     }
 }
