@@ -65,6 +65,13 @@ impl Lease {
         self.held.fence
     }
 
+    /// The token that the lock is held with. Whoever knows it can release the lock: keep it out of
+    /// logs.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.held.request.token.reveal()
+    }
+
     /// The length of the lease after each renewal.
     #[must_use]
     pub fn ttl(&self) -> Duration {

@@ -37,6 +37,8 @@ mod keeper;
 mod lease;
 mod locker;
 mod options;
+#[cfg(feature = "probe")]
+pub mod probe;
 mod reaper;
 mod redis;
 mod renewal;
@@ -50,7 +52,7 @@ pub use error::{Error, GateClosed, Held, LostReason, TtlBound};
 pub use fence::{Fence, InvalidFence};
 pub use lease::{Lease, Released};
 pub use leasehold_config::{self as config, Config, ConfigError, Endpoint, Renewal, Safety};
-pub use locker::{Holder, Locker, NameError};
+pub use locker::{Forced, Holder, Listed, Locker, NameError, Page};
 pub use options::AcquireOptions;
 pub use resource::{InvalidResource, Resource};
 pub use unavailable::{Cause, Unavailable};

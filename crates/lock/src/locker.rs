@@ -1,5 +1,7 @@
 //! The locker: says what is to be done, in order.
 
+mod operator;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +11,10 @@ use leasehold_config::{
 };
 
 use crate::acquiring::{self, Target};
-use crate::backend::Backend;
 use crate::backend::memory::{Memory, MemoryStore};
 use crate::backend::noop::Noop;
 use crate::backend::single::{Single, Waiter};
+use crate::backend::{Backend, Holding};
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::error::Error;
@@ -28,6 +30,8 @@ use crate::redis::topology::Topology;
 use crate::resource::{InvalidResource, Keys, Resource};
 use crate::unavailable::{Cause, Unavailable};
 use crate::waiting::Waiting;
+
+pub use self::operator::{Forced, Listed, Page};
 
 /// Hands out leases. Cheap to clone; all clones share one connection and one set of tasks.
 ///
@@ -57,6 +61,20 @@ pub struct Holder {
     pub remaining: Option<Duration>,
     /// The fence of the last grant, unless only foreign clients ever held it.
     pub fence: Option<Fence>,
+    /// Tells this holding from every other, for [`Locker::force_release`]. It is no secret: the
+    /// token cannot be found from it.
+    pub id: Option<String>,
+}
+
+impl From<Holding> for Holder {
+    fn from(holding: Holding) -> Self {
+        Self {
+            owner: holding.owner,
+            remaining: holding.remaining,
+            fence: holding.fence,
+            id: holding.id,
+        }
+    }
 }
 
 impl Locker {
@@ -303,11 +321,7 @@ impl Locker {
         let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
         let holding = self.core.backend.inspect(&keys).await;
         let holding = holding.map_err(|failure| Error::Unavailable(failure.unavailable))?;
-        Ok(holding.map(|holding| Holder {
-            owner: holding.owner,
-            remaining: holding.remaining,
-            fence: holding.fence,
-        }))
+        Ok(holding.map(Holder::from))
     }
 
     /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits until all

@@ -50,6 +50,20 @@ pub(crate) fn owner_in(value: &str) -> String {
     shown.escape_debug().to_string()
 }
 
+/// Tells one holding from another without giving the token away.
+pub(crate) fn id_of(value: &str) -> String {
+    let mut id = sha1_smol::Sha1::from(value).digest().to_string();
+    id.truncate(16);
+    id
+}
+
+/// Whether a client of this SDK wrote `value`.
+pub(crate) fn is_ours(value: &str) -> bool {
+    value.rsplit_once('/').is_some_and(|(owner, random)| {
+        !owner.is_empty() && random.len() == 32 && random.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token({}/…)", self.owner())

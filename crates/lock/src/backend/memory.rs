@@ -9,7 +9,7 @@ use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::resource::Keys;
-use crate::token::Token;
+use crate::token::{self, Token};
 use crate::unavailable::{Cause, Unavailable};
 
 /// What in-memory lockers share, as processes share a Redis; and the faults to inject into it.
@@ -211,6 +211,7 @@ impl Memory {
             owner: Some(lock.token.owner()),
             remaining: Some(clock.remaining(lock.since, lock.ttl)),
             fence,
+            id: Some(token::id_of(lock.token.reveal())),
         }))
     }
 

@@ -95,6 +95,32 @@ pub(crate) struct Holding {
     pub(crate) owner: Option<String>,
     pub(crate) remaining: Option<Duration>,
     pub(crate) fence: Option<Fence>,
+    /// Tells this holding from every other without giving the token away.
+    pub(crate) id: Option<String>,
+}
+
+/// A key that a scan came by.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) holding: Holding,
+    /// Whether it is surely a lock, and not just any string.
+    pub(crate) is_lock: bool,
+}
+
+/// The answer to [`Backend::scan`]: what was found, and where to go on, 0 at the end.
+#[derive(Debug, Clone)]
+pub(crate) struct Scanned {
+    pub(crate) found: Vec<Found>,
+    pub(crate) next: u64,
+}
+
+/// The answer to [`Backend::force_release`].
+#[derive(Debug, Clone)]
+pub(crate) enum Forcing {
+    Taken { from: String, fence: Fence },
+    Missing,
+    HeldByAnother { by: String },
 }
 
 /// The incarnation that answered, and Sentinel's configuration epoch of it.
@@ -166,6 +192,25 @@ impl Backend {
             Self::Noop(_) => Ok(None),
             Self::Memory(memory) => memory.inspect(keys),
             Self::Single(single) => single.inspect(keys).await,
+        }
+    }
+
+    /// One step through the locks whose keys match a glob. Locks in memory have no operator.
+    pub(crate) async fn scan(&self, pattern: &str, cursor: u64) -> Result<Scanned, Failure> {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => Ok(Scanned {
+                found: Vec::new(),
+                next: 0,
+            }),
+            Self::Single(single) => single.scan(pattern, cursor).await,
+        }
+    }
+
+    /// Takes a lock from the holder with this id.
+    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => Ok(Forcing::Missing),
+            Self::Single(single) => single.force_release(keys, id).await,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Locks on one master: a standalone Redis, or the one that Sentinel names.
 
+mod operator;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::redis::reply::{self, Unexpected};
 use crate::redis::script::{ACQUIRE, Call, INSPECT, LEAVE, RELEASE, RENEW};
 use crate::redis::topology::Topology;
 use crate::resource::Keys;
-use crate::token::owner_in;
+use crate::token::{id_of, owner_in};
 use crate::unavailable::{Cause, Unavailable};
 
 /// How long a fence outlives its last grant. Time alone keeps fences increasing after that.
@@ -222,8 +224,10 @@ impl Single {
             if matches!(reply::item(items, 0)?, Value::Nil) {
                 return Ok(None);
             }
+            let holder = reply::text(reply::item(items, 0)?)?;
             Ok(Some(Holding {
-                owner: Some(owner_in(&reply::text(reply::item(items, 0)?)?)),
+                owner: Some(owner_in(&holder)),
+                id: Some(id_of(&holder)),
                 remaining: remaining(reply::integer(reply::item(items, 1)?)?),
                 fence: Fence::try_from(reply::integer(reply::item(items, 2)?)?).ok(),
             }))

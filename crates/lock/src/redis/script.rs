@@ -25,6 +25,7 @@ scripts! {
     GATE_CLAIM = "gate_claim.lua";
     GATE_OPEN = "gate_open.lua";
     INSPECT = "inspect.lua";
+    FORCE_RELEASE = "queue.lua" "force_release.lua";
 }
 
 impl Script {
