@@ -4,18 +4,21 @@ mod properties;
 pub mod rules;
 pub mod state;
 mod steps;
+mod story;
+pub mod variants;
 
 use stateright::{Model, Property};
 
-pub use properties::{FENCES_INCREASE, ONE_LEASE, RECOVERS};
+pub use properties::{BROKEN_STAYS_BROKEN, FENCES_INCREASE, ONE_LEASE, RECOVERS};
 pub use rules::Rules;
 pub use state::State;
 pub use steps::Step;
+pub use variants::Variant;
 
 use state::{Client, Gate, Lock, MAX_CLIENTS, NODES, NOBODY, Node, Write};
 
-/// More than the grants that fit into a tick, as a microsecond clock has it.
-pub(crate) const FENCES_PER_TICK: u8 = 4;
+/// Fences that the clock gives in a tick; so many grants fit into one, as they do with microseconds.
+pub(crate) const FENCES_PER_TICK: u8 = 2;
 
 /// How far the exploration goes. `None` means without bound.
 #[derive(Clone, Copy, Debug)]
@@ -34,21 +37,22 @@ pub struct Bounds {
     pub flushes: Option<u8>,
     /// Times that a lonely master drops its replication backlog.
     pub backlog_expiries: Option<u8>,
-    /// Ticks until fences are no longer watched; nought: no fences at all, and time without bound.
-    pub horizon: u8,
+    /// Fences are part of the state.
+    pub fences: bool,
     /// How far the data nodes' clocks may differ.
     pub skew: u8,
     /// Clients send the greatest fence they have seen.
     pub floors: bool,
+    /// Operators release by force.
+    pub force_releases: bool,
     /// Check in every state that a grant is possible again once faults stop.
     pub check_recovery: bool,
 }
 
 impl Bounds {
-    /// Fences are part of the state.
-    #[must_use]
-    pub fn counts_fences(&self) -> bool {
-        self.horizon > 0
+    /// A fence that is less than any that could be handed out now.
+    pub(crate) fn fence_behind(&self) -> u8 {
+        if self.fences { self.lease * FENCES_PER_TICK } else { 0 }
     }
 }
 
@@ -72,21 +76,24 @@ impl Strict {
             lock: Lock::FREE,
             gate: Gate::ABSENT,
             claim_acks: 0,
-            fence: 0,
+            fence: self.bounds.fence_behind(),
             clock: 0,
         };
+        let behind = self.bounds.fence_behind();
+        let client = Client { lease: 0, write: Write::NONE, floor: behind, fence: behind, broken: false };
         State {
             nodes: clocks.map(|clock| Node { clock, ..node }),
-            clients: [Client { lease: 0, write: Write::NONE, floor: 0, fence: 0 }; MAX_CLIENTS],
+            clients: [client; MAX_CLIENTS],
             crew: self.bounds.clients,
             master: 0,
             epoch: 0,
             restarts: 0,
             flushes: 0,
             expiries: 0,
-            now: 0,
+            grants: 0,
             top_fence: 0,
             fence_went_back: false,
+            broken_lease_came_back: false,
         }
     }
 }
@@ -114,6 +121,7 @@ impl Model for Strict {
         for node in 0..NODES as u8 {
             steps.extend([
                 Step::Release { node },
+                Step::ForceRelease { node },
                 Step::GateClaim { node },
                 Step::GateOpen { node },
                 Step::Replicate { node },

@@ -9,6 +9,8 @@ use super::{Step, Strict};
 pub const ONE_LEASE: &str = "at most one valid lease";
 /// Every confirmed grant has a greater fence than all before it.
 pub const FENCES_INCREASE: &str = "fences increase in grant order";
+/// A lease that was released by force does not get its key back.
+pub const BROKEN_STAYS_BROKEN: &str = "a lease released by force stays lost";
 /// Once faults stop, a waiting client is granted a lease within the longest lease.
 pub const RECOVERS: &str = "a grant is possible again within the longest lease once faults stop";
 
@@ -18,8 +20,11 @@ pub(super) fn all(model: &Strict) -> Vec<Property<Strict>> {
         Property::always(ONE_LEASE, |_, state: &State| state.valid_leases() <= 1),
         Property::sometimes("a lease is held", |_, state: &State| state.valid_leases() == 1),
     ];
-    if model.bounds.counts_fences() {
+    if model.bounds.fences {
         properties.push(Property::always(FENCES_INCREASE, |_, state: &State| !state.fence_went_back));
+    }
+    if model.bounds.force_releases {
+        properties.push(Property::always(BROKEN_STAYS_BROKEN, |_, state: &State| !state.broken_lease_came_back));
     }
     if model.bounds.check_recovery {
         properties.push(Property::always(RECOVERS, recovers));
@@ -70,8 +75,7 @@ fn recovers(model: &Strict, state: &State) -> bool {
             return calm.go(Step::Confirm { client: waiting });
         }
     }
-    // Where ticks are bounded the end may come first.
-    model.bounds.counts_fences()
+    false
 }
 
 /// A run without faults.

@@ -54,6 +54,14 @@ pub struct Rules {
     pub restarts_keep_role: bool,
     /// A client claims a gate only on the node that Sentinel, asked *after* the incarnation was read, calls master.
     pub claim_asks_sentinel: bool,
+    /// `renew` refuses where the gate's record is not this incarnation's.
+    pub renew_needs_claim: bool,
+    /// A grant counts only if a majority of the Sentinels names the same node and epoch before and after.
+    pub grants_ask_sentinel: bool,
+    /// A renewal counts only if a majority of the Sentinels names the same node and epoch before and after.
+    pub renewals_ask_sentinel: bool,
+    /// The gate's record bears Sentinel's epoch too; one of another epoch is claimed anew.
+    pub epoch_in_record: bool,
     /// Sentinel never promotes a deposed master that it has not demoted first (an assumption, not a rule).
     pub no_unbroken_repromotion: bool,
 }
@@ -76,6 +84,10 @@ impl Rules {
         new_counts_uptime: true,
         restarts_keep_role: true,
         claim_asks_sentinel: false,
+        renew_needs_claim: false,
+        grants_ask_sentinel: false,
+        renewals_ask_sentinel: false,
+        epoch_in_record: false,
         no_unbroken_repromotion: true,
     };
 }

@@ -1,6 +1,6 @@
 //! One instant of the modelled system.
 //!
-//! All times are *remaining* times, so time itself is unbounded. Incarnations carry no numbers: a gate's record either
+//! All times are *remaining* times and all fences are relative to the present, so time itself is unbounded. Incarnations carry no numbers: a gate's record either
 //! names the present incarnation of some node or one that is over ([`PAST`]); both are all that a script can tell.
 //! Nodes and clients are interchangeable, so [`State`] hashes in a canonical order of both: the checker counts states up
 //! to renaming.
@@ -131,6 +131,8 @@ pub struct Client {
     pub floor: u8,
     /// The fence of its lease.
     pub fence: u8,
+    /// Its lease was released by force; it does not know yet.
+    pub broken: bool,
 }
 
 /// One instant of the modelled system.
@@ -152,12 +154,14 @@ pub struct State {
     pub flushes: u8,
     /// Times that a lonely master dropped its replication backlog.
     pub expiries: u8,
-    /// Ticks since the beginning; counted only where fences are.
-    pub now: u8,
+    /// Grants in this tick; counted only where fences are.
+    pub grants: u8,
     /// The greatest fence of all confirmed grants.
     pub top_fence: u8,
     /// A grant was confirmed whose fence was not greater than those before.
     pub fence_went_back: bool,
+    /// A key that was removed by force was set again for the same lease.
+    pub broken_lease_came_back: bool,
 }
 
 impl State {
@@ -174,10 +178,10 @@ impl State {
         usize::from(gate.of) == node && gate.phase == Phase::Open && gate.left == 0
     }
 
-    /// How many clients hold a lease that is valid by their own clock.
+    /// How many clients hold a lease that is valid by their own clock and that nobody has broken.
     #[must_use]
     pub fn valid_leases(&self) -> usize {
-        self.clients.iter().filter(|client| client.lease > 0).count()
+        self.clients.iter().filter(|client| client.lease > 0 && !client.broken).count()
     }
 
     /// The clients that take part.
@@ -268,6 +272,7 @@ fn client_word(client: &Client, nodes: &[u8; 8]) -> u64 {
         (client.write.fence, 8),
         (client.floor, 8),
         (client.fence, 8),
+        (u8::from(client.broken), 1),
     ])
 }
 
@@ -281,9 +286,10 @@ impl Hash for State {
             (self.restarts, 8),
             (self.flushes, 8),
             (self.expiries, 8),
-            (self.now, 8),
+            (self.grants, 8),
             (self.top_fence, 8),
             (u8::from(self.fence_went_back), 1),
+            (u8::from(self.broken_lease_came_back), 1),
         ]));
     }
 }

@@ -57,6 +57,11 @@ pub enum Step {
         /// Where.
         node: u8,
     },
+    /// An operator deletes the key, whoever holds it (`force_release`).
+    ForceRelease {
+        /// Where.
+        node: u8,
+    },
     /// A replica catches up with the node it follows.
     Replicate {
         /// The replica.
@@ -121,8 +126,9 @@ impl Strict {
             Step::Acquire { client, node, late } => self.acquire(&mut after, client, node, late),
             Step::Renew { client, node, late } => self.renew(&mut after, client, node, late),
             Step::Confirm { client } => self.confirm(&mut after, client),
-            Step::GiveUp { client } => Some(give_up(&mut after, client)),
+            Step::GiveUp { client } => Some(self.give_up(&mut after, client)),
             Step::Release { node } => release(&mut after, node),
+            Step::ForceRelease { node } => self.force_release(&mut after, node),
             Step::GateClaim { node } => self.gate_claim(&mut after, node),
             Step::GateOpen { node } => self.gate_open(&mut after, node),
             Step::Replicate { node } => self.replicate(&mut after, node),
@@ -142,9 +148,7 @@ impl Strict {
     }
 
     fn tick(&self, state: &mut State) -> Option<()> {
-        if self.bounds.counts_fences() {
-            state.now = below(state.now, self.bounds.horizon)?;
-        }
+        self.tick_fences(state);
         for node in &mut state.nodes {
             node.uptime = (node.uptime + 1).min(self.bounds.lease);
             node.gate.left = node.gate.left.saturating_sub(1);
@@ -176,7 +180,21 @@ impl Strict {
         let has_nothing = client.lease == 0 && client.write.kind == Kind::None;
         let lapsed = held && client.lease == 0;
         if has_nothing || (lapsed && !renewal_may_come_late) {
-            give_up(state, name);
+            self.give_up(state, name);
+        }
+    }
+
+    /// The client's token is given up; wherever a key still holds it, only its time or a release removes it.
+    fn give_up(&self, state: &mut State, name: u8) {
+        let client = &mut state.clients[usize::from(name)];
+        client.lease = 0;
+        client.write = Write::NONE;
+        client.fence = self.bounds.fence_behind();
+        client.broken = false;
+        for node in &mut state.nodes {
+            if node.lock.owner == name {
+                node.lock.owner = PAST;
+            }
         }
     }
 
@@ -185,34 +203,61 @@ impl Strict {
         let at = usize::from(node);
         let asks = state.clients[usize::from(client)];
         let key = state.nodes[at].lock;
-        let may = asks.lease == 0 && asks.write.kind != Kind::Renew;
+        let may = asks.lease == 0 && asks.write.kind != Kind::Renew && self.sentinel_allows(state, Kind::Acquire, node);
         if !may || !state.serves(at) || !state.gate_is_open(at) || (key.owner != NOBODY && key.owner != client) {
             return None;
         }
-        let fence = if self.bounds.counts_fences() {
-            let server = &mut state.nodes[at];
-            let time = (state.now + server.clock) * FENCES_PER_TICK;
-            let floor = if self.bounds.floors { asks.floor + 1 } else { 0 };
-            server.fence = (server.fence + 1).max(time).max(floor);
-            server.fence
-        } else {
-            0
-        };
-        state.clients[usize::from(client)].floor = asks.floor.max(fence);
+        let fence = if self.bounds.fences { self.next_fence(state, client, at)? } else { 0 };
         self.write(state, client, node, Kind::Acquire, late, fence);
         Some(())
+    }
+
+    /// `fence = max(stored + 1, server time, floor + 1)`.
+    fn next_fence(&self, state: &mut State, client: u8, at: usize) -> Option<u8> {
+        state.grants = below(state.grants, FENCES_PER_TICK)?;
+        let server = &mut state.nodes[at];
+        let asks = &mut state.clients[usize::from(client)];
+        let time = self.bounds.fence_behind() + 1 + server.clock * FENCES_PER_TICK;
+        let floor = if self.bounds.floors { asks.floor + 1 } else { 0 };
+        server.fence = (server.fence + 1).max(time).max(floor);
+        asks.floor = asks.floor.max(server.fence);
+        Some(server.fence)
+    }
+
+    /// Fences are counted from the present, so they all fall back as time goes on. A stored fence, or a floor, below what
+    /// the slowest clock would give now decides nothing any more.
+    fn tick_fences(&self, state: &mut State) {
+        if !self.bounds.fences {
+            return;
+        }
+        let behind = self.bounds.fence_behind();
+        let older = |fence: u8| fence.saturating_sub(FENCES_PER_TICK);
+        state.grants = 0;
+        state.top_fence = older(state.top_fence);
+        for node in &mut state.nodes {
+            node.fence = older(node.fence).max(behind);
+        }
+        for client in &mut state.clients {
+            client.floor = older(client.floor).max(behind);
+            client.fence = older(client.fence).max(behind);
+            client.write.fence = older(client.write.fence);
+        }
     }
 
     /// `renew.lua`: extends the key; re-asserts a missing one as long as the gate is not open for this incarnation.
     fn renew(&self, state: &mut State, client: u8, node: u8, late: u8) -> Option<()> {
         let at = usize::from(node);
         let asks = state.clients[usize::from(client)];
-        if asks.lease == 0 || !state.serves(at) {
+        if asks.lease == 0 || !state.serves(at) || !self.sentinel_allows(state, Kind::Renew, node) {
+            return None;
+        }
+        if self.rules.renew_needs_claim && state.nodes[at].gate.of != node {
             return None;
         }
         match state.nodes[at].lock.owner {
             owner if owner == client => {}
             NOBODY if !state.gate_is_open(at) || !self.rules.reassert_only_while_closed => {
+                state.broken_lease_came_back |= asks.broken;
                 let server = &mut state.nodes[at];
                 server.fence = server.fence.max(asks.fence);
             }
@@ -243,12 +288,25 @@ impl Strict {
         let holder = &mut state.clients[usize::from(client)];
         holder.lease = holder.lease.max(write.left);
         holder.write = Write::NONE;
-        if write.kind == Kind::Acquire && self.bounds.counts_fences() {
+        if write.kind == Kind::Acquire && self.bounds.fences {
             holder.fence = write.fence;
             state.fence_went_back |= write.fence <= state.top_fence;
             state.top_fence = state.top_fence.max(write.fence);
         }
         Some(())
+    }
+
+    /// Where a rule asks Sentinel before and after: whether Sentinel names this node.
+    fn sentinel_allows(&self, state: &State, kind: Kind, node: u8) -> bool {
+        state.master == node || !self.asks_sentinel(kind)
+    }
+
+    fn asks_sentinel(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::None => false,
+            Kind::Acquire => self.rules.grants_ask_sentinel,
+            Kind::Renew => self.rules.renewals_ask_sentinel,
+        }
     }
 
     /// Whether `acks`, together with the master `node` itself, are a majority.
@@ -306,6 +364,19 @@ impl Strict {
         Some(())
     }
 
+    /// The operator takes the lease away. From now on its holder is not counted, although it does not know yet.
+    fn force_release(&self, state: &mut State, name: u8) -> Option<()> {
+        let key = state.nodes[usize::from(name)].lock;
+        if !self.bounds.force_releases || !state.serves(usize::from(name)) || key == Lock::FREE {
+            return None;
+        }
+        state.nodes[usize::from(name)].lock = Lock::FREE;
+        if let Some(holder) = state.clients.get_mut(usize::from(key.owner)) {
+            holder.broken = true;
+        }
+        Some(())
+    }
+
     fn replicate(&self, state: &mut State, node: u8) -> Option<()> {
         let from = state.nodes[usize::from(node)].upstream;
         if from == node || !state.serves(usize::from(from)) {
@@ -350,6 +421,10 @@ impl Strict {
         }
         self.count_failover(state)?;
         state.master = node;
+        if self.rules.epoch_in_record {
+            let node = &mut state.nodes[usize::from(node)];
+            (node.gate, node.claim_acks) = (Gate::OF_THE_PAST, 0);
+        }
         Some(())
     }
 
@@ -358,6 +433,12 @@ impl Strict {
             Some(most) => below(state.epoch, most)?,
             None => 1,
         };
+        // Whoever asks Sentinel again before it counts a write finds another epoch.
+        for client in &mut state.clients {
+            if self.asks_sentinel(client.write.kind) {
+                (client.write.node, client.write.acks) = (NOBODY, 0);
+            }
+        }
         Some(())
     }
 
@@ -398,7 +479,7 @@ impl Strict {
         node.was_replica = false;
         node.flushed = false;
         if empty {
-            (node.lock, node.gate, node.fence) = (Lock::FREE, Gate::ABSENT, 0);
+            (node.lock, node.gate, node.fence) = (Lock::FREE, Gate::ABSENT, self.bounds.fence_behind());
         }
         Some(())
     }
@@ -420,7 +501,8 @@ impl Strict {
             state.flushes = below(state.flushes, most)?;
         }
         let node = &mut state.nodes[usize::from(name)];
-        (node.lock, node.gate, node.fence, node.claim_acks) = (Lock::FREE, Gate::ABSENT, 0, 0);
+        (node.lock, node.gate, node.claim_acks) = (Lock::FREE, Gate::ABSENT, 0);
+        node.fence = self.bounds.fence_behind();
         node.flushed = true;
         Some(())
     }
@@ -491,19 +573,6 @@ fn forget_new_deployment(node: &mut Node, uptime: u8) {
     node.uptime = uptime;
     if node.gate.of == PAST {
         node.gate = Gate::ABSENT;
-    }
-}
-
-/// The client's token is given up; wherever a key still holds it, only its time or a release removes it.
-fn give_up(state: &mut State, name: u8) {
-    let client = &mut state.clients[usize::from(name)];
-    client.lease = 0;
-    client.write = Write::NONE;
-    client.fence = 0;
-    for node in &mut state.nodes {
-        if node.lock.owner == name {
-            node.lock.owner = PAST;
-        }
     }
 }
 
