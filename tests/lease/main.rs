@@ -1,5 +1,7 @@
 //! One lease on one Redis: granted, renewed, lost in time, released by its owner alone.
 
+mod handover;
+mod slots;
 mod waiting;
 
 use std::time::Duration;

@@ -172,3 +172,57 @@ async fn a_lock_freed_by_a_plain_client_is_noticed() {
         .expect("the task")
         .expect("a lease");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_nobody_waits_for_any_more_is_passed_on() {
+    let redis = RedisServer::start().expect("redis-server");
+    let (holder, gone) = (patient(&redis).await, patient(&redis).await);
+    let lease = holder.acquire("report").await.expect("a lease");
+    // Enter the queue for real, then stop waiting while the leaving is lost.
+    let waiting = tokio::spawn({
+        let gone = gone.clone();
+        async move { gone.acquire("report").await.map(drop) }
+    });
+    queued(&redis, "report", 1).await;
+    let place = redis
+        .cli(&["ZRANGE", "{report}:queue", "0", "0"])
+        .expect("ZRANGE");
+    waiting.abort();
+    eventually("the place is left", async || {
+        queue_length(&redis, "report").await == "0"
+    })
+    .await;
+    redis
+        .command(&["ZADD", "{report}:queue", "1", place.trim()])
+        .expect("ZADD");
+    redis
+        .command(&["HSET", "{report}:alive", place.trim(), "9999999999999"])
+        .expect("HSET");
+
+    lease.release().await.expect("a release");
+    eventually("the place is given up", async || {
+        queue_length(&redis, "report").await == "0"
+    })
+    .await;
+    let _lease = holder.try_acquire("report").await.expect("a lease");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_is_cancelled_under_way_leaves_no_place_behind() {
+    let redis = RedisServer::start().expect("redis-server");
+    let (holder, waiter) = (patient(&redis).await, patient(&redis).await);
+    let _lease = holder.acquire("report").await.expect("a lease");
+    redis.pause().expect("SIGSTOP");
+    let options = AcquireOptions::new().timeout(Duration::from_millis(50));
+    waiter
+        .acquire_with("report", &options)
+        .await
+        .expect_err("no reply comes");
+    redis.resume().expect("SIGCONT");
+    eventually("the queue empties", async || {
+        redis
+            .cli(&["EXISTS", "{report}:queue"])
+            .is_ok_and(|exists| exists.trim() == "0")
+    })
+    .await;
+}

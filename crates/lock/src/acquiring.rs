@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::backend::single::CLAIM;
-use crate::backend::{Granting, Request};
+use crate::backend::{Adopting, Granting, Request};
 use crate::clock::validity;
 use crate::core::{Core, SHORT_PAUSE, new_master, unanswered};
-use crate::error::{Error, GateClosed, Held as HeldError, TtlBound};
+use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::held::{Grant, Held};
 use crate::options::Terms;
 use crate::redis::classify::Outcome;
@@ -39,6 +39,19 @@ pub(crate) async fn try_acquire(
     terms: Terms,
 ) -> Result<Arc<Held>, Error> {
     Claim::new(core, target, terms, false)?.attempt().await
+}
+
+/// Takes over the lease that `from` holds on one of the target's locks.
+pub(crate) async fn adopt(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+    slot: usize,
+    from: &Token,
+) -> Result<Arc<Held>, Error> {
+    let mut claim = Claim::new(core, target, terms, false)?;
+    claim.request.slot = Some(slot);
+    claim.adopt(from, slot).await
 }
 
 /// Attempts until the lease is granted or the timeout passes.
@@ -76,7 +89,10 @@ async fn acquire_in_turn(
         if let Some(topology) = &mut topology {
             topology.mark_unchanged();
         }
-        let obstacle = match contender.claim.attempt().await {
+        contender.place.set_has_place(true);
+        let attempted = contender.claim.attempt().await;
+        contender.place.set_has_place(contender.claim.may_be_queued);
+        let obstacle = match attempted {
             Ok(held) => return Ok(held),
             Err(obstacle) if obstacle.is_retryable() => obstacle,
             Err(obstacle) => return Err(obstacle),
@@ -137,17 +153,6 @@ impl Contender<'_> {
     }
 }
 
-impl Drop for Contender<'_> {
-    fn drop(&mut self) {
-        // The next waiter of this process takes over the place among the processes.
-        if self.claim.before.is_some() && self.place.is_alone() {
-            let core = &self.claim.core;
-            let counts_for = 3 * core.options.retry_interval + 2 * CLAIM;
-            core.reaper.leave(&self.claim.target.keys, counts_for);
-        }
-    }
-}
-
 /// One acquisition under way. All its attempts use one token; what they may have left behind when
 /// it is dropped is taken back.
 struct Claim {
@@ -159,6 +164,8 @@ struct Claim {
     may_be_granted: bool,
     /// Waiters before this one in the queue among processes, while it is in there.
     before: Option<u32>,
+    /// Some attempt may have entered that queue without our knowing.
+    may_be_queued: bool,
 }
 
 impl Claim {
@@ -184,12 +191,14 @@ impl Claim {
             request,
             may_be_granted: false,
             before: None,
+            may_be_queued: false,
         })
     }
 
     async fn attempt(&mut self) -> Result<Arc<Held>, Error> {
         let clock = self.core.clock;
         let was_uncertain = std::mem::replace(&mut self.may_be_granted, true);
+        self.may_be_queued |= self.request.waits;
         let sent_at = clock.now();
         let granting = match self.core.backend.grant(&self.request).await {
             Ok(granting) => granting,
@@ -205,6 +214,7 @@ impl Claim {
                 data_set,
             } => {
                 self.before = None;
+                self.may_be_queued = false;
                 if clock.remaining(sent_at, validity(self.terms.ttl)).is_zero() {
                     return Err(self.granted_too_late());
                 }
@@ -220,6 +230,7 @@ impl Claim {
             Granting::NotReplicated(_) => self.give_back(),
             Granting::Held { before, .. } => {
                 self.before = before;
+                self.may_be_queued = before.is_some();
                 self.may_be_granted = was_uncertain;
             }
             Granting::GateClosed { .. } | Granting::AboveSharedBound { .. } => {
@@ -227,6 +238,42 @@ impl Claim {
             }
         }
         Err(self.obstacle(granting))
+    }
+
+    async fn adopt(&mut self, from: &Token, slot: usize) -> Result<Arc<Held>, Error> {
+        self.may_be_granted = true;
+        let sent_at = self.core.clock.now();
+        let resource = self.target.resource.clone();
+        let lost = |reason| Error::Lost {
+            resource: resource.clone(),
+            reason,
+        };
+        let adopting = match self.core.backend.adopt(&self.request, from).await {
+            Ok(adopting) => adopting,
+            Err(failure) => {
+                self.may_be_granted = failure.outcome == Outcome::Unknown;
+                return Err(unanswered(&resource, "adopted", failure));
+            }
+        };
+        let error = match adopting {
+            Adopting::Adopted { fence, data_set } => {
+                return Ok(self.hold(
+                    Grant {
+                        sent_at,
+                        fence,
+                        data_set,
+                    },
+                    slot,
+                ));
+            }
+            Adopting::NotReplicated(confirmed) => {
+                return Err(self.obstacle(Granting::NotReplicated(confirmed)));
+            }
+            Adopting::Missing => lost(LostReason::Expired { because: None }),
+            Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
+        };
+        self.may_be_granted = false;
+        Err(error)
     }
 
     fn obstacle(&self, granting: Granting) -> Error {

@@ -32,6 +32,13 @@ pub enum Error {
         bound: TtlBound,
     },
 
+    /// The number of slots is out of bounds.
+    #[error("{asked} slots cannot be given out; choose 1 to 1000")]
+    SlotLimit {
+        /// The number that was asked for.
+        asked: usize,
+    },
+
     /// Somebody else holds the resource.
     #[error("{0}")]
     Held(Held),
@@ -107,6 +114,10 @@ pub enum Error {
     #[error("the locker is closed; connect a new one")]
     Closed,
 
+    /// The blocking interface could not start its thread.
+    #[error("the runtime of the blocking interface could not be started: {0}")]
+    Runtime(String),
+
     /// The operating system gave no random bytes for a token.
     #[error("the operating system gave no random bytes for a token: {0}")]
     Random(String),
@@ -119,6 +130,8 @@ impl Error {
         match self {
             Self::Config(_)
             | Self::Resource(_)
+            | Self::SlotLimit { .. }
+            | Self::Runtime(_)
             | Self::Ttl { .. }
             | Self::Closed
             | Self::Unsupported { .. } => false,

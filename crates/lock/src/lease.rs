@@ -13,6 +13,7 @@ use crate::fence::Fence;
 use crate::held::Held;
 use crate::renewal::{Purpose, Renewed};
 use crate::resource::Resource;
+use crate::ticket::Ticket;
 
 /// A lease that is held: renewed in the background, and given back when it is released or dropped.
 ///
@@ -70,6 +71,12 @@ impl Lease {
     #[must_use]
     pub fn token(&self) -> &str {
         self.held.request.token.reveal()
+    }
+
+    /// Which of the resource's slots is leased, from 0; 0 too where there is only one.
+    #[must_use]
+    pub fn slot(&self) -> usize {
+        self.held.request.slot.unwrap_or_default()
     }
 
     /// The length of the lease after each renewal.
@@ -148,6 +155,22 @@ impl Lease {
             Renewed::TryAgain(error) => Err(error),
             Renewed::Over(_) => Err(self.loss()),
         }
+    }
+
+    /// What another process needs to take the lease over. This side keeps it until then, and is
+    /// told of the loss at its next renewal.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        Ticket::of(&self.held)
+    }
+
+    /// Ends this side of the lease without releasing it, and returns what another process needs to
+    /// take it over within [`remaining`](Lease::remaining).
+    #[must_use = "without the ticket the lease can only expire"]
+    pub fn into_ticket(mut self) -> Ticket {
+        self.core.end(&self.held);
+        self.is_settled = true;
+        Ticket::of(&self.held)
     }
 
     /// Gives the lease back and waits for the outcome.

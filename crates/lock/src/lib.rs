@@ -28,6 +28,7 @@
 
 mod acquiring;
 mod backend;
+pub mod blocking;
 mod clock;
 mod core;
 mod error;
@@ -35,6 +36,7 @@ mod fence;
 mod held;
 mod keeper;
 mod lease;
+mod leases;
 mod locker;
 mod options;
 #[cfg(feature = "probe")]
@@ -43,6 +45,8 @@ mod reaper;
 mod redis;
 mod renewal;
 mod resource;
+mod slots;
+mod ticket;
 mod token;
 mod unavailable;
 mod waiting;
@@ -52,7 +56,10 @@ pub use error::{Error, GateClosed, Held, LostReason, TtlBound};
 pub use fence::{Fence, InvalidFence};
 pub use lease::{Lease, Released};
 pub use leasehold_config::{self as config, Config, ConfigError, Endpoint, Renewal, Safety};
+pub use leases::Leases;
 pub use locker::{Forced, Holder, Listed, Locker, NameError, Page};
 pub use options::AcquireOptions;
 pub use resource::{InvalidResource, Resource};
+pub use slots::Slots;
+pub use ticket::Ticket;
 pub use unavailable::{Cause, Unavailable};

@@ -2,6 +2,7 @@
 
 mod operator;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::fence::Fence;
 use crate::lease::Lease;
+use crate::leases::Leases;
 use crate::options::AcquireOptions;
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::sentinel::Sentinels;
@@ -28,6 +30,9 @@ use crate::redis::supervisor::{Call, Calls, Supervision};
 use crate::redis::tls::TlsClient;
 use crate::redis::topology::Topology;
 use crate::resource::{InvalidResource, Keys, Resource};
+use crate::slots::Slots;
+use crate::ticket::Ticket;
+use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
 use crate::waiting::Waiting;
 
@@ -308,6 +313,89 @@ impl Locker {
         Ok(output)
     }
 
+    /// A resource that `limit` holders at a time may lease; 1 to 1,000.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resource`] for a bad name, [`Error::SlotLimit`] for a limit out of bounds.
+    pub fn slots<R>(&self, resource: R, limit: usize) -> Result<Slots, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        Slots::new(self.core.clone(), named(resource)?, limit)
+    }
+
+    /// Leases several resources, all or none, and waits for them like [`Locker::acquire`]. A
+    /// resource that is named twice is leased once.
+    ///
+    /// They are leased in the order of their names, so callers with overlapping sets cannot block
+    /// each other for ever. The timeout is for all of them together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::acquire_with`]. What was leased before the error is released.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Locker::acquire`], for each of them.
+    pub async fn acquire_all<R>(
+        &self,
+        resources: impl IntoIterator<Item = R>,
+        options: &AcquireOptions,
+    ) -> Result<Leases, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        let resources: BTreeSet<Resource> =
+            resources.into_iter().map(named).collect::<Result<_, _>>()?;
+        let mut terms = options.resolve(&self.core.options)?;
+        let started = tokio::time::Instant::now();
+        let timeout = terms.timeout;
+        let mut leases = Vec::with_capacity(resources.len());
+        for resource in resources {
+            terms.timeout = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+            let held = acquiring::acquire(&self.core, self.target(resource), terms).await?;
+            leases.push(Lease::new(self.core.clone(), held));
+        }
+        let leases = Leases::new(leases);
+        leases.check()?;
+        Ok(leases)
+    }
+
+    /// Takes over a lease from another process: atomically, with a new token and a greater fence.
+    /// The former holder, if it still is one, is told at its next renewal that it lost the lease.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lease expired, was released, or somebody else took it over before;
+    /// [`Error::Ttl`] if it is longer than `LOCK_MAX_TTL`; otherwise as [`Locker::try_acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future releases, in the background, what may have been taken over unseen.
+    pub async fn adopt(&self, ticket: &Ticket) -> Result<Lease, Error> {
+        let resource = Resource::new(&ticket.resource)?;
+        let terms = AcquireOptions::new()
+            .ttl(ticket.ttl())
+            .resolve(&self.core.options)?;
+        let (slot, target) = match ticket.slot {
+            None => (0, self.target(resource)),
+            Some((slot, limit)) => {
+                let slots = Slots::new(
+                    self.core.clone(),
+                    resource,
+                    limit.max(slot.saturating_add(1)),
+                )?;
+                (slot, slots.target())
+            }
+        };
+        let from = Token::from_stored(&ticket.token);
+        let held = acquiring::adopt(&self.core, target, terms, slot, &from).await?;
+        Ok(Lease::new(self.core.clone(), held))
+    }
+
     /// Reads who holds a resource, without touching it. `None` if nobody does.
     ///
     /// # Errors
@@ -382,7 +470,7 @@ where
 fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
     let waiting = waiting.clone();
     let on_call = Arc::new(move |call: Call<'_>| match call {
-        Call::Free(name) => waiting.freed(name),
+        Call::Free(name) => waiting.called(name),
         Call::Soon(name) => waiting.soon(name),
         Call::Changed(key) => {
             waiting.freed(key);

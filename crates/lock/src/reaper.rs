@@ -4,7 +4,7 @@
 //! It tries until the server confirms that the token holds nothing, or until the key must have
 //! expired by itself. It outlives its locker until it has finished.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use crate::waiting::Waiting;
 const MOST: usize = 65_536;
 /// How many are taken back in one go.
 const TOGETHER: usize = 256;
+/// How long giving up a place in a queue is tried. After that it has stopped counting, or soon will.
+const PLACE_COUNTS: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -112,11 +114,6 @@ impl Reaper {
         self.add(Errand::TakeBack(request.clone()), ttl);
     }
 
-    /// Leaves a queue in which this locker counts for `counts_for` at most.
-    pub(crate) fn leave(&self, keys: &Arc<Keys>, counts_for: Duration) {
-        self.add(Errand::Leave(keys.clone()), counts_for);
-    }
-
     fn add(&self, errand: Errand, lasts: Duration) {
         let mut state = self.shared.state();
         if state.debts.len() >= MOST {
@@ -169,6 +166,16 @@ impl Shared {
         Some(state.debts.values().take(TOGETHER).cloned().collect())
     }
 
+    /// Gives up places that nobody wants any more.
+    fn leave_all(&self, names: HashSet<String>) {
+        let until = Instant::now() + PLACE_COUNTS;
+        let mut state = self.state();
+        for name in names {
+            let errand = Errand::Leave(Arc::new(Keys::of_queue(name)));
+            state.debts.insert(errand.id(), Debt { errand, until });
+        }
+    }
+
     fn settled(&self, debt: &Debt) {
         self.state().debts.remove(&debt.errand.id());
     }
@@ -179,9 +186,13 @@ async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, waiting: Arc<Waiting>)
     let mut pause = SHORTEST_PAUSE;
     while let Some(debts) = shared.next() {
         if debts.is_empty() {
-            shared.changed.notified().await;
+            tokio::select! {
+                () = shared.changed.notified() => {}
+                names = waiting.unclaimed() => shared.leave_all(names),
+            }
             continue;
         }
+        shared.leave_all(waiting.take_unclaimed());
         let count = debts.len();
         let attempts = debts.into_iter().map(|debt| async {
             let answer = debt.errand.run(&backend, &waiting).await;

@@ -168,6 +168,18 @@ impl Keys {
         Self::with_locks(name.clone(), vec![name])
     }
 
+    /// The keys of a resource that `limit` holders at a time may lease.
+    pub(crate) fn slots(prefix: &str, resource: &Resource, limit: usize) -> Self {
+        let name = format!("{prefix}{resource}");
+        let locks = (0..limit).map(|slot| format!("{name}:{slot}")).collect();
+        Self::with_locks(name, locks)
+    }
+
+    /// The keys behind a name that already has its prefix, for its queue only.
+    pub(crate) fn of_queue(name: String) -> Self {
+        Self::with_locks(name, Vec::new())
+    }
+
     fn with_locks(name: String, locks: Vec<String>) -> Self {
         Self {
             fence: companion(&name, "fence"),

@@ -1,16 +1,23 @@
 //! Waiting within one process: a FIFO queue per resource, whose head alone contends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 
+/// More unclaimed calls than this are left to their claim's end.
+const MOST_UNCLAIMED: usize = 1_024;
+
 /// The queues of one locker, one per resource that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
+    /// Names that nobody waits for any more, and for which this process may still have a place.
+    unclaimed: Mutex<HashSet<String>>,
+    is_unclaimed: Notify,
 }
 
 #[derive(Debug)]
@@ -21,6 +28,8 @@ struct Queue {
     freed: Notify,
     /// Another process was called; if it does not answer, it is our turn.
     soon: Notify,
+    /// This process may have a place in the queue among processes.
+    has_place: AtomicBool,
     /// What stood in the head's way last, for those whose time runs out behind it.
     obstacle: Mutex<Option<Error>>,
 }
@@ -42,6 +51,7 @@ impl Waiting {
                 turn: Arc::new(Semaphore::new(1)),
                 freed: Notify::new(),
                 soon: Notify::new(),
+                has_place: AtomicBool::new(false),
                 obstacle: Mutex::default(),
             })
         });
@@ -57,16 +67,58 @@ impl Waiting {
 
     /// Tells the head of a queue that the lock may be free.
     pub(crate) fn freed(&self, key: &str) {
-        let queue = self.queues().get(key).cloned();
-        if let Some(queue) = queue {
+        if let Some(queue) = self.queues().get(key) {
             queue.freed.notify_one();
         }
     }
 
+    /// As [`Waiting::freed`], for a call that holds up others until it is answered: if nobody waits
+    /// here any more, the place is given up.
+    pub(crate) fn called(&self, key: &str) {
+        if self.is_waited_for(key) {
+            return self.freed(key);
+        }
+        self.give_up(key);
+    }
+
+    /// Has the place of this process in the queue for `key` given up.
+    fn give_up(&self, key: &str) {
+        let mut unclaimed = self
+            .unclaimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if unclaimed.len() < MOST_UNCLAIMED {
+            unclaimed.insert(key.to_owned());
+            self.is_unclaimed.notify_one();
+        }
+    }
+
+    /// Waits until a place is to be given up, and takes the names.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn unclaimed(&self) -> HashSet<String> {
+        loop {
+            let names = self.take_unclaimed();
+            if !names.is_empty() {
+                return names;
+            }
+            self.is_unclaimed.notified().await;
+        }
+    }
+
+    /// The names of places that are to be given up.
+    pub(crate) fn take_unclaimed(&self) -> HashSet<String> {
+        std::mem::take(
+            &mut *self
+                .unclaimed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
     /// Tells the head of a queue that the lock may be free soon.
     pub(crate) fn soon(&self, key: &str) {
-        let queue = self.queues().get(key).cloned();
-        if let Some(queue) = queue {
+        if let Some(queue) = self.queues().get(key) {
             queue.soon.notify_one();
         }
     }
@@ -105,10 +157,9 @@ impl Place {
         self.queue.soon.notified().await;
     }
 
-    /// Whether nobody else in this process waits for the same.
-    pub(crate) fn is_alone(&self) -> bool {
-        let _entering = self.waiting.queues();
-        Arc::strong_count(&self.queue) <= 2
+    /// Records whether this process may have a place in the queue among processes.
+    pub(crate) fn set_has_place(&self, has_place: bool) {
+        self.queue.has_place.store(has_place, Ordering::Relaxed);
     }
 
     pub(crate) fn set_obstacle(&self, obstacle: Error) {
@@ -132,8 +183,13 @@ impl Drop for Place {
         self.turn = None;
         let mut queues = self.waiting.queues();
         // The map and this place hold the only references: nobody else waits.
-        if Arc::strong_count(&self.queue) <= 2 {
-            queues.remove(&self.key);
+        if Arc::strong_count(&self.queue) > 2 {
+            return;
+        }
+        queues.remove(&self.key);
+        drop(queues);
+        if self.queue.has_place.load(Ordering::Relaxed) {
+            self.waiting.give_up(&self.key);
         }
     }
 }

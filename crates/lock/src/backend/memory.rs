@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{DataSet, Granting, Holding, Releasing, Renewing, Request};
+use super::{Adopting, DataSet, Granting, Holding, Releasing, Renewing, Request};
 use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
@@ -182,6 +182,34 @@ impl Memory {
             lock.ttl = request.ttl;
         }
         Ok(Renewing::Renewed {
+            data_set: DataSet::local(),
+        })
+    }
+
+    pub(crate) fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+        let clock = self.store.clock();
+        let mut state = self.usable()?;
+        let held = request
+            .locks()
+            .first()
+            .and_then(|key| live(&mut state, clock, key));
+        let Some(lock) = held else {
+            return Ok(Adopting::Missing);
+        };
+        if lock.token != *from && lock.token != request.token {
+            return Ok(Adopting::Stolen {
+                by: lock.token.owner(),
+            });
+        }
+        *lock = Lock {
+            token: request.token.clone(),
+            since: clock.now(),
+            ttl: request.ttl,
+        };
+        state.last_fence += 1;
+        let fence = Fence::try_from(state.last_fence).unwrap_or(Fence::MAX);
+        Ok(Adopting::Adopted {
+            fence,
             data_set: DataSet::local(),
         })
     }

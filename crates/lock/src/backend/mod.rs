@@ -81,6 +81,15 @@ pub(crate) enum Renewing {
     NotReplicated(Confirmed),
 }
 
+/// The answer to [`Backend::adopt`].
+#[derive(Debug, Clone)]
+pub(crate) enum Adopting {
+    Adopted { fence: Fence, data_set: DataSet },
+    Missing,
+    Stolen { by: String },
+    NotReplicated(Confirmed),
+}
+
 /// The answer to [`Backend::release`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Releasing {
@@ -157,6 +166,15 @@ impl Backend {
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,
+        }
+    }
+
+    /// Hands a held lock over from the token `from` to that of the request.
+    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+        match self {
+            Self::Noop(noop) => Ok(noop.adopt()),
+            Self::Memory(memory) => memory.adopt(request, from),
+            Self::Single(single) => single.adopt(request, from).await,
         }
     }
 

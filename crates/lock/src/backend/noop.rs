@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{DataSet, Granting};
+use super::{Adopting, DataSet, Granting};
 use crate::fence::Fence;
 
 /// Grants everything; fences increase within the process.
@@ -17,6 +17,13 @@ impl Noop {
         Granting::Granted {
             fence: next_fence(),
             slot: 0,
+            data_set: DataSet::local(),
+        }
+    }
+
+    pub(crate) fn adopt(&self) -> Adopting {
+        Adopting::Adopted {
+            fence: next_fence(),
             data_set: DataSet::local(),
         }
     }

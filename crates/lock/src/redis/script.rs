@@ -19,6 +19,7 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "queue.lua" "acquire.lua";
+    ADOPT = "adopt.lua";
     RENEW = "renew.lua";
     RELEASE = "queue.lua" "release.lua";
     LEAVE = "queue.lua" "leave.lua";

@@ -1,0 +1,94 @@
+//! At most N holders at a time.
+
+use std::sync::Arc;
+
+use crate::acquiring::{self, Target};
+use crate::core::Core;
+use crate::error::Error;
+use crate::lease::Lease;
+use crate::options::AcquireOptions;
+use crate::resource::{Keys, Resource};
+
+/// A resource with several slots, each of which is a lease of its own: renewed, fenced, and lost or
+/// released by itself. Get it from [`Locker::slots`](crate::Locker::slots).
+///
+/// The slots are the keys `name:0` to `name:N-1`, the layout of Atlan's `max_locks`, so both kinds
+/// of workers share one limit. All slots of a name share one fence counter. The number of slots
+/// belongs to the caller and may differ from call to call: with fewer, the slots above the limit
+/// are no longer given out, and their holders keep them until they release them.
+#[derive(Clone)]
+pub struct Slots {
+    core: Arc<Core>,
+    target: Target,
+}
+
+impl Slots {
+    /// More slots than this are an error.
+    pub const MOST: usize = 1_000;
+
+    pub(crate) fn new(core: Arc<Core>, resource: Resource, limit: usize) -> Result<Self, Error> {
+        if !(1..=Self::MOST).contains(&limit) {
+            return Err(Error::SlotLimit { asked: limit });
+        }
+        let keys = Arc::new(Keys::slots(&core.options.key_prefix, &resource, limit));
+        Ok(Self {
+            core,
+            target: Target { resource, keys },
+        })
+    }
+
+    pub(crate) fn target(self) -> Target {
+        self.target
+    }
+
+    /// How many holders there may be.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.target.keys.locks.len()
+    }
+
+    /// Leases any free slot, and waits for one like [`Locker::acquire`](crate::Locker::acquire).
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::acquire`](crate::Locker::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Locker::acquire`](crate::Locker::acquire).
+    pub async fn acquire(&self) -> Result<Lease, Error> {
+        self.acquire_with(&AcquireOptions::new()).await
+    }
+
+    /// As [`Slots::acquire`], with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::acquire_with`](crate::Locker::acquire_with).
+    pub async fn acquire_with(&self, options: &AcquireOptions) -> Result<Lease, Error> {
+        let terms = options.resolve(&self.core.options)?;
+        let held = acquiring::acquire(&self.core, self.target.clone(), terms).await?;
+        Ok(Lease::new(self.core.clone(), held))
+    }
+
+    /// Leases a slot if one is free now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locker::try_acquire`](crate::Locker::try_acquire); [`Error::Held`] tells of the slot
+    /// that expires first.
+    pub async fn try_acquire(&self) -> Result<Lease, Error> {
+        let terms = AcquireOptions::new().resolve(&self.core.options)?;
+        let held = acquiring::try_acquire(&self.core, self.target.clone(), terms).await?;
+        Ok(Lease::new(self.core.clone(), held))
+    }
+}
+
+impl std::fmt::Debug for Slots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slots")
+            .field("resource", &self.target.resource)
+            .field("limit", &self.limit())
+            .finish_non_exhaustive()
+    }
+}
