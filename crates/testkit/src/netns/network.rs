@@ -77,6 +77,12 @@ impl Network {
         &self.hosts[index]
     }
 
+    /// The address at which the hosts reach the test process.
+    #[must_use]
+    pub fn outside_address(&self) -> &str {
+        &self.outside
+    }
+
     /// Stops all packets between hosts of different groups. Hosts in no group, and the test process, reach everybody.
     ///
     /// # Errors

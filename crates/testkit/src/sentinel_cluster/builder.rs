@@ -29,6 +29,7 @@ pub struct SentinelClusterBuilder {
     binary: Option<PathBuf>,
     node: RedisServerBuilder,
     places: Vec<Host>,
+    sentinel_places: Option<Vec<Host>>,
     proxied: bool,
     sentinel_directives: Vec<(String, String)>,
 }
@@ -48,6 +49,7 @@ impl Default for SentinelClusterBuilder {
             binary: None,
             node: RedisServerBuilder::default(),
             places: vec![Host::loopback()],
+            sentinel_places: None,
             proxied: false,
             sentinel_directives: Vec::new(),
         }
@@ -159,6 +161,18 @@ impl SentinelClusterBuilder {
         self
     }
 
+    /// Put the Sentinels on other hosts than the data nodes, so that the links between nodes can fail unseen by them.
+    ///
+    /// # Panics
+    ///
+    /// When there are no hosts.
+    #[must_use]
+    pub fn sentinels_on(mut self, hosts: &[Host]) -> Self {
+        assert!(!hosts.is_empty(), "the Sentinels need a host to run on");
+        self.sentinel_places = Some(hosts.to_vec());
+        self
+    }
+
     /// Put a [`Proxy`] in front of every data node, under whose address replicas, Sentinels and clients know it: a
     /// partition without root. Off by default.
     ///
@@ -267,8 +281,9 @@ impl SentinelClusterBuilder {
     }
 
     fn sentinel(&self, index: usize, host: &str, port: u16) -> Result<SentinelServer> {
+        let places = self.sentinel_places.as_ref().unwrap_or(&self.places);
         let mut sentinel = SentinelServer::builder(host, port)
-            .on(&self.places[index % self.places.len()])
+            .on(&places[index % places.len()])
             .service(&self.service)
             .quorum(self.quorum)
             .down_after(self.down_after)
