@@ -1,0 +1,116 @@
+//! From events to leases: who held what from when until when, as the holder itself saw it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::history::{Event, Kind};
+
+/// One lease, as its holder saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Who.
+    pub process: String,
+    /// By which operation.
+    pub operation: u64,
+    /// What.
+    pub resource: String,
+    /// With which fencing token.
+    pub fence: i64,
+    /// When it was asked for: the attempt that was granted was not sent before.
+    pub asked: u64,
+    /// When the holder had it.
+    pub granted: u64,
+    /// When the holder last took it to be valid: its last known deadline, or the release, the loss or the holder's
+    /// death, whichever came first.
+    pub ended: u64,
+    /// The last deadline that the holder knew.
+    pub deadline: u64,
+    /// Whether it was renewed in the background.
+    pub renewed: bool,
+}
+
+/// All leases of a history, in the order of being granted.
+#[must_use]
+pub fn collect(history: &[Event]) -> Vec<Lease> {
+    let mut open: HashMap<(&str, u64), Lease> = HashMap::new();
+    let mut invoked: HashMap<(&str, u64), u64> = HashMap::new();
+    let mut done = Vec::new();
+    for event in history {
+        let operation = (event.process.as_str(), event.operation);
+        match &event.kind {
+            Kind::Invoke { .. } => {
+                invoked.insert(operation, event.at);
+            }
+            Kind::Granted {
+                fence,
+                asked,
+                deadline,
+                renewed,
+            } => {
+                let invoked = invoked.get(&operation).copied().unwrap_or(0);
+                open.insert(
+                    operation,
+                    Lease {
+                        process: event.process.clone(),
+                        operation: event.operation,
+                        resource: event.resource.clone(),
+                        fence: *fence,
+                        asked: invoked.max(*asked),
+                        granted: event.at,
+                        ended: u64::MAX,
+                        deadline: *deadline,
+                        renewed: *renewed,
+                    },
+                );
+            }
+            Kind::Extended { deadline } => {
+                if let Some(lease) = open.get_mut(&operation) {
+                    lease.deadline = lease.deadline.max(*deadline);
+                }
+            }
+            Kind::Lost { .. } | Kind::ReleaseInvoked { .. } | Kind::Checked { valid: false } => {
+                done.extend(open.remove(&operation).map(|lease| end(lease, event.at)));
+            }
+            Kind::Stopped {
+                victim,
+                killed: true,
+            } => {
+                let orphans: Vec<_> = open
+                    .keys()
+                    .filter(|(process, _)| process == victim)
+                    .copied()
+                    .collect();
+                for orphan in orphans {
+                    done.extend(open.remove(&orphan).map(|lease| end(lease, event.at)));
+                }
+            }
+            _ => {}
+        }
+    }
+    done.extend(open.into_values().map(|lease| end(lease, u64::MAX)));
+    done.sort_by_key(|lease| lease.granted);
+    done
+}
+
+/// Leases by resource, each in the order of being granted.
+pub(super) fn by_resource(leases: &[Lease]) -> BTreeMap<&str, Vec<&Lease>> {
+    let mut sorted: BTreeMap<&str, Vec<&Lease>> = BTreeMap::new();
+    for lease in leases {
+        sorted.entry(&lease.resource).or_default().push(lease);
+    }
+    sorted
+}
+
+fn end(lease: Lease, at: u64) -> Lease {
+    Lease {
+        ended: lease.deadline.min(at),
+        ..lease
+    }
+}
+
+impl Lease {
+    /// Who and which, for messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}#{} (fence {})", self.process, self.operation, self.fence)
+    }
+}

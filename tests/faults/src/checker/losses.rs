@@ -1,0 +1,122 @@
+//! C4: a holder is told in time, and what was lost stays lost.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{Violation, leases::Lease, milliseconds};
+use crate::history::{Event, Kind, nanoseconds};
+
+/// When each process was frozen.
+struct Freezes<'a> {
+    by_process: HashMap<&'a str, Vec<(u64, u64)>>,
+}
+
+impl<'a> Freezes<'a> {
+    fn collect(history: &'a [Event]) -> Self {
+        let mut by_process: HashMap<&str, Vec<(u64, u64)>> = HashMap::new();
+        for event in history {
+            match &event.kind {
+                Kind::Stopped {
+                    victim,
+                    killed: false,
+                } => {
+                    by_process
+                        .entry(victim)
+                        .or_default()
+                        .push((event.at, u64::MAX));
+                }
+                Kind::Resumed { victim } => {
+                    if let Some(last) = by_process
+                        .get_mut(victim.as_str())
+                        .and_then(|all| all.last_mut())
+                    {
+                        last.1 = event.at;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { by_process }
+    }
+
+    /// When a process that had something to do at `due` could first do it.
+    fn able(&self, process: &str, due: u64) -> u64 {
+        let frozen = self.by_process.get(process).map_or(&[][..], Vec::as_slice);
+        // In the order of time: after one freeze, the next may already have begun.
+        frozen.iter().fold(due, |able, (from, to)| {
+            if (*from..*to).contains(&able) {
+                *to
+            } else {
+                able
+            }
+        })
+    }
+}
+
+/// What is known of one operation while its events go by.
+struct Followed<'a> {
+    lease: &'a Lease,
+    is_over: bool,
+}
+
+/// Follows every lease through the history.
+#[must_use]
+pub fn check(history: &[Event], leases: &[Lease], lateness: Duration) -> Vec<Violation> {
+    let freezes = Freezes::collect(history);
+    let mut followed: HashMap<(&str, u64), Followed<'_>> = leases
+        .iter()
+        .map(|lease| {
+            (
+                (lease.process.as_str(), lease.operation),
+                Followed {
+                    lease,
+                    is_over: false,
+                },
+            )
+        })
+        .collect();
+    let mut violations = Vec::new();
+    for event in history {
+        let Some(one) = followed.get_mut(&(event.process.as_str(), event.operation)) else {
+            continue;
+        };
+        let deadline = one.lease.deadline;
+        let what = match event.kind {
+            Kind::Checked { valid: true } if one.is_over => {
+                "was valid again after it had been lost".to_owned()
+            }
+            Kind::Extended { .. } if one.is_over => {
+                "was prolonged after it had been lost".to_owned()
+            }
+            // The deadline of a lease that is never renewed does not move.
+            Kind::Checked { valid: true } if !one.lease.renewed && event.at > deadline => {
+                format!(
+                    "was valid {:.1} ms after its deadline",
+                    milliseconds(deadline, event.at)
+                )
+            }
+            Kind::Checked { valid: false } => {
+                one.is_over = true;
+                continue;
+            }
+            Kind::Lost { .. } => {
+                one.is_over = true;
+                let due = freezes.able(&event.process, deadline) + nanoseconds(lateness);
+                if event.at <= due {
+                    continue;
+                }
+                format!(
+                    "was reported lost {:.1} ms after its deadline",
+                    milliseconds(deadline, event.at)
+                )
+            }
+            _ => continue,
+        };
+        violations.push(Violation {
+            rule: "C4".into(),
+            at: event.at,
+            resource: event.resource.clone(),
+            what: format!("{} {what}", one.lease.name()),
+        });
+    }
+    violations
+}

@@ -1,0 +1,211 @@
+//! The tasks of a client that uses the SDK.
+
+use std::{sync::Arc, time::Duration};
+
+use leasehold::{AcquireOptions, Config, Error, Lease, Locker, Renewal};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    Protocol, Shared,
+    worker::{Parting, Plan},
+};
+use crate::{
+    history::{Kind, nanoseconds, now},
+    random::Random,
+};
+
+/// How exactly a deadline must be read: longer, and this process was interrupted while it read.
+const EXACT: u64 = 500_000;
+/// What is left of a lease by the SDK's own reckoning is 1 % and 2 ms less than its length.
+fn validity(ttl: Duration) -> Duration {
+    ttl.saturating_sub(ttl / 100 + Duration::from_millis(2))
+}
+
+pub(super) async fn run(shared: &Arc<Shared>, random: &mut Random) -> Result<(), Error> {
+    let locker = connect(shared).await?;
+    let tasks: Vec<_> = (0..shared.assignment.tasks)
+        .map(|_| {
+            let task = Task {
+                shared: shared.clone(),
+                locker: locker.clone(),
+                random: Random::seeded(random.number()),
+            };
+            tokio::spawn(task.run())
+        })
+        .collect();
+    for task in tasks {
+        let _ = task.await;
+    }
+    let _ = locker.close(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+/// Connects, and does not give up while servers are broken.
+async fn connect(shared: &Shared) -> Result<Locker, Error> {
+    let mut variables = shared.assignment.variables.clone();
+    let safety = match shared.assignment.protocol {
+        Protocol::Strict => "strict",
+        Protocol::Relaxed | Protocol::Plain => "relaxed",
+    };
+    variables.push(("LOCK_SAFETY".into(), safety.into()));
+    loop {
+        match Locker::connect(Config::from_vars(variables.clone())?).await {
+            Ok(locker) => return Ok(locker),
+            Err(error) if error.is_retryable() && !shared.is_stopping() => {
+                sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    locker: Locker,
+    random: Random,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while !self.shared.is_stopping() {
+            let plan = Plan::draw(&self.shared, &mut self.random);
+            self.carry_out(&plan).await;
+            let pause = self.random.milliseconds(0, 20);
+            sleep(pause).await;
+        }
+        let shared = self.shared.clone();
+        for resource in &shared.assignment.resources {
+            self.carry_out(&Plan::last(&shared, resource)).await;
+        }
+    }
+
+    async fn carry_out(&mut self, plan: &Plan) {
+        let operation = self.shared.next_operation();
+        let record = |kind| self.shared.recorder.record(operation, &plan.resource, kind);
+        let patience_ms = u64::try_from(plan.patience.as_millis()).unwrap_or(u64::MAX);
+        record(Kind::Invoke { patience_ms });
+        let outcome = match plan.cancel_after {
+            None => self.acquire(plan).await,
+            Some(limit) => match timeout(limit, self.acquire(plan)).await {
+                Ok(outcome) => outcome,
+                Err(_) => return record(Kind::Cancelled),
+            },
+        };
+        match outcome {
+            Ok(lease) => self.hold(plan, operation, lease).await,
+            Err(error @ Error::Ambiguous { .. }) => record(Kind::Ambiguous {
+                error: error.to_string(),
+            }),
+            Err(error) => {
+                record(Kind::Failed {
+                    error: error.to_string(),
+                });
+                // Whoever asks without waiting asks again soon, but not in a busy loop.
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    async fn acquire(&self, plan: &Plan) -> Result<Lease, Error> {
+        let mut options = AcquireOptions::new().ttl(plan.ttl).timeout(plan.patience);
+        if !plan.renewed {
+            options = options.renewal(Renewal::Off);
+        }
+        let resource = plan.resource.as_str();
+        if plan.patience.is_zero() {
+            self.locker.try_acquire_with(resource, &options).await
+        } else {
+            self.locker.acquire_with(resource, &options).await
+        }
+    }
+
+    async fn hold(&mut self, plan: &Plan, operation: u64, lease: Lease) {
+        let shared = self.shared.clone();
+        let record = |kind| shared.recorder.record(operation, &plan.resource, kind);
+        let granted = now();
+        let Some(mut deadline) = read_deadline(&lease) else {
+            return record(Kind::Failed {
+                error: "the lease was over when it came".into(),
+            });
+        };
+        let fence = lease.fence().as_i64();
+        let granting = Kind::Granted {
+            fence,
+            asked: deadline.saturating_sub(nanoseconds(validity(plan.ttl))),
+            deadline,
+            renewed: plan.renewed,
+        };
+        shared
+            .recorder
+            .record_at(granted, operation, &plan.resource, granting);
+        let until = Instant::now() + plan.hold;
+        while Instant::now() < until {
+            let step = Plan::step(&mut self.random).min(until - Instant::now());
+            tokio::select! {
+                biased;
+                reason = lease.lost() => {
+                    record(Kind::Lost { reason: reason.to_string() });
+                    // Whatever the SDK says now counts as well: it must not come back.
+                    Self::check(&shared, plan, operation, &lease);
+                    return;
+                }
+                () = sleep(step) => {}
+            }
+            if !Self::check(&shared, plan, operation, &lease) {
+                continue;
+            }
+            if let Some(seen) = read_deadline(&lease)
+                && seen > deadline + EXACT
+            {
+                deadline = seen;
+                record(Kind::Extended { deadline });
+            }
+            // Not waited for: a slow register must not keep this task from hearing of a loss.
+            let (shared, resource) = (shared.clone(), plan.resource.clone());
+            tokio::spawn(async move {
+                let process = &shared.assignment.process;
+                shared
+                    .orders
+                    .write(process, operation, &resource, fence)
+                    .await;
+            });
+        }
+        record(Kind::ReleaseInvoked {
+            by_drop: plan.parting == Parting::Drop,
+        });
+        if plan.parting == Parting::Release {
+            let outcome = match lease.release().await {
+                Ok(released) => format!("{released:?}"),
+                Err(error) => error.to_string(),
+            };
+            record(Kind::Released { outcome });
+        }
+    }
+
+    /// Asks whether the lease is valid, and records the answer with the time before the question.
+    fn check(shared: &Shared, plan: &Plan, operation: u64, lease: &Lease) -> bool {
+        let before = now();
+        let valid = lease.is_valid();
+        shared
+            .recorder
+            .record_at(before, operation, &plan.resource, Kind::Checked { valid });
+        valid
+    }
+}
+
+/// The lease's deadline, never later than the SDK means it; `None` once it is over.
+///
+/// Read again when this process was interrupted between looking at the clock and asking.
+fn read_deadline(lease: &Lease) -> Option<u64> {
+    loop {
+        let before = now();
+        let remaining = lease.remaining();
+        let after = now();
+        if remaining.is_zero() {
+            return None;
+        }
+        if after - before < EXACT {
+            return Some(before + nanoseconds(remaining));
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! One fault: choose a target, break it, wait, mend it.
+
+use std::{thread, time::Duration};
+
+use leasehold_testkit::{Mode, Result};
+
+use super::{
+    World,
+    arena::SERVERS,
+    schedule::{Fault, Strike},
+};
+use crate::history::Kind;
+
+/// How far any clock is set from the true time, in milliseconds. The clocks of two nodes may then differ by less than
+/// the longest lease, which is what the protocol asks for so that fences go up.
+const SKEW: u64 = 450;
+
+impl Strike {
+    /// Breaks and mends; `false` if there was nothing to break.
+    pub(super) fn carry_out(&self, world: &World) -> bool {
+        match self.attempt(world) {
+            Ok(()) => true,
+            Err(reason) => {
+                eprintln!("{} did not strike: {reason}", self.fault.name());
+                false
+            }
+        }
+    }
+
+    fn attempt(&self, world: &World) -> Result<()> {
+        match self.fault {
+            Fault::KillMaster | Fault::KillReplica | Fault::EmptyMaster | Fault::EmptyReplica => {
+                self.restart(world)
+            }
+            Fault::Skew => self.skew(world),
+            Fault::PauseMaster | Fault::PauseReplica => self.freeze_node(world),
+            Fault::KillSentinel | Fault::PauseSentinel => self.strike_sentinel(world),
+            Fault::KillClient | Fault::PauseClient => self.strike_client(world),
+            Fault::IsolateMaster | Fault::IsolateClient | Fault::CutReplication | Fault::Loss => {
+                self.break_network(world)
+            }
+            Fault::Failover
+            | Fault::DoubleFailover
+            | Fault::Flush
+            | Fault::ScriptFlush
+            | Fault::ClockBack => self.command(world),
+            Fault::Latency | Fault::LostReplies | Fault::Silence => self.break_proxies(world),
+        }
+    }
+
+    fn begin(&self, world: &World, target: &str) {
+        let (fault, target) = (self.fault.name(), target.to_owned());
+        world.recorder.record(0, "", Kind::Fault { fault, target });
+    }
+
+    fn end(&self, world: &World, target: &str) {
+        let (fault, target) = (self.fault.name(), target.to_owned());
+        world
+            .recorder
+            .record(0, "", Kind::FaultEnded { fault, target });
+    }
+
+    fn during<T>(&self, world: &World, target: &str, broken: Result<T>) -> Result<T> {
+        let broken = broken?;
+        self.begin(world, target);
+        thread::sleep(self.lasts);
+        self.end(world, target);
+        Ok(broken)
+    }
+
+    fn choose(&self, among: usize) -> usize {
+        usize::try_from(self.draw % among.max(1) as u64).unwrap_or_default()
+    }
+
+    /// The master, or one of the replicas.
+    fn node(&self, world: &World) -> Result<usize> {
+        let cluster = &world.arena.cluster;
+        match self.fault {
+            Fault::KillReplica
+            | Fault::EmptyReplica
+            | Fault::PauseReplica
+            | Fault::Skew
+            | Fault::CutReplication => {
+                let replicas = cluster.replica_indices()?;
+                Ok(replicas[self.choose(replicas.len())])
+            }
+            _ => cluster.master_index(),
+        }
+    }
+
+    fn restart(&self, world: &World) -> Result<()> {
+        let index = self.node(world)?;
+        let node = world.arena.cluster.node(index);
+        node.kill();
+        self.during(world, &format!("node {index}"), Ok(()))?;
+        if matches!(self.fault, Fault::EmptyMaster | Fault::EmptyReplica) {
+            node.restart_empty()
+        } else {
+            node.restart()
+        }
+    }
+
+    /// A clock may only go forward while its node is down: that the clock of a serving master does not jump ahead is
+    /// assumed, since its keys would expire under their holders.
+    fn skew(&self, world: &World) -> Result<()> {
+        let index = self.node(world)?;
+        let node = world.arena.cluster.node(index);
+        node.kill();
+        let offset =
+            i64::try_from(self.draw / 7 % (2 * SKEW)).unwrap_or_default() - SKEW.cast_signed();
+        node.set_clock_offset(offset)?;
+        self.during(world, &format!("node {index} by {offset} ms"), Ok(()))?;
+        node.restart()
+    }
+
+    fn freeze_node(&self, world: &World) -> Result<()> {
+        let index = self.node(world)?;
+        let node = world.arena.cluster.node(index);
+        self.during(world, &format!("node {index}"), node.pause())?;
+        // Another fault may have killed it meanwhile.
+        let _ = node.resume();
+        Ok(())
+    }
+
+    fn strike_sentinel(&self, world: &World) -> Result<()> {
+        let index = self.choose(SERVERS);
+        let sentinel = world.arena.cluster.sentinel(index);
+        let target = format!("sentinel {index}");
+        if self.fault == Fault::KillSentinel {
+            sentinel.kill();
+            self.during(world, &target, Ok(()))?;
+            return sentinel.restart();
+        }
+        self.during(world, &target, sentinel.pause())?;
+        let _ = sentinel.resume();
+        Ok(())
+    }
+
+    fn strike_client(&self, world: &World) -> Result<()> {
+        let index = self.choose(world.clients.len());
+        let client = &world.clients[index];
+        let target = format!("client {index}");
+        if self.fault == Fault::KillClient {
+            world.kill_client(client);
+            self.during(world, &target, Ok(()))?;
+            if let Err(error) = world.launch(client) {
+                eprintln!("{target} does not come back: {error}");
+            }
+        } else {
+            world.freeze_client(client, true);
+            self.during(world, &target, Ok(()))?;
+            world.freeze_client(client, false);
+        }
+        Ok(())
+    }
+
+    fn break_network(&self, world: &World) -> Result<()> {
+        let Some(network) = &world.arena.network else {
+            // Without namespaces the master is cut off by silencing the proxy under whose address it is known.
+            let index = self.node(world)?;
+            let proxy = world.arena.cluster.proxy(index);
+            self.during(
+                world,
+                &format!("node {index}"),
+                proxy.set_mode(Mode::Blackhole),
+            )?;
+            return proxy.set_mode(Mode::Pass);
+        };
+        let master = world.arena.cluster.master_index()?;
+        let everybody = 0..network.hosts().len();
+        let clients: Vec<usize> = world
+            .clients
+            .iter()
+            .filter_map(super::Client::host)
+            .collect();
+        let client = clients[self.choose(clients.len())];
+        world.begin_network_fault();
+        let (target, broken) = match self.fault {
+            Fault::IsolateMaster => {
+                let mut inside = vec![master];
+                // A third of the time nobody else, otherwise a Sentinel, which goes on naming the old master.
+                if !self.draw.is_multiple_of(3) {
+                    inside.push(SERVERS + self.choose(SERVERS));
+                }
+                inside.extend(
+                    clients
+                        .iter()
+                        .filter(|host| (self.draw >> *host) & 1 == 1 || **host == client),
+                );
+                let outside: Vec<usize> = everybody.filter(|host| !inside.contains(host)).collect();
+                (
+                    format!("node {master} with {inside:?}"),
+                    network.partition(&[&inside, &outside]),
+                )
+            }
+            Fault::IsolateClient => {
+                let servers: Vec<usize> = (0..2 * SERVERS).collect();
+                (
+                    format!("host {client}"),
+                    network.partition(&[&[client], &servers]),
+                )
+            }
+            Fault::CutReplication => {
+                let replica = self.node(world).unwrap_or(master);
+                let mut broken = network.cut(master, replica);
+                if self.draw.is_multiple_of(2) {
+                    broken = broken.and_then(|()| network.cut(replica, master));
+                }
+                (format!("node {master} to node {replica}"), broken)
+            }
+            _ => {
+                let other = if self.draw.is_multiple_of(2) {
+                    client
+                } else {
+                    (master + 1) % SERVERS
+                };
+                #[expect(clippy::cast_precision_loss, reason = "a small number")]
+                let share = 0.05 + (self.draw % 30) as f64 / 100.0;
+                let broken = network
+                    .lose(master, other, share)
+                    .and_then(|()| network.lose(other, master, share));
+                (
+                    format!("host {master} and host {other}, {share:.2}"),
+                    broken,
+                )
+            }
+        };
+        let outcome = self.during(world, &target, broken);
+        world.end_network_fault();
+        outcome
+    }
+
+    fn command(&self, world: &World) -> Result<()> {
+        let cluster = &world.arena.cluster;
+        let index = cluster.master_index()?;
+        let master = cluster.node(index);
+        let failover = ["SENTINEL", "FAILOVER", cluster.service()];
+        let done = match self.fault {
+            Fault::Failover => cluster.failover().map(drop),
+            Fault::DoubleFailover => thread::scope(|scope| {
+                let first = self.choose(SERVERS);
+                let second =
+                    scope.spawn(move || cluster.sentinel((first + 1) % SERVERS).command(&failover));
+                let first = cluster.sentinel(first).command(&failover);
+                // One of the two is often refused, which is fine.
+                let second = second.join().unwrap_or(Ok(redis::Value::Nil));
+                first.or(second).map(drop)
+            }),
+            Fault::Flush => master.flush(),
+            Fault::ScriptFlush => master.command(&["SCRIPT", "FLUSH"]).map(drop),
+            _ => master.set_clock_offset(-SKEW.cast_signed()),
+        };
+        self.during(world, &format!("node {index}"), done)
+    }
+
+    fn break_proxies(&self, world: &World) -> Result<()> {
+        let mode = match self.fault {
+            Fault::Latency => Mode::Delay(Duration::from_millis(2 + self.draw % 120)),
+            Fault::LostReplies => Mode::DropReplies,
+            _ => Mode::Blackhole,
+        };
+        let set = |mode| {
+            let proxies = world.arena.breakable_proxies();
+            proxies.iter().try_for_each(|proxy| proxy.set_mode(mode))
+        };
+        self.during(world, &format!("the proxied, {mode:?}"), set(mode))?;
+        set(Mode::Pass)
+    }
+}

@@ -1,0 +1,71 @@
+//! The campaign in short: strict mode breaks no rule, and the checker finds the controls guilty.
+//!
+//! A long one is `cargo xtask faults --minutes 10 --seed 1`.
+
+use std::{path::PathBuf, sync::Mutex, time::Duration};
+
+use leasehold_faults::{
+    campaign::{Campaign, Outcome},
+    client::Protocol,
+};
+
+/// One at a time: a campaign needs the machine for itself.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn run(protocol: Protocol, seconds: u64) -> Outcome {
+    let name = format!("{protocol:?}").to_lowercase();
+    let campaign = Campaign {
+        length: Duration::from_secs(seconds),
+        seed: 1,
+        protocol,
+        clients: 8,
+        program: env!("CARGO_BIN_EXE_leasehold-faults").into(),
+        directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join("faults")
+            .join(name),
+    };
+    let outcome = campaign.run().expect("a campaign");
+    println!("{}", outcome.report);
+    assert_eq!(outcome.report.void, None);
+    outcome
+}
+
+fn broken(outcome: &Outcome, rule: &str) -> usize {
+    outcome
+        .report
+        .violations
+        .get(rule)
+        .copied()
+        .unwrap_or_default()
+}
+
+#[test]
+fn strict_mode_breaks_no_rule() {
+    let _turn = TURN.lock();
+    let outcome = run(Protocol::Strict, 60);
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+}
+
+#[test]
+fn a_plain_client_has_two_holders_and_repeats_its_fences() {
+    let _turn = TURN.lock();
+    let outcome = run(Protocol::Plain, 15);
+    for rule in ["C1", "C2", "C3"] {
+        assert!(broken(&outcome, rule) > 0, "{rule}: {}", outcome.report);
+    }
+}
+
+#[test]
+fn relaxed_mode_has_two_holders_and_keeps_its_fences() {
+    let _turn = TURN.lock();
+    let outcome = run(Protocol::Relaxed, 15);
+    assert!(broken(&outcome, "C1") > 0, "{}", outcome.report);
+    for rule in ["C3", "C4", "C6"] {
+        assert_eq!(
+            broken(&outcome, rule),
+            0,
+            "{rule}: {:#?}",
+            outcome.violations
+        );
+    }
+}
