@@ -1,7 +1,10 @@
 //! The guard that its holder keeps.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -196,6 +199,28 @@ impl Lease {
         })
     }
 
+    /// Runs `body` for as long as the lease is valid, and drops it where it stands when it is not.
+    ///
+    /// The clock is read before each step: after a pause of the whole process `body` may be woken
+    /// before the task that reports the loss.
+    pub(crate) async fn while_valid<T>(&self, body: impl Future<Output = T>) -> Result<T, Error> {
+        let mut body = pin!(body);
+        let steps = poll_fn(|context| {
+            if self.is_valid() {
+                body.as_mut().poll(context).map(Ok)
+            } else {
+                Poll::Ready(Err(self.loss()))
+            }
+        });
+        let output = tokio::select! {
+            biased;
+            _ = self.lost() => return Err(self.loss()),
+            output = steps => output?,
+        };
+        self.check()?;
+        Ok(output)
+    }
+
     pub(crate) fn loss(&self) -> Error {
         Error::Lost {
             resource: self.held.resource.clone(),
@@ -227,6 +252,8 @@ impl fmt::Debug for Lease {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::{AcquireOptions, Locker, MemoryStore, config::Renewal};
 
@@ -242,5 +269,24 @@ mod tests {
         tokio::time::sleep(3 * ttl).await;
         assert!(!lease.is_valid());
         assert!(lease.deadline() < granted + ttl);
+    }
+
+    #[tokio::test]
+    async fn a_holder_that_wakes_up_after_its_deadline_does_nothing_more() {
+        let locker = Locker::in_memory(&MemoryStore::new());
+        let ttl = Duration::from_millis(150);
+        let options = AcquireOptions::new().ttl(ttl).renewal(Renewal::Off);
+        let lease = locker.acquire_with("report", &options).await;
+        let lease = lease.expect("a lease");
+        // The whole process stands still, its timers too, so that nothing has been told yet.
+        std::thread::sleep(2 * ttl);
+        assert!(!lease.held.is_over());
+        let mut has_acted = false;
+        let outcome = lease.while_valid(async { has_acted = true }).now_or_never();
+        assert!(
+            matches!(outcome, Some(Err(Error::Lost { .. }))),
+            "{outcome:?}"
+        );
+        assert!(!has_acted);
     }
 }

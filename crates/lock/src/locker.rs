@@ -301,12 +301,7 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let lease = self.acquire(resource).await?;
-        let output = tokio::select! {
-            biased;
-            _ = lease.lost() => return Err(lease.loss()),
-            output = body(&lease) => output,
-        };
-        lease.check()?;
+        let output = lease.while_valid(body(&lease)).await?;
         if let Err(error) = lease.release().await {
             tracing::warn!(%error, "the release goes on in the background");
         }
