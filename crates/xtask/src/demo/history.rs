@@ -90,7 +90,7 @@ pub(crate) struct History {
     pub(crate) late_writes: usize,
     /// Writes that the journal refused.
     pub(crate) refused: usize,
-    /// Leases that were lost and attempts that failed: worker, time, message.
+    /// Leases that were lost, attempts that failed, writes that were refused: worker, time, what.
     pub(crate) troubles: Vec<(usize, Micros, String)>,
     pub(crate) events: Vec<Event>,
 }
@@ -115,7 +115,10 @@ impl History {
                     _ => self.unfinished += 1,
                 },
                 Record::Accepted { fence, step, .. } => self.accepted.push(Step { step, fence }),
-                Record::Refused { .. } => {}
+                Record::Refused { fence, at, .. } => {
+                    let message = format!("the journal refused its write under fence {fence}");
+                    self.troubles.push((worker, at, message));
+                }
                 Record::Trouble { at, message } => self.troubles.push((worker, at, message)),
             }
         }

@@ -164,7 +164,7 @@ pub(crate) fn json(run: &Run, verdict: &Verdict, options: &Options) -> serde_jso
         "writes_missing": verdict.writes_missing,
         "updates_lost": verdict.updates_lost,
         "grants_without_end": verdict.unfinished,
-        "leases_lost_or_attempts_failed": history.troubles.len(),
+        "troubles": history.troubles.len(),
         "promotion_ms": promotion.map(|(killed, promoted)| (promoted - killed) / 1000),
         "failover_pause_ms": verdict.failover_pause.map(|pause| pause / 1000),
         "resumed": verdict.resumed,

@@ -58,6 +58,7 @@ pub(crate) fn play(
     freeze_a_holder(&workers, &mut history)?;
     late_write(&register, &mut history)?;
     sleep_until(opening + options.length / 2);
+    wait_for_a_holder(&workers);
     fail_over(&cluster, &mut history)?;
     wait_for_work(&workers, &history);
     late_write(&register, &mut history)?;
@@ -86,7 +87,6 @@ fn env_file(cluster: &SentinelCluster, options: &Options) -> String {
     lines.push(format!("LOCK_TTL={lease}s"));
     lines.push(format!("LOCK_MAX_TTL={lease}s"));
     lines.push(format!("LOCK_SAFETY={}", options.safety));
-    lines.push("LOCK_RETRY_INTERVAL=100ms".to_owned());
     lines.join("\n") + "\n"
 }
 
@@ -119,6 +119,14 @@ fn freeze_a_holder(workers: &[Worker], history: &mut History) -> Result<(), Box<
         sleep(Duration::from_millis(5));
     }
     Err("no worker was granted the lease; see the workers' logs".into())
+}
+
+/// A master that dies while nobody holds anything is the easy case.
+fn wait_for_a_holder(workers: &[Worker]) {
+    let give_up = Instant::now() + LEASE;
+    while Instant::now() < give_up && !workers.iter().any(Worker::is_holding) {
+        sleep(Duration::from_millis(1));
+    }
 }
 
 fn late_write(register: &Register, history: &mut History) -> Result<(), Box<dyn Error>> {
