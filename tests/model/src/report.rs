@@ -56,7 +56,9 @@ impl Outcome {
     /// The counterexample to an `always` property, if there is one.
     #[must_use]
     pub fn counterexample(&self) -> Option<&Finding> {
-        self.findings.iter().find(|finding| finding.always && !finding.holds)
+        self.findings
+            .iter()
+            .find(|finding| finding.always && !finding.holds)
     }
 
     /// Every property is as it must be.
@@ -86,9 +88,19 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, states, generated, depth, seconds, .. } = self;
+        let Self {
+            name,
+            states,
+            generated,
+            depth,
+            seconds,
+            ..
+        } = self;
         writeln!(f, "{name}")?;
-        writeln!(f, "  {states} distinct states ({generated} reached), depth {depth}, {seconds:.1} s")?;
+        writeln!(
+            f,
+            "  {states} distinct states ({generated} reached), depth {depth}, {seconds:.1} s"
+        )?;
         for finding in &self.findings {
             let verdict = match (finding.always, finding.holds) {
                 (true, true) => "holds always".to_owned(),
@@ -108,7 +120,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Explores the model breadth first.
-pub fn explore<M>(name: &str, model: M, until: Until) -> Outcome
+pub fn explore<M>(name: &str, model: &M, until: Until) -> Outcome
 where
     M: Tale + Clone + Send + Sync + 'static,
     M::State: Hash + PartialEq + Clone + Send + Sync + 'static,
@@ -119,7 +131,11 @@ where
     let checker = match until {
         Until::Exhausted => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            builder.threads(threads).finish_when(HasDiscoveries::AllFailures).spawn_bfs().join()
+            builder
+                .threads(threads)
+                .finish_when(HasDiscoveries::AllFailures)
+                .spawn_bfs()
+                .join()
         }
         Until::Counterexample(property) => {
             let found = HasDiscoveries::AnyOf([property].into());
@@ -132,7 +148,12 @@ where
         let always = property.expectation == Expectation::Always;
         let path = discoveries.get(property.name);
         let steps = path.map(|path| path.clone().into_vec()).unwrap_or_default();
-        Finding { property: property.name, always, holds: always != path.is_some(), trace: tell(&model, steps) }
+        Finding {
+            property: property.name,
+            always,
+            holds: always != path.is_some(),
+            trace: tell(model, steps),
+        }
     });
     Outcome {
         name: name.to_owned(),

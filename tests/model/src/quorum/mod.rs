@@ -73,7 +73,11 @@ impl Quorum {
 
     /// A fence that is less than any that could be handed out now.
     fn behind(&self) -> u8 {
-        if self.clock_in_fence { self.lease * FENCES_PER_TICK } else { 0 }
+        if self.clock_in_fence {
+            self.lease * FENCES_PER_TICK
+        } else {
+            0
+        }
     }
 }
 
@@ -82,12 +86,21 @@ impl Model for Quorum {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        let node =
-            Node { owner: NOBODY, left: 0, fence: self.behind(), fence_by: NOBODY, gate: 0, clock: 0 };
+        let node = Node {
+            owner: NOBODY,
+            left: 0,
+            fence: self.behind(),
+            fence_by: NOBODY,
+            gate: 0,
+            clock: 0,
+        };
         // How many of the clocks are ahead; the order of the nodes does not matter.
         let ahead = if self.skew == 0 { 0..1 } else { 1..NODES };
         let start = |ahead: usize| State {
-            nodes: std::array::from_fn(|name| Node { clock: if name < ahead { self.skew } else { 0 }, ..node }),
+            nodes: std::array::from_fn(|name| Node {
+                clock: if name < ahead { self.skew } else { 0 },
+                ..node
+            }),
             clients: [Client::IDLE; CLIENTS],
             asks: 0,
             top_fence: 0,
@@ -107,8 +120,16 @@ impl Model for Quorum {
             ]);
             for node in 0..NODES as u8 {
                 steps.extend([
-                    Step::Acquire { client, node, lost: false },
-                    Step::Acquire { client, node, lost: true },
+                    Step::Acquire {
+                        client,
+                        node,
+                        lost: false,
+                    },
+                    Step::Acquire {
+                        client,
+                        node,
+                        lost: true,
+                    },
                     Step::Raise { client, node },
                     Step::Renew { client, node },
                 ]);
@@ -127,8 +148,9 @@ impl Model for Quorum {
         vec![
             Property::always(ONE_LEASE, |_, state: &State| state.valid_leases() <= 1),
             Property::always(FENCES_INCREASE, |_, state: &State| !state.fence_went_back),
-            Property::sometimes("a lease is held", |_, state: &State| state.valid_leases() == 1),
+            Property::sometimes("a lease is held", |_, state: &State| {
+                state.valid_leases() == 1
+            }),
         ]
     }
 }
-

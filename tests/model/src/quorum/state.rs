@@ -60,7 +60,13 @@ pub struct Client {
 
 impl Client {
     /// A client that asks for nothing.
-    pub const IDLE: Self = Self { phase: Phase::Idle, answers: 0, left: 0, fence: 0, lease: 0 };
+    pub const IDLE: Self = Self {
+        phase: Phase::Idle,
+        answers: 0,
+        left: 0,
+        fence: 0,
+        lease: 0,
+    };
 }
 
 /// One instant of the modelled system.
@@ -78,14 +84,24 @@ pub struct State {
     pub fence_went_back: bool,
 }
 
-const NODE_ORDERS: [[usize; NODES]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const NODE_ORDERS: [[usize; NODES]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
 const CLIENT_ORDERS: [[usize; CLIENTS]; 2] = [[0, 1], [1, 0]];
 
 impl State {
     /// How many clients hold a lease that is valid by their own clock.
     #[must_use]
     pub fn valid_leases(&self) -> usize {
-        self.clients.iter().filter(|client| client.lease > 0).count()
+        self.clients
+            .iter()
+            .filter(|client| client.lease > 0)
+            .count()
     }
 
     /// The state as words, in the given order of nodes and clients.
@@ -98,12 +114,25 @@ impl State {
                 place.map_or(old, |place| place as u8)
             };
             let (owner, by) = (name(node.owner), name(node.fence_by));
-            *word = u64::from_be_bytes([0, 0, owner, node.left, node.fence, by, node.gate, node.clock]);
+            *word = u64::from_be_bytes([
+                0, 0, owner, node.left, node.fence, by, node.gate, node.clock,
+            ]);
         }
         for (word, client) in words[NODES..].iter_mut().zip(crew) {
             let client = self.clients[client];
-            let answers = (0..).zip(order).fold(0, |all, (new, old)| all | ((client.answers >> old) & 1) << new);
-            let fields = [0, 0, 0, client.phase as u8, answers, client.left, client.fence, client.lease];
+            let answers = (0..).zip(order).fold(0, |all, (new, old)| {
+                all | ((client.answers >> old) & 1) << new
+            });
+            let fields = [
+                0,
+                0,
+                0,
+                client.phase as u8,
+                answers,
+                client.left,
+                client.fence,
+                client.lease,
+            ];
             *word = u64::from_be_bytes(fields);
         }
         words

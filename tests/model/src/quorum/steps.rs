@@ -86,12 +86,20 @@ impl Quorum {
 
     /// Time brings every deadline nearer, and leaves every fence further behind the clock.
     fn older(&self, fence: u8) -> u8 {
-        if self.clock_in_fence { fence.saturating_sub(FENCES_PER_TICK) } else { fence }
+        if self.clock_in_fence {
+            fence.saturating_sub(FENCES_PER_TICK)
+        } else {
+            fence
+        }
     }
 
     /// One more fence in this tick. A clock counts far faster than nodes answer; without one, some bound must do.
     fn count_fence(&self, state: &mut State, fence: u8) -> Option<()> {
-        let room = if self.clock_in_fence { state.asks < FENCES_PER_TICK } else { fence < 2 * FENCES_PER_TICK };
+        let room = if self.clock_in_fence {
+            state.asks < FENCES_PER_TICK
+        } else {
+            fence < 2 * FENCES_PER_TICK
+        };
         state.asks += u8::from(self.clock_in_fence);
         room.then_some(())
     }
@@ -118,7 +126,10 @@ impl Quorum {
             client.lease = client.lease.saturating_sub(1);
             let too_late = client.phase != Phase::Idle && client.left == 0 && self.check_deadline;
             if too_late && client.lease > 0 {
-                *client = Client { lease: client.lease, ..Client::IDLE };
+                *client = Client {
+                    lease: client.lease,
+                    ..Client::IDLE
+                };
             } else if too_late || lapsed {
                 give_up(state, name);
             }
@@ -131,7 +142,11 @@ impl Quorum {
             return None;
         }
         if client.phase == Phase::Idle {
-            *client = Client { phase: Phase::Asking, left: self.lease, ..Client::IDLE };
+            *client = Client {
+                phase: Phase::Asking,
+                left: self.lease,
+                ..Client::IDLE
+            };
         }
         let node = &mut state.nodes[usize::from(at)];
         if (lost && !self.losses) || node.gate > 0 || (node.owner != NOBODY && node.owner != name) {
@@ -161,7 +176,8 @@ impl Quorum {
         if client.phase != Phase::Raising || !self.write_back || silent {
             return None;
         }
-        let reached = node.fence > client.fence || (node.fence == client.fence && node.fence_by != name);
+        let reached =
+            node.fence > client.fence || (node.fence == client.fence && node.fence_by != name);
         if reached && self.refuse_raise {
             (client.fence, client.answers) = (node.fence + 1, 0);
             let fence = client.fence;
@@ -182,8 +198,15 @@ impl Quorum {
         state.fence_went_back |= client.fence <= state.top_fence;
         state.top_fence = state.top_fence.max(client.fence);
         // Without the check, the client believes in a whole lease from now on.
-        let lease = if self.check_deadline { client.left } else { self.lease };
-        *client = Client { lease, ..Client::IDLE };
+        let lease = if self.check_deadline {
+            client.left
+        } else {
+            self.lease
+        };
+        *client = Client {
+            lease,
+            ..Client::IDLE
+        };
         Some(())
     }
 
@@ -213,14 +236,24 @@ impl Quorum {
         if client.phase != Phase::Extending || client.answers.count_ones() < self.majority {
             return None;
         }
-        *client = Client { lease: client.lease.max(client.left), ..Client::IDLE };
+        *client = Client {
+            lease: client.lease.max(client.left),
+            ..Client::IDLE
+        };
         Some(())
     }
 
     fn restart(&self, state: &mut State, at: u8) -> Option<()> {
         let node = &mut state.nodes[usize::from(at)];
         let gate = if self.gate { self.lease } else { 0 };
-        *node = Node { owner: NOBODY, left: 0, fence: self.behind(), fence_by: NOBODY, gate, clock: node.clock };
+        *node = Node {
+            owner: NOBODY,
+            left: 0,
+            fence: self.behind(),
+            fence_by: NOBODY,
+            gate,
+            clock: node.clock,
+        };
         self.restarts.then_some(())
     }
 }
@@ -250,28 +283,53 @@ impl Tale for Quorum {
     fn tell(&self, before: &State, step: Step, after: &State) -> String {
         let name = |client: u8| ["A", "B"][usize::from(client)];
         match step {
-            Step::Tick => format!("a tick passes; every fence is {FENCES_PER_TICK} less than the clock's"),
+            Step::Tick => {
+                format!("a tick passes; every fence is {FENCES_PER_TICK} less than the clock's")
+            }
             Step::Acquire { client, node, lost } => {
                 let heard = if lost { ", but the reply is lost" } else { "" };
                 let fence = after.nodes[usize::from(node)].fence;
-                format!("acquire: node {node} gives client {} its vote and the fence {fence}{heard}", name(client))
+                format!(
+                    "acquire: node {node} gives client {} its vote and the fence {fence}{heard}",
+                    name(client)
+                )
             }
             Step::Raise { client, node } => {
-                let (wanted, now) = (before.clients[usize::from(client)].fence, after.clients[usize::from(client)].fence);
+                let (wanted, now) = (
+                    before.clients[usize::from(client)].fence,
+                    after.clients[usize::from(client)].fence,
+                );
                 if now > wanted {
-                    format!("raise: node {node} refuses fence {wanted} to client {}, which takes {now}", name(client))
+                    format!(
+                        "raise: node {node} refuses fence {wanted} to client {}, which takes {now}",
+                        name(client)
+                    )
                 } else {
-                    format!("raise: node {node} raises its fence to at least {wanted} for client {}", name(client))
+                    format!(
+                        "raise: node {node} raises its fence to at least {wanted} for client {}",
+                        name(client)
+                    )
                 }
             }
             Step::HandOut { client } => {
-                format!("client {} has its lease, fence {}", name(client), before.clients[usize::from(client)].fence)
+                format!(
+                    "client {} has its lease, fence {}",
+                    name(client),
+                    before.clients[usize::from(client)].fence
+                )
             }
-            Step::Extend { client } => format!("client {} begins to extend its lease", name(client)),
-            Step::Renew { client, node } => format!("renew: node {node} extends the key of client {}", name(client)),
+            Step::Extend { client } => {
+                format!("client {} begins to extend its lease", name(client))
+            }
+            Step::Renew { client, node } => format!(
+                "renew: node {node} extends the key of client {}",
+                name(client)
+            ),
             Step::Extended { client } => format!("client {} has extended its lease", name(client)),
             Step::GiveUp { client } => format!("client {} lets go", name(client)),
-            Step::Release { node } => format!("release: node {node} deletes a key that was given up"),
+            Step::Release { node } => {
+                format!("release: node {node} deletes a key that was given up")
+            }
             Step::RestartEmpty { node } => format!("node {node} restarts with an empty memory"),
         }
     }

@@ -1,7 +1,10 @@
 //! Strict mode: at most one valid lease across failovers.
 
+mod broken;
+mod faults;
 mod properties;
 pub mod rules;
+mod scripts;
 pub mod state;
 mod steps;
 mod story;
@@ -15,7 +18,7 @@ pub use state::State;
 pub use steps::Step;
 pub use variants::Variant;
 
-use state::{Client, Gate, Lock, MAX_CLIENTS, NODES, NOBODY, Node, Write};
+use state::{Client, Gate, Lock, MAX_CLIENTS, NODES, Node, Write};
 
 /// Fences that the clock gives in a tick; so many grants fit into one, as they do with microseconds.
 pub(crate) const FENCES_PER_TICK: u8 = 2;
@@ -52,12 +55,16 @@ pub struct Bounds {
 impl Bounds {
     /// A fence that is less than any that could be handed out now.
     pub(crate) fn fence_behind(&self) -> u8 {
-        if self.fences { self.lease * FENCES_PER_TICK } else { 0 }
+        if self.fences {
+            self.lease * FENCES_PER_TICK
+        } else {
+            0
+        }
     }
 }
 
 /// The model of strict mode.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Strict {
     /// The rules in force.
     pub rules: Rules,
@@ -80,7 +87,13 @@ impl Strict {
             clock: 0,
         };
         let behind = self.bounds.fence_behind();
-        let client = Client { lease: 0, write: Write::NONE, floor: behind, fence: behind, broken: false };
+        let client = Client {
+            lease: 0,
+            write: Write::NONE,
+            floor: behind,
+            fence: behind,
+            broken: false,
+        };
         State {
             nodes: clocks.map(|clock| Node { clock, ..node }),
             clients: [client; MAX_CLIENTS],
@@ -104,8 +117,15 @@ impl Model for Strict {
 
     fn init_states(&self) -> Vec<State> {
         let skew = self.bounds.skew;
-        let clocks = if skew == 0 { vec![[0; NODES]] } else { vec![[skew, 0, 0], [0, skew, 0], [0, 0, skew], [0, skew, skew]] };
-        clocks.into_iter().map(|clocks| self.start(clocks)).collect()
+        let clocks = if skew == 0 {
+            vec![[0; NODES]]
+        } else {
+            vec![[skew, 0, 0], [0, skew, 0], [0, 0, skew], [0, skew, skew]]
+        };
+        clocks
+            .into_iter()
+            .map(|clocks| self.start(clocks))
+            .collect()
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
@@ -114,7 +134,10 @@ impl Model for Strict {
             steps.extend([Step::Confirm { client }, Step::GiveUp { client }]);
             for node in 0..NODES as u8 {
                 for late in 0..=self.bounds.delay {
-                    steps.extend([Step::Acquire { client, node, late }, Step::Renew { client, node, late }]);
+                    steps.extend([
+                        Step::Acquire { client, node, late },
+                        Step::Renew { client, node, late },
+                    ]);
                 }
             }
         }
@@ -146,5 +169,3 @@ impl Model for Strict {
         properties::all(self)
     }
 }
-
-const _: () = assert!(NOBODY < 8);

@@ -32,7 +32,10 @@ pub struct Lock {
 
 impl Lock {
     /// The key is absent.
-    pub const FREE: Self = Self { owner: NOBODY, left: 0 };
+    pub const FREE: Self = Self {
+        owner: NOBODY,
+        left: 0,
+    };
 }
 
 /// What the gate's record says.
@@ -61,9 +64,17 @@ pub struct Gate {
 
 impl Gate {
     /// No record.
-    pub const ABSENT: Self = Self { of: NOBODY, phase: Phase::None, left: 0 };
+    pub const ABSENT: Self = Self {
+        of: NOBODY,
+        phase: Phase::None,
+        left: 0,
+    };
     /// The record of an incarnation that is over.
-    pub const OF_THE_PAST: Self = Self { of: PAST, phase: Phase::None, left: 0 };
+    pub const OF_THE_PAST: Self = Self {
+        of: PAST,
+        phase: Phase::None,
+        left: 0,
+    };
 }
 
 /// A data node: what it stores, and its place in the replication.
@@ -117,7 +128,13 @@ pub struct Write {
 
 impl Write {
     /// Nothing is outstanding.
-    pub const NONE: Self = Self { kind: Kind::None, node: NOBODY, acks: 0, left: 0, fence: 0 };
+    pub const NONE: Self = Self {
+        kind: Kind::None,
+        node: NOBODY,
+        acks: 0,
+        left: 0,
+        fence: 0,
+    };
 }
 
 /// A client.
@@ -181,7 +198,10 @@ impl State {
     /// How many clients hold a lease that is valid by their own clock and that nobody has broken.
     #[must_use]
     pub fn valid_leases(&self) -> usize {
-        self.clients.iter().filter(|client| client.lease > 0 && !client.broken).count()
+        self.clients
+            .iter()
+            .filter(|client| client.lease > 0 && !client.broken)
+            .count()
     }
 
     /// The clients that take part.
@@ -203,7 +223,11 @@ impl State {
     }
 
     /// The state as words, in the given order of nodes and clients.
-    fn words(&self, order: [usize; NODES], crew: [usize; MAX_CLIENTS]) -> [u64; NODES + MAX_CLIENTS] {
+    fn words(
+        &self,
+        order: [usize; NODES],
+        crew: [usize; MAX_CLIENTS],
+    ) -> [u64; NODES + MAX_CLIENTS] {
         let node_names = names(order);
         let client_names = names(crew);
         let mut words = [0; NODES + MAX_CLIENTS];
@@ -228,19 +252,31 @@ fn names(order: [usize; 3]) -> [u8; 8] {
 
 /// The orders that a crew of this size can be put in.
 fn crews(size: usize) -> &'static [[usize; MAX_CLIENTS]] {
-    const ORDERS: [[usize; MAX_CLIENTS]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    const ORDERS: [[usize; MAX_CLIENTS]; 6] = [
+        [0, 1, 2],
+        [1, 0, 2],
+        [0, 2, 1],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
     &ORDERS[..[1, 1, 2, 6][size]]
 }
 
 /// A set of nodes under their new names.
 fn renamed(set: u8, names: &[u8; 8]) -> u8 {
-    (0..NODES).filter(|node| set & (1 << node) != 0).fold(0, |all, node| all | 1 << names[node])
+    (0..NODES)
+        .filter(|node| set & (1 << node) != 0)
+        .fold(0, |all, node| all | 1 << names[node])
 }
 
 /// Packs fields into a word, each in as many bits as it is given.
 fn pack(fields: &[(u8, u32)]) -> u64 {
     fields.iter().fold(0, |word, (value, bits)| {
-        debug_assert!(u32::from(*value) < 1 << bits, "{value} does not fit in {bits} bits");
+        debug_assert!(
+            u32::from(*value) < 1 << bits,
+            "{value} does not fit in {bits} bits"
+        );
         word << bits | u64::from(*value)
     })
 }

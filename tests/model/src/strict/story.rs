@@ -9,51 +9,91 @@ impl Tale for Strict {
         let line = match step {
             Step::Tick => return format!("a tick passes{}", lapses(before, after)),
             Step::Acquire { client, node, late } => {
-                format!("acquire: node {node} sets the key for client {}{}", name(client), delay(late))
+                format!(
+                    "acquire: node {node} sets the key for client {}{}",
+                    name(client),
+                    delay(late)
+                )
             }
             Step::Renew { client, node, late } => {
                 let missing = before.nodes[usize::from(node)].lock.owner == NOBODY;
                 let verb = if missing { "re-asserts" } else { "extends" };
-                format!("renew: node {node} {verb} the key of client {}{}", name(client), delay(late))
+                format!(
+                    "renew: node {node} {verb} the key of client {}{}",
+                    name(client),
+                    delay(late)
+                )
             }
             Step::Confirm { client } => {
                 let lease = after.clients[usize::from(client)].lease;
-                format!("confirm: client {} counts it, its lease runs for {lease} ticks", name(client))
+                format!(
+                    "confirm: client {} counts it, its lease runs for {lease} ticks",
+                    name(client)
+                )
             }
             Step::GiveUp { client } => format!("client {} lets go", name(client)),
-            Step::Release { node } => format!("release: node {node} deletes a key that was given up"),
+            Step::Release { node } => {
+                format!("release: node {node} deletes a key that was given up")
+            }
             Step::ForceRelease { node } => format!("an operator deletes the key on node {node}"),
             Step::GateClaim { node } => {
                 let new = after.nodes[usize::from(node)].gate.phase == Phase::PendingNew;
-                format!("gate_claim: node {node} records the gate as pending{}", if new { ", as a new deployment" } else { "" })
+                format!(
+                    "gate_claim: node {node} records the gate as pending{}",
+                    if new { ", as a new deployment" } else { "" }
+                )
             }
             Step::GateOpen { node } => {
                 let left = after.nodes[usize::from(node)].gate.left;
                 format!("confirm, gate_open: the gate of node {node} opens in {left} ticks")
             }
             Step::Replicate { node } => {
-                format!("node {node} copies what node {} has: {}", before.nodes[usize::from(node)].upstream, has(after, node))
+                format!(
+                    "node {node} copies what node {} has: {}",
+                    before.nodes[usize::from(node)].upstream,
+                    has(after, node)
+                )
             }
             Step::Promote { node } => {
-                format!("Sentinel promotes node {node} (epoch {}), which has {}", after.epoch, has(after, node))
+                format!(
+                    "Sentinel promotes node {node} (epoch {}), which has {}",
+                    after.epoch,
+                    has(after, node)
+                )
             }
             Step::Repoint { node } => {
-                format!("Sentinel makes node {node} follow node {}; it now has {}", after.master, has(after, node))
+                format!(
+                    "Sentinel makes node {node} follow node {}; it now has {}",
+                    after.master,
+                    has(after, node)
+                )
             }
             Step::RestartEmpty { node } => format!("node {node} restarts with an empty memory"),
             Step::RestartAlone { node } => {
-                format!("node {node} restarts with an empty memory and without its configuration, as a master")
+                format!(
+                    "node {node} restarts with an empty memory and without its configuration, as a master"
+                )
             }
-            Step::RestartWithData { node } => format!("node {node} restarts and finds its data on disk"),
+            Step::RestartWithData { node } => {
+                format!("node {node} restarts and finds its data on disk")
+            }
             Step::Flush { node } => format!("somebody flushes node {node}"),
             Step::BacklogExpiry { node } => {
-                format!("node {node}, long without replicas, drops its backlog: another master_replid, no second one")
+                format!(
+                    "node {node}, long without replicas, drops its backlog: another master_replid, no second one"
+                )
             }
             Step::Return { node, to } => {
-                format!("node {node} goes back to the deposed master {to}; it now has {}", has(after, node))
+                format!(
+                    "node {node} goes back to the deposed master {to}; it now has {}",
+                    has(after, node)
+                )
             }
             Step::Repromote { node } => {
-                format!("Sentinel promotes node {node}, which never ceased to be a master (epoch {})", after.epoch)
+                format!(
+                    "Sentinel promotes node {node}, which never ceased to be a master (epoch {})",
+                    after.epoch
+                )
             }
         };
         line + &rival(before, after)
@@ -66,7 +106,11 @@ fn name(client: u8) -> char {
 }
 
 fn delay(late: u8) -> String {
-    if late == 0 { String::new() } else { format!(", sent {late} ticks ago") }
+    if late == 0 {
+        String::new()
+    } else {
+        format!(", sent {late} ticks ago")
+    }
 }
 
 /// What a node stores.
@@ -84,7 +128,9 @@ fn lapses(before: &State, after: &State) -> String {
         let at = usize::from(*client);
         before.clients[at].lease > 0 && after.clients[at].lease == 0
     });
-    lapsed.map(|client| format!("; the lease of client {} lapses", name(client))).collect()
+    lapsed
+        .map(|client| format!("; the lease of client {} lapses", name(client)))
+        .collect()
 }
 
 /// What the step broke, if it did.

@@ -1,7 +1,8 @@
-//! The configurations: strict mode itself, each rule broken, each assumption broken, and what would mend the latter.
+//! The configurations: strict mode itself, and by way of `broken` each rule and each assumption broken.
 
-use super::rules::{Incarnation, MajorityOf, Rules};
-use super::{BROKEN_STAYS_BROKEN, Bounds, FENCES_INCREASE, ONE_LEASE, Strict};
+pub use super::broken::{ASSUMPTIONS, BROKEN, REDUNDANT, REMEDIES};
+use super::rules::Rules;
+use super::{Bounds, Strict};
 use crate::Expected;
 
 /// A configuration and what it must show.
@@ -23,14 +24,15 @@ impl Variant {
     /// The model of this variant.
     #[must_use]
     pub fn model(&self) -> Strict {
-        Strict { rules: self.rules, bounds: self.bounds }
+        Strict {
+            rules: self.rules,
+            bounds: self.bounds,
+        }
     }
 }
 
-const STRICT: Rules = Rules::STRICT;
-
 /// Faults of every kind, as many as there may be.
-const SMALL: Bounds = Bounds {
+pub(super) const SMALL: Bounds = Bounds {
     clients: 2,
     lease: 2,
     delay: 0,
@@ -46,7 +48,7 @@ const SMALL: Bounds = Bounds {
 };
 
 /// Fences make many more states, so faults are counted.
-const FENCES: Bounds = Bounds {
+pub(super) const FENCES: Bounds = Bounds {
     failovers: Some(1),
     restarts: Some(1),
     flushes: Some(1),
@@ -57,99 +59,143 @@ const FENCES: Bounds = Bounds {
 
 /// The sound configurations that are small enough for every run.
 pub const SOUND: &[Variant] = &[
-    sound("strict", "faults of every kind without bound, with recovery", Bounds { check_recovery: true, delay: 1, ..SMALL }),
-    sound("three-clients", "the same with three clients", Bounds { clients: 3, ..SMALL }),
-    sound("counted", "three failovers, two restarts, counted", Bounds { failovers: Some(3), restarts: Some(2), flushes: Some(0), backlog_expiries: Some(0), ..SMALL }),
+    sound(
+        "strict",
+        "faults of every kind without bound, with recovery",
+        Bounds {
+            check_recovery: true,
+            delay: 1,
+            ..SMALL
+        },
+    ),
+    sound(
+        "three-clients",
+        "the same with three clients",
+        Bounds {
+            clients: 3,
+            ..SMALL
+        },
+    ),
+    sound(
+        "counted",
+        "three failovers, two restarts, counted",
+        Bounds {
+            failovers: Some(3),
+            restarts: Some(2),
+            flushes: Some(0),
+            backlog_expiries: Some(0),
+            ..SMALL
+        },
+    ),
     sound("fences", "fences, all clocks alike", FENCES),
-    sound("fences-skew", "fences, clocks apart by less than the longest lease", Bounds { skew: 1, floors: false, flushes: Some(0), ..FENCES }),
-    sound("force", "operators release by force, no failover", Bounds { force_releases: true, failovers: Some(0), restarts: Some(0), flushes: Some(0), ..SMALL }),
+    sound(
+        "fences-skew",
+        "fences, clocks apart by less than the longest lease",
+        Bounds {
+            skew: 1,
+            floors: false,
+            flushes: Some(0),
+            ..FENCES
+        },
+    ),
+    sound(
+        "force",
+        "operators release by force, no failover",
+        Bounds {
+            force_releases: true,
+            failovers: Some(0),
+            restarts: Some(0),
+            flushes: Some(0),
+            ..SMALL
+        },
+    ),
 ];
 
 /// The sound configurations that take their time.
 pub const FULL: &[Variant] = &[
-    sound("full", "three clients, long leases, faults of every kind without bound", Bounds { clients: 3, lease: 5, delay: 1, ..SMALL }),
-    sound("full-recovery", "recovery from every state, with longer leases", Bounds { lease: 3, delay: 2, check_recovery: true, ..SMALL }),
-    sound("full-fences", "fences, skew below the longest lease, floors, two failovers", Bounds { skew: 1, failovers: Some(2), restarts: Some(1), flushes: Some(0), ..FENCES }),
-];
-
-/// One rule broken each.
-pub const BROKEN: &[Variant] = &[
-    broken("no-wait", "nothing is confirmed (no WAIT)", Rules { confirm_grants: false, confirm_renewals: false, ..STRICT }),
-    broken("no-wait-on-grant", "grants are not confirmed", Rules { confirm_grants: false, ..STRICT }),
-    broken("no-wait-on-renewal", "renewals are not confirmed", Rules { confirm_renewals: false, ..STRICT }),
-    broken("short-gate", "the gate opens a tick sooner than the longest lease", Rules { gate_short_by: 1, ..STRICT }),
-    broken("late-renewal", "a renewal confirmed after the old deadline counts", Rules { void_late_renewals: false, ..STRICT }),
-    broken("unconfirmed-gate", "the gate opens before its claim is confirmed", Rules { confirm_gate: false, ..STRICT }),
-    counted("absent-record-opens", "a gate without a record opens at once", Rules { absent_record_waits: false, ..STRICT }),
-    broken("run-id", "run_id is the incarnation", Rules { incarnation: Incarnation::RunId, ..STRICT }),
-    broken("connected-majority", "the majority is counted of the connected replicas", Rules { majority_of: MajorityOf::Connected, ..STRICT }),
-    counted("new-at-any-epoch", "the exception for new deployments holds at any epoch", Rules { new_only_at_epoch_zero: false, ..STRICT }),
-    broken("new-after-flush", "the exception for new deployments holds after FLUSHALL", Rules { new_only_unflushed: false, ..STRICT }),
-    broken("new-at-any-uptime", "the exception for new deployments disregards the uptime", Rules { new_counts_uptime: false, ..STRICT }),
-    Variant {
-        expected: Expected::Breaks(BROKEN_STAYS_BROKEN),
-        bounds: Bounds { force_releases: true, failovers: Some(0), restarts: Some(0), flushes: Some(0), ..SMALL },
-        ..broken("late-re-assertion", "a missing key is re-asserted although the gate is open", Rules { reassert_only_while_closed: false, ..STRICT })
-    },
-];
-
-/// One assumption broken each: what the protocol cannot stand, and must tell its users.
-pub const ASSUMPTIONS: &[Variant] = &[
-    broken("replica-returns", "a replica goes back to a deposed master", Rules { no_return: false, ..STRICT }),
-    broken("repromoted", "Sentinel promotes a deposed master that was never demoted", Rules { no_unbroken_repromotion: false, ..STRICT }),
-    broken("restart-alone", "a restarted replica forgets whom it followed and comes up as a master", Rules { restarts_keep_role: false, ..STRICT }),
-    Variant {
-        expected: Expected::Breaks(FENCES_INCREASE),
-        bounds: Bounds { skew: 2, ..FENCES },
-        ..broken("clocks-apart", "the data nodes' clocks differ by the longest lease", STRICT)
-    },
-    Variant {
-        expected: Expected::Breaks(BROKEN_STAYS_BROKEN),
-        bounds: Bounds { force_releases: true, ..SMALL },
-        ..broken("force-then-failover", "a failover right after a forced release", STRICT)
-    },
-];
-
-/// What is known to be needless as long as the assumptions hold: without it no state is reached that was not before.
-pub const REDUNDANT: &[Variant] = &[Variant {
-    rules: Rules { reassert_only_while_closed: false, ..STRICT },
-    ..sound("late-re-assertion-alone", "re-assertion at an open gate, if nobody deletes keys by hand", SMALL)
-}];
-
-const ASK: Rules = Rules { grants_ask_sentinel: true, renewals_ask_sentinel: true, ..STRICT };
-
-/// What would mend broken assumptions, and what is still broken with half of it.
-pub const REMEDIES: &[Variant] = &[
-    mended("restart-alone+ask", "claims only where Sentinel, asked after the incarnation was read, says master; no renewal without a claim", Rules { restarts_keep_role: false, claim_asks_sentinel: true, renew_needs_claim: true, ..STRICT }),
-    broken("restart-alone+ask-only", "claims only where Sentinel says master", Rules { restarts_keep_role: false, claim_asks_sentinel: true, ..STRICT }),
-    mended("repromoted+epoch", "the record bears the epoch, and grants ask Sentinel before and after", Rules { no_unbroken_repromotion: false, grants_ask_sentinel: true, epoch_in_record: true, ..STRICT }),
-    broken("repromoted+epoch-only", "the record bears the epoch", Rules { no_unbroken_repromotion: false, epoch_in_record: true, ..STRICT }),
-    broken("repromoted+ask-only", "grants and renewals ask Sentinel before and after", Rules { no_unbroken_repromotion: false, ..ASK }),
-    mended("replica-returns+ask", "grants and renewals ask Sentinel before and after", Rules { no_return: false, ..ASK }),
-    broken("replica-returns+ask-grants", "only grants ask Sentinel before and after", Rules { no_return: false, grants_ask_sentinel: true, ..STRICT }),
-    mended("all+ask", "all three assumptions broken; Sentinel asked throughout, the epoch in the record", Rules { no_return: false, restarts_keep_role: false, no_unbroken_repromotion: false, epoch_in_record: true, ..ASK }),
+    sound(
+        "full",
+        "three clients, long leases, faults of every kind without bound",
+        Bounds {
+            clients: 3,
+            lease: 5,
+            delay: 1,
+            ..SMALL
+        },
+    ),
+    sound(
+        "full-recovery",
+        "recovery from every state, with longer leases",
+        Bounds {
+            lease: 3,
+            delay: 2,
+            check_recovery: true,
+            ..SMALL
+        },
+    ),
+    sound(
+        "full-fences",
+        "fences, skew below the longest lease, floors, two failovers",
+        Bounds {
+            skew: 1,
+            failovers: Some(2),
+            restarts: Some(1),
+            flushes: Some(0),
+            ..FENCES
+        },
+    ),
+    larger(
+        "full-restart-alone+ask",
+        "the remedy for replicas that restart as masters",
+        Rules {
+            restarts_keep_role: false,
+            claim_asks_sentinel: true,
+            renew_needs_claim: true,
+            ..Rules::STRICT
+        },
+    ),
+    larger(
+        "full-repromoted+epoch",
+        "the remedy for promotions of deposed masters",
+        Rules {
+            no_unbroken_repromotion: false,
+            grants_ask_sentinel: true,
+            epoch_in_record: true,
+            ..Rules::STRICT
+        },
+    ),
 ];
 
 /// Every variant.
 pub fn all() -> impl Iterator<Item = &'static Variant> {
-    [SOUND, FULL, BROKEN, ASSUMPTIONS, REDUNDANT, REMEDIES].into_iter().flatten()
+    [SOUND, FULL, BROKEN, ASSUMPTIONS, REDUNDANT, REMEDIES]
+        .into_iter()
+        .flatten()
 }
 
-const fn sound(name: &'static str, about: &'static str, bounds: Bounds) -> Variant {
-    Variant { name, about, rules: STRICT, bounds, expected: Expected::Holds }
+pub(super) const fn sound(name: &'static str, about: &'static str, bounds: Bounds) -> Variant {
+    Variant {
+        name,
+        about,
+        rules: Rules::STRICT,
+        bounds,
+        expected: Expected::Holds,
+    }
 }
 
-const fn broken(name: &'static str, about: &'static str, rules: Rules) -> Variant {
-    Variant { name, about, rules, bounds: SMALL, expected: Expected::Breaks(ONE_LEASE) }
-}
-
-/// Without the exception's bounds every fault is another state, so here they are few.
-const fn counted(name: &'static str, about: &'static str, rules: Rules) -> Variant {
-    let bounds =
-        Bounds { failovers: Some(1), restarts: Some(0), flushes: Some(0), backlog_expiries: Some(1), ..SMALL };
-    Variant { bounds, ..broken(name, about, rules) }
-}
-
-const fn mended(name: &'static str, about: &'static str, rules: Rules) -> Variant {
-    Variant { name, about, rules, bounds: SMALL, expected: Expected::Holds }
+/// A remedy under longer leases and a third client.
+const fn larger(name: &'static str, about: &'static str, rules: Rules) -> Variant {
+    Variant {
+        rules,
+        ..sound(
+            name,
+            about,
+            Bounds {
+                clients: 3,
+                lease: 3,
+                delay: 1,
+                ..SMALL
+            },
+        )
+    }
 }

@@ -1,0 +1,244 @@
+//! What clients do. Each function bears the name of its script in `crates/lock/src/redis/scripts/`; `confirm` is `WAIT`.
+//!
+//! A script runs on any node whose role is master: no client's view of Sentinel is kept, every view may be arbitrarily
+//! old. Where a rule asks Sentinel, its answer is that of the moment.
+
+use super::rules::MajorityOf;
+use super::state::{
+    EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, PAST, Phase, REPLICAS_FOR_MAJORITY, State, Write,
+};
+use super::steps::below;
+use super::{FENCES_PER_TICK, Strict};
+
+impl Strict {
+    /// The client's token is given up; wherever a key still holds it, only its time or a release removes it.
+    pub(super) fn give_up(&self, state: &mut State, name: u8) {
+        let client = &mut state.clients[usize::from(name)];
+        client.lease = 0;
+        client.write = Write::NONE;
+        client.fence = self.bounds.fence_behind();
+        client.broken = false;
+        for node in &mut state.nodes {
+            if node.lock.owner == name {
+                node.lock.owner = PAST;
+            }
+        }
+    }
+
+    /// `acquire.lua`: refuses unless the gate is open for this incarnation; idempotent by token.
+    pub(super) fn acquire(&self, state: &mut State, client: u8, node: u8, late: u8) -> Option<()> {
+        let at = usize::from(node);
+        let asks = state.clients[usize::from(client)];
+        let key = state.nodes[at].lock;
+        let may = asks.lease == 0
+            && asks.write.kind != Kind::Renew
+            && self.sentinel_allows(state, Kind::Acquire, node);
+        if !may
+            || !state.serves(at)
+            || !state.gate_is_open(at)
+            || (key.owner != NOBODY && key.owner != client)
+        {
+            return None;
+        }
+        let fence = if self.bounds.fences {
+            self.next_fence(state, client, at)?
+        } else {
+            0
+        };
+        self.write(state, client, node, Kind::Acquire, late, fence);
+        Some(())
+    }
+
+    /// `fence = max(stored + 1, server time, floor + 1)`.
+    pub(super) fn next_fence(&self, state: &mut State, client: u8, at: usize) -> Option<u8> {
+        state.grants = below(state.grants, FENCES_PER_TICK)?;
+        let server = &mut state.nodes[at];
+        let asks = &mut state.clients[usize::from(client)];
+        let time = self.bounds.fence_behind() + 1 + server.clock * FENCES_PER_TICK;
+        let floor = if self.bounds.floors {
+            asks.floor + 1
+        } else {
+            0
+        };
+        server.fence = (server.fence + 1).max(time).max(floor);
+        asks.floor = asks.floor.max(server.fence);
+        Some(server.fence)
+    }
+
+    /// `renew.lua`: extends the key; re-asserts a missing one as long as the gate is not open for this incarnation.
+    pub(super) fn renew(&self, state: &mut State, client: u8, node: u8, late: u8) -> Option<()> {
+        let at = usize::from(node);
+        let asks = state.clients[usize::from(client)];
+        if asks.lease == 0 || !state.serves(at) || !self.sentinel_allows(state, Kind::Renew, node) {
+            return None;
+        }
+        if self.rules.renew_needs_claim && state.nodes[at].gate.of != node {
+            return None;
+        }
+        match state.nodes[at].lock.owner {
+            owner if owner == client => {}
+            NOBODY if !state.gate_is_open(at) || !self.rules.reassert_only_while_closed => {
+                state.broken_lease_came_back |= asks.broken;
+                let server = &mut state.nodes[at];
+                server.fence = server.fence.max(asks.fence);
+            }
+            _ => return None,
+        }
+        self.write(state, client, node, Kind::Renew, late, asks.fence);
+        Some(())
+    }
+
+    /// Sets the key, and remembers what `confirm` has to wait for.
+    pub(super) fn write(
+        &self,
+        state: &mut State,
+        client: u8,
+        node: u8,
+        kind: Kind,
+        late: u8,
+        fence: u8,
+    ) {
+        state.nodes[usize::from(node)].lock = Lock {
+            owner: client,
+            left: self.bounds.lease,
+        };
+        state.clients[usize::from(client)].write = Write {
+            kind,
+            node,
+            acks: 0,
+            left: self.bounds.lease - late,
+            fence,
+        };
+    }
+
+    /// `WAIT` says that a majority has the write: only now does it count.
+    pub(super) fn confirm(&self, state: &mut State, client: u8) -> Option<()> {
+        let write = state.clients[usize::from(client)].write;
+        let needed = match write.kind {
+            Kind::None => return None,
+            Kind::Acquire => self.rules.confirm_grants,
+            Kind::Renew => self.rules.confirm_renewals,
+        };
+        if needed && write.node != EVERYWHERE && !self.is_majority(state, write.node, write.acks) {
+            return None;
+        }
+        let holder = &mut state.clients[usize::from(client)];
+        holder.lease = holder.lease.max(write.left);
+        holder.write = Write::NONE;
+        if write.kind == Kind::Acquire && self.bounds.fences {
+            holder.fence = write.fence;
+            state.fence_went_back |= write.fence <= state.top_fence;
+            state.top_fence = state.top_fence.max(write.fence);
+        }
+        Some(())
+    }
+
+    /// Where a rule asks Sentinel before and after: whether Sentinel names this node.
+    pub(super) fn sentinel_allows(&self, state: &State, kind: Kind, node: u8) -> bool {
+        state.master == node || !self.asks_sentinel(kind)
+    }
+
+    pub(super) fn asks_sentinel(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::None => false,
+            Kind::Acquire => self.rules.grants_ask_sentinel,
+            Kind::Renew => self.rules.renewals_ask_sentinel,
+        }
+    }
+
+    /// Whether `acks`, together with the master `node` itself, are a majority.
+    pub(super) fn is_majority(&self, state: &State, node: u8, acks: u8) -> bool {
+        if usize::from(node) >= NODES {
+            return false;
+        }
+        let needed = match self.rules.majority_of {
+            MajorityOf::Configured => REPLICAS_FOR_MAJORITY,
+            MajorityOf::Connected => {
+                let attached = (0..)
+                    .zip(&state.nodes)
+                    .filter(|(name, each)| *name != node && each.upstream == node);
+                attached.count().div_ceil(2) as u32
+            }
+        };
+        acks.count_ones() >= needed
+    }
+
+    /// `gate_claim.lua`: writes `pending` for this incarnation where the record is absent or another's.
+    pub(super) fn gate_claim(&self, state: &mut State, name: u8) -> Option<()> {
+        let at = usize::from(name);
+        let rules = &self.rules;
+        if !state.serves(at)
+            || state.nodes[at].gate.of == name
+            || (rules.claim_asks_sentinel && state.master != name)
+        {
+            return None;
+        }
+        let node = &mut state.nodes[at];
+        let absent = node.gate.of == NOBODY;
+        let new_deployment = absent
+            && !node.was_replica
+            && (state.epoch == 0 || !rules.new_only_at_epoch_zero)
+            && (!node.flushed || !rules.new_only_unflushed);
+        let at_once = new_deployment || (absent && !rules.absent_record_waits);
+        let phase = if at_once {
+            Phase::PendingNew
+        } else {
+            Phase::Pending
+        };
+        node.gate = Gate {
+            of: name,
+            phase,
+            left: 0,
+        };
+        node.claim_acks = 0;
+        Some(())
+    }
+
+    /// `gate_open.lua`: once a majority has the claim, writes `open_from`.
+    pub(super) fn gate_open(&self, state: &mut State, name: u8) -> Option<()> {
+        let node = state.nodes[usize::from(name)];
+        let pending = matches!(node.gate.phase, Phase::Pending | Phase::PendingNew);
+        if node.gate.of != name || !pending || !state.serves(usize::from(name)) {
+            return None;
+        }
+        if self.rules.confirm_gate && !self.is_majority(state, name, node.claim_acks) {
+            return None;
+        }
+        let pause = self.bounds.lease.saturating_sub(self.rules.gate_short_by);
+        let left = match node.gate.phase {
+            Phase::PendingNew if self.rules.new_counts_uptime => pause.saturating_sub(node.uptime),
+            Phase::PendingNew => 0,
+            _ => pause,
+        };
+        state.nodes[usize::from(name)].gate = Gate {
+            of: name,
+            phase: Phase::Open,
+            left,
+        };
+        Some(())
+    }
+
+    /// The operator takes the lease away. From now on its holder is not counted, although it does not know yet.
+    pub(super) fn force_release(&self, state: &mut State, name: u8) -> Option<()> {
+        let key = state.nodes[usize::from(name)].lock;
+        if !self.bounds.force_releases || !state.serves(usize::from(name)) || key == Lock::FREE {
+            return None;
+        }
+        state.nodes[usize::from(name)].lock = Lock::FREE;
+        if let Some(holder) = state.clients.get_mut(usize::from(key.owner)) {
+            holder.broken = true;
+        }
+        Some(())
+    }
+}
+
+/// `release.lua`: compare and delete, of a token that its client has given up.
+pub(super) fn release(state: &mut State, name: u8) -> Option<()> {
+    let serves = state.serves(usize::from(name));
+    let node = &mut state.nodes[usize::from(name)];
+    if !serves || node.lock.owner != PAST {
+        return None;
+    }
+    node.lock = Lock::FREE;
+    Some(())
+}
