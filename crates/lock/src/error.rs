@@ -97,6 +97,19 @@ pub enum Error {
         data_nodes: usize,
     },
 
+    /// Too few of the independent masters granted the lease; what was granted is taken back.
+    #[error("`{resource}` is not leased: {granted} of {members} granted: {nodes}")]
+    NoQuorum {
+        /// What was to be leased.
+        resource: Resource,
+        /// Members that granted it.
+        granted: usize,
+        /// All members.
+        members: usize,
+        /// Each member that did not grant it, and why.
+        nodes: String,
+    },
+
     /// Redis or its Sentinels could not be used.
     #[error("{0}")]
     Unavailable(#[from] Unavailable),
@@ -140,6 +153,7 @@ impl Error {
             | Self::Lost { .. }
             | Self::GateClosed(_)
             | Self::NotReplicated { .. }
+            | Self::NoQuorum { .. }
             | Self::Random(_) => true,
             Self::Ambiguous { cause, .. } | Self::Unavailable(cause) => cause.is_retryable(),
         }

@@ -30,6 +30,7 @@ mod acquiring;
 mod backend;
 pub mod blocking;
 mod clock;
+mod connecting;
 mod core;
 mod error;
 mod fence;

@@ -7,28 +7,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leasehold_config::{
-    Config, LockOptions, Locking, NodeOptions, Safety, Tls, Topology as Configured,
-};
+use leasehold_config::{Config, LockOptions, Locking};
 
 use crate::acquiring::{self, Target};
 use crate::backend::memory::{Memory, MemoryStore};
 use crate::backend::noop::Noop;
-use crate::backend::single::{Single, Waiter};
 use crate::backend::{Backend, Holding};
 use crate::clock::Clock;
+use crate::connecting;
 use crate::core::Core;
 use crate::error::Error;
 use crate::fence::Fence;
 use crate::lease::Lease;
 use crate::leases::Leases;
 use crate::options::AcquireOptions;
-use crate::redis::connection::ConnectionSettings;
-use crate::redis::sentinel::Sentinels;
-use crate::redis::source::Source;
-use crate::redis::supervisor::{Call, Calls, Supervision};
-use crate::redis::tls::TlsClient;
-use crate::redis::topology::Topology;
 use crate::resource::{InvalidResource, Keys, Resource};
 use crate::slots::Slots;
 use crate::ticket::Ticket;
@@ -117,19 +109,9 @@ impl Locker {
             Locking::Disabled => return Ok(Self::disabled(config.lock)),
             Locking::Enabled(topology) => topology,
         };
-        let waiter = Waiter::random(config.lock.retry_interval)
-            .map_err(|error| Error::Random(error.to_string()))?;
         let waiting = Arc::new(Waiting::default());
-        let calls = calls(&waiter, &waiting);
-        let (topology, nodes) = start(topology, &config.lock, config.client_name, calls)?;
-        topology.first_attempt().await?;
-        let LockOptions {
-            key_prefix,
-            max_ttl,
-            ..
-        } = &config.lock;
-        let backend = Backend::Single(Single::new(topology, waiter, key_prefix, *max_ttl));
-        let patience = 2 * nodes.command_timeout;
+        let (backend, patience) =
+            connecting::connect(topology, &config.lock, config.client_name, &waiting).await?;
         Ok(Self {
             core: Core::start(backend, waiting, config.lock, Clock::System, patience),
         })
@@ -459,94 +441,4 @@ where
     resource
         .try_into()
         .map_err(|error| Error::Resource(error.into().0))
-}
-
-/// Passes calls from Redis on to the waiters of this process.
-fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
-    let waiting = waiting.clone();
-    let on_call = Arc::new(move |call: Call<'_>| match call {
-        Call::Free(name) => waiting.called(name),
-        Call::Soon(name) => waiting.soon(name),
-        Call::Changed(key) => {
-            waiting.freed(key);
-            // One of a resource's slots, `name:3`: whoever waits, waits for the name.
-            if let Some((name, _)) = key.rsplit_once(':') {
-                waiting.freed(name);
-            }
-        }
-    });
-    Calls {
-        channel: waiter.channel(),
-        on_call,
-    }
-}
-
-/// Starts looking for the master.
-fn start(
-    configured: Configured,
-    lock: &LockOptions,
-    client_name: Option<String>,
-    calls: Calls,
-) -> Result<(Topology, NodeOptions), Error> {
-    let (source, nodes) = match configured {
-        Configured::Standalone(standalone) => {
-            (Source::Fixed(standalone.endpoint), standalone.nodes)
-        }
-        Configured::Sentinel(sentinel) => {
-            let settings = ConnectionSettings {
-                credentials: sentinel.credentials,
-                database: 0,
-                connect_timeout: Duration::from_millis(500),
-                command_timeout: Duration::from_millis(500),
-                client_name: client_name.clone(),
-                tls: load(sentinel.tls.as_ref())?,
-            };
-            let sentinels = Sentinels::start(
-                &sentinel.sentinels,
-                &sentinel.service,
-                settings,
-                sentinel.address_map,
-            );
-            (Source::Sentinels(Box::new(sentinels)), sentinel.nodes)
-        }
-        other => {
-            let detail = format!("{other:?}");
-            let feature = detail.split('(').next().unwrap_or_default().to_owned();
-            let instead = "configure Sentinel or one Redis";
-            return Err(Error::Unsupported { feature, instead });
-        }
-    };
-    let strict = lock.safety == Safety::Strict;
-    if !strict {
-        tracing::info!(
-            "LOCK_SAFETY=relaxed: a failover can leave two holders of one resource for up to one \
-             TTL; the fence tells them apart"
-        );
-    }
-    let settings = ConnectionSettings {
-        credentials: nodes.credentials.clone(),
-        database: nodes.database,
-        connect_timeout: nodes.connect_timeout,
-        command_timeout: nodes.command_timeout,
-        client_name,
-        tls: load(nodes.tls.as_ref())?,
-    };
-    Ok((
-        Topology::start(
-            source,
-            Supervision {
-                settings,
-                strict,
-                calls,
-            },
-        ),
-        nodes,
-    ))
-}
-
-/// Reads the certificates and keys that the configuration names.
-fn load(tls: Option<&Tls>) -> Result<Option<TlsClient>, Unavailable> {
-    tls.map(TlsClient::load)
-        .transpose()
-        .map_err(Unavailable::new)
 }

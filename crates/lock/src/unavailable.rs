@@ -232,6 +232,15 @@ pub enum Cause {
         /// For how long.
         since: Duration,
     },
+    /// Too few of the independent masters can be asked.
+    NoQuorum {
+        /// Members that answered as hoped.
+        answered: usize,
+        /// A majority of the members.
+        needed: usize,
+        /// Members that did not answer, and why.
+        silent: Arc<[(Endpoint, Cause)]>,
+    },
     /// There is no connection yet.
     Connecting,
     /// The server answered something that Redis never answers.
@@ -344,6 +353,7 @@ impl Cause {
             Self::MasterUnconfirmed { .. } => {
                 "bring a majority of the Sentinels back; held leases are still renewed"
             }
+            Self::NoQuorum { .. } => "bring a majority of LOCK_REDLOCK_NODES back",
             Self::Connecting => "wait for the connection",
             Self::Protocol { .. } => {
                 "check that a Redis server listens there, that it does not want TLS, and that \
@@ -425,6 +435,15 @@ impl fmt::Display for Cause {
             Self::MasterUnconfirmed { since } => write!(
                 f,
                 "no majority of the Sentinels confirmed the master for {since:.1?}, so another may exist"
+            ),
+            Self::NoQuorum {
+                answered,
+                needed,
+                silent,
+            } => write!(
+                f,
+                "only {answered} members answered and {needed} are needed ({})",
+                each(silent)
             ),
             Self::Connecting => write!(f, "there is no connection yet"),
             Self::Protocol { detail } => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod memory;
 pub(crate) mod noop;
+pub(crate) mod quorum;
 pub(crate) mod single;
 
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) enum Backend {
     Memory(memory::Memory),
     /// On one master, fixed or found through Sentinel.
     Single(single::Single),
+    /// On a majority of independent masters.
+    Quorum(quorum::Quorum),
 }
 
 /// A lease asked for.
@@ -67,6 +70,11 @@ pub(crate) enum Granting {
         epoch: u64,
     },
     NotReplicated(Confirmed),
+    NoQuorum {
+        granted: usize,
+        members: usize,
+        nodes: String,
+    },
     AboveSharedBound {
         most: Duration,
     },
@@ -155,6 +163,7 @@ impl Backend {
             Self::Noop(noop) => Ok(noop.grant()),
             Self::Memory(memory) => memory.grant(request),
             Self::Single(single) => single.grant(request).await,
+            Self::Quorum(quorum) => quorum.grant(request).await,
         }
     }
 
@@ -166,6 +175,7 @@ impl Backend {
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,
+            Self::Quorum(quorum) => quorum.renew(request, fence).await,
         }
     }
 
@@ -175,6 +185,7 @@ impl Backend {
             Self::Noop(noop) => Ok(noop.adopt()),
             Self::Memory(memory) => memory.adopt(request, from),
             Self::Single(single) => single.adopt(request, from).await,
+            Self::Quorum(quorum) => quorum.adopt(request, from).await,
         }
     }
 
@@ -184,13 +195,14 @@ impl Backend {
             Self::Noop(_) => Ok(Releasing::Released),
             Self::Memory(memory) => memory.release(request),
             Self::Single(single) => single.release(request).await,
+            Self::Quorum(quorum) => quorum.release(request).await,
         }
     }
 
     /// Gives up a place in the queue.
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
         match self {
-            Self::Noop(_) | Self::Memory(_) => Ok(()),
+            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => Ok(()),
             Self::Single(single) => single.leave(keys).await,
         }
     }
@@ -199,7 +211,7 @@ impl Backend {
     /// the next one here.
     pub(crate) fn calls_waiters(&self) -> bool {
         match self {
-            Self::Noop(_) | Self::Memory(_) => false,
+            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => false,
             Self::Single(single) => single.calls_waiters(),
         }
     }
@@ -210,6 +222,7 @@ impl Backend {
             Self::Noop(_) => Ok(None),
             Self::Memory(memory) => memory.inspect(keys),
             Self::Single(single) => single.inspect(keys).await,
+            Self::Quorum(quorum) => quorum.inspect(keys).await,
         }
     }
 
@@ -221,6 +234,7 @@ impl Backend {
                 next: 0,
             }),
             Self::Single(single) => single.scan(pattern, cursor).await,
+            Self::Quorum(quorum) => quorum.scan(pattern, cursor).await,
         }
     }
 
@@ -229,13 +243,18 @@ impl Backend {
         match self {
             Self::Noop(_) | Self::Memory(_) => Ok(Forcing::Missing),
             Self::Single(single) => single.force_release(keys, id).await,
+            Self::Quorum(quorum) => quorum.force_release(keys, id).await,
         }
+    }
+
+    pub(crate) fn is_quorum(&self) -> bool {
+        matches!(self, Self::Quorum(_))
     }
 
     /// Follows the master; `None` where there is none to follow.
     pub(crate) fn topology(&self) -> Option<watch::Receiver<State>> {
         match self {
-            Self::Noop(_) | Self::Memory(_) => None,
+            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => None,
             Self::Single(single) => Some(single.topology().watch()),
         }
     }
@@ -245,6 +264,7 @@ impl Backend {
         match self {
             Self::Noop(_) | Self::Memory(_) => None,
             Self::Single(single) => single.topology().link().err(),
+            Self::Quorum(quorum) => quorum.outage(),
         }
     }
 }

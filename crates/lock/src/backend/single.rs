@@ -15,7 +15,7 @@ use crate::redis::confirm::Confirmed;
 use crate::redis::gate::{self, Gate};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ACQUIRE, ADOPT, Call, INSPECT, LEAVE, RELEASE, RENEW};
+use crate::redis::script::{ACQUIRE, ADOPT, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW};
 use crate::redis::topology::Topology;
 use crate::resource::Keys;
 use crate::token::{Token, id_of, owner_in};
@@ -159,7 +159,7 @@ impl Single {
             .argument(request.ttl.as_millis())
             .argument(fence)
             .argument(FENCE_KEPT.as_millis());
-        if link.is_strict() {
+        if link.is_gated {
             call = call
                 .key(&self.gate_key)
                 .argument(&link.incarnation.replication_id);
@@ -177,6 +177,25 @@ impl Single {
             Coded { code: -3, .. } => Err(other_incarnation(&link)),
             Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
         }
+    }
+
+    /// Writes back the fence of a quorum grant; `false` if the lock is not held by the token.
+    pub(crate) async fn raise_fence(
+        &self,
+        request: &Request,
+        fence: Fence,
+    ) -> Result<bool, Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let call = Call::new(&RAISE_FENCE)
+            .keys(request.locks())
+            .key(&request.keys.fence)
+            .argument(request.token.reveal())
+            .argument(fence)
+            .argument(FENCE_KEPT.as_millis());
+        let reply = link.call(&call).await?;
+        self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
+        let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        Ok(answer.code == 1)
     }
 
     pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
@@ -279,7 +298,7 @@ impl Single {
 
     fn acquire(&self, link: &Link, request: &Request) -> Call {
         let keys = &request.keys;
-        let incarnation = if link.is_strict() {
+        let incarnation = if link.is_gated {
             link.incarnation.replication_id.as_str()
         } else {
             ""

@@ -35,7 +35,7 @@ pub(crate) enum Gate {
 pub(crate) async fn attend(mut topology: watch::Receiver<State>, key: String, longest: Duration) {
     loop {
         let link = match &*topology.borrow_and_update() {
-            State::Ready(link) if link.is_strict() => Some(link.clone()),
+            State::Ready(link) if link.is_gated => Some(link.clone()),
             _ => None,
         };
         if let Some(link) = link {

@@ -29,6 +29,8 @@ pub(crate) struct Link {
     data_nodes: AtomicU64,
     /// How long Sentinel waits before it declares a master down; `None` without Sentinel.
     pub(crate) down_after: Option<Duration>,
+    /// Whether grants pass the gate of the incarnation.
+    pub(crate) is_gated: bool,
     /// Whether this link hears when a waiter is called.
     pub(crate) hears_calls: bool,
     /// Whether the server reports changes of keys that are read with [`Link::read_and_watch`].
@@ -49,6 +51,7 @@ pub(crate) struct LinkParts {
     pub(crate) epoch: u64,
     pub(crate) data_nodes: usize,
     pub(crate) down_after: Option<Duration>,
+    pub(crate) gated: bool,
     pub(crate) hears_calls: bool,
     pub(crate) sees_changes: bool,
 }
@@ -63,6 +66,7 @@ impl Link {
             epoch: AtomicU64::new(parts.epoch),
             data_nodes: AtomicU64::new(parts.data_nodes as u64),
             down_after: parts.down_after,
+            is_gated: parts.gated,
             hears_calls: parts.hears_calls,
             sees_changes: parts.sees_changes,
             named_at: Mutex::new(Clock::System.now()),
@@ -167,11 +171,6 @@ impl Link {
             .checked(replies.pop().unwrap_or(Value::Nil))?;
         let values = reply::array(&values).map_err(|unexpected| self.unexpected(unexpected))?;
         Ok(values.contains(&Value::Nil))
-    }
-
-    /// Whether writes are confirmed on a majority of the data nodes.
-    pub(crate) fn is_strict(&self) -> bool {
-        self.confirmer.is_some()
     }
 
     /// Ends the link at once when an error proves that its node is not the master any more, and has

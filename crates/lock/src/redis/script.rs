@@ -20,6 +20,7 @@ macro_rules! scripts {
 scripts! {
     ACQUIRE = "queue.lua" "acquire.lua";
     ADOPT = "adopt.lua";
+    RAISE_FENCE = "raise_fence.lua";
     RENEW = "renew.lua";
     RELEASE = "queue.lua" "release.lua";
     LEAVE = "queue.lua" "leave.lua";

@@ -33,7 +33,9 @@ const PAUSE_WHILE_SENTINELS_DISAGREE: Duration = Duration::from_millis(100);
 pub(crate) struct Supervision {
     pub(crate) settings: ConnectionSettings,
     /// Whether writes are to be confirmed on a majority of the data nodes.
-    pub(crate) strict: bool,
+    pub(crate) confirms: bool,
+    /// Whether grants pass the gate of the incarnation.
+    pub(crate) gated: bool,
     pub(crate) calls: Calls,
 }
 
@@ -128,7 +130,7 @@ impl Supervisor {
             .connect(&named, &ending, move |message| calls.dispatch(&message))
             .await?;
         let identity = self.identify(&connection, &named).await?;
-        let confirmer = if self.supervision.strict {
+        let confirmer = if self.supervision.confirms {
             let second = self.connect(&named, &ending, |_| {}).await?;
             let again = self.identify(&second, &named).await?;
             if again.incarnation != identity.incarnation {
@@ -160,6 +162,7 @@ impl Supervisor {
             epoch: named_again.epoch,
             data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
             down_after: named_again.down_after,
+            gated: self.supervision.gated,
             hears_calls,
             sees_changes,
         });

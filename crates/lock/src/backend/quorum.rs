@@ -1,0 +1,477 @@
+//! Locks on a majority of independent masters (Redlock), with fences.
+//!
+//! Every member is asked at once, and the answer stands as soon as a majority decides it, so a dead
+//! or hung member costs no time. A fence takes two phases: the greatest that the granting majority
+//! named, written back to a majority before the lease counts, so that every later majority meets
+//! it. Every member has a gate of its own, so one that came back empty does not vote until the
+//! longest lease has passed (Redlock's delayed restart).
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use leasehold_config::Endpoint;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::single::Single;
+use super::{Adopting, DataSet, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
+use crate::fence::Fence;
+use crate::redis::classify::Failure;
+use crate::redis::confirm::majority;
+use crate::resource::Keys;
+use crate::token::Token;
+use crate::unavailable::{Cause, Unavailable};
+
+/// Between attempts to take a lock back from one member.
+const RELEASE_PAUSE: Duration = Duration::from_millis(200);
+
+/// The backend over several masters.
+pub(crate) struct Quorum {
+    members: Vec<Member>,
+    /// Questions that nobody waits for any more; they end with the quorum, or by their deadlines.
+    under_way: Mutex<JoinSet<()>>,
+}
+
+#[derive(Clone)]
+struct Member {
+    endpoint: Endpoint,
+    single: Arc<Single>,
+}
+
+/// One member's answer to a question.
+struct Answer<T> {
+    member: Member,
+    result: Result<T, Failure>,
+}
+
+impl Quorum {
+    pub(crate) fn new(members: Vec<(Endpoint, Single)>) -> Self {
+        let members = members
+            .into_iter()
+            .map(|(endpoint, single)| Member {
+                endpoint,
+                single: Arc::new(single),
+            })
+            .collect();
+        Self {
+            members,
+            under_way: Mutex::default(),
+        }
+    }
+
+    /// Waits until a majority is connected, or too few can be.
+    pub(crate) async fn first_attempt(&self) -> Result<(), Unavailable> {
+        let mut answers = self.ask(|member| async move {
+            let link = member.single.topology().first_attempt().await;
+            link.map(|_| ()).map_err(Failure::not_applied)
+        });
+        let mut connected = 0;
+        let mut missing = Vec::new();
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(()) => connected += 1,
+                Err(failure) => {
+                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
+                }
+            }
+            if connected >= self.needed() {
+                return Ok(());
+            }
+        }
+        Err(self.too_few(connected, missing))
+    }
+
+    /// Why no majority can be asked at present, if so.
+    pub(crate) fn outage(&self) -> Option<Unavailable> {
+        let missing: Vec<(Endpoint, Cause)> = self
+            .members
+            .iter()
+            .filter_map(|member| {
+                let unavailable = member.single.topology().link().err()?;
+                Some((member.endpoint.clone(), unavailable.cause().clone()))
+            })
+            .collect();
+        let connected = self.members.len() - missing.len();
+        (connected < self.needed()).then(|| self.too_few(connected, missing))
+    }
+
+    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+        let request = Arc::new(Request {
+            waits: false,
+            ..request.clone()
+        });
+        let asked = request.clone();
+        let mut answers = self.ask(move |member| {
+            let request = asked.clone();
+            async move { member.single.grant(&request).await }
+        });
+        let mut tally = Tally::default();
+        while let Some(answer) = answers.recv().await {
+            tally.add(answer);
+            if let Some(fence) = tally.fence
+                && tally.granted >= self.needed()
+            {
+                return Ok(self.write_back(&request, fence, tally).await);
+            }
+            if tally.refused > self.members.len() - self.needed() {
+                break;
+            }
+        }
+        Ok(tally.refusal(self.members.len(), self.needed()))
+    }
+
+    /// The second phase: the lease counts once a majority has its fence.
+    async fn write_back(&self, request: &Arc<Request>, fence: Fence, mut tally: Tally) -> Granting {
+        let asked = request.clone();
+        let mut answers = self.ask(move |member| {
+            let request = asked.clone();
+            async move { member.single.raise_fence(&request, fence).await }
+        });
+        let mut written = 0;
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(true) => written += 1,
+                Ok(false) => tally.note(&member, "has lost the lock again"),
+                Err(failure) => tally.note(&member, &failure.unavailable.cause().to_string()),
+            }
+            if written >= self.needed() {
+                let slot = request.slot.unwrap_or_default();
+                return Granting::Granted {
+                    fence,
+                    slot,
+                    data_set: DataSet::local(),
+                };
+            }
+        }
+        tally.granted = written;
+        tally.refusal(self.members.len(), self.needed())
+    }
+
+    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+        let asked = request.clone();
+        let mut answers = self.ask(move |member| {
+            let request = asked.clone();
+            async move {
+                let renewing = member.single.renew(&request, fence).await;
+                if matches!(renewing, Ok(Renewing::Missing { .. })) {
+                    // A member that was away at the grant, or forgot, takes part from now on. It
+                    // does not count for this renewal.
+                    let _ = member.single.grant(&request).await;
+                }
+                renewing
+            }
+        });
+        let (mut renewed, mut gone, mut thief) = (0, 0, None);
+        let mut missing = Vec::new();
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(Renewing::Renewed { .. }) => renewed += 1,
+                Ok(Renewing::Missing { .. }) => gone += 1,
+                Ok(Renewing::Stolen { by }) => {
+                    gone += 1;
+                    thief = Some(by);
+                }
+                Ok(Renewing::NotReplicated(_)) => {}
+                Err(failure) => {
+                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
+                }
+            }
+            if renewed >= self.needed() {
+                return Ok(Renewing::Renewed {
+                    data_set: DataSet::local(),
+                });
+            }
+            if gone > self.members.len() - self.needed() {
+                // What is left of the lease, and what was just given to it, is of no more use.
+                drop(self.tell_release(request));
+                return Ok(match thief {
+                    Some(by) => Renewing::Stolen { by },
+                    None => Renewing::Missing {
+                        data_set: DataSet::local(),
+                    },
+                });
+            }
+        }
+        Err(Failure::unknown(self.too_few(renewed, missing)))
+    }
+
+    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+        let (request, from) = (Arc::new(request.clone()), from.clone());
+        let asked = request.clone();
+        let mut answers = self.ask(move |member| {
+            let (request, from) = (asked.clone(), from.clone());
+            async move { member.single.adopt(&request, &from).await }
+        });
+        let (mut tally, mut gone, mut thief) = (Tally::default(), 0, None);
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(Adopting::Adopted { fence, .. }) => {
+                    tally.granted += 1;
+                    tally.fence = tally.fence.max(Some(fence));
+                }
+                Ok(Adopting::Missing) => gone += 1,
+                Ok(Adopting::Stolen { by }) => {
+                    gone += 1;
+                    thief = Some(by);
+                }
+                Ok(Adopting::NotReplicated(_)) => {}
+                Err(failure) => tally.note(&member, &failure.unavailable.cause().to_string()),
+            }
+            if let Some(fence) = tally.fence
+                && tally.granted >= self.needed()
+            {
+                return match self.write_back(&request, fence, tally).await {
+                    Granting::Granted {
+                        fence, data_set, ..
+                    } => Ok(Adopting::Adopted { fence, data_set }),
+                    _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
+                };
+            }
+            if gone > self.members.len() - self.needed() {
+                return Ok(thief.map_or(Adopting::Missing, |by| Adopting::Stolen { by }));
+            }
+        }
+        Err(Failure::unknown(self.too_few(tally.granted, Vec::new())))
+    }
+
+    /// Every member is told, and told again until it answers or the key must have expired; the
+    /// outcome stands once a majority has answered.
+    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+        let mut answers = self.tell_release(request);
+        let (mut released, mut missing, mut thief) = (0, 0, None);
+        while let Some(Answer { result, .. }) = answers.recv().await {
+            match result {
+                Ok(Releasing::Released) => released += 1,
+                Ok(Releasing::Missing) => missing += 1,
+                Ok(Releasing::Stolen { by }) => {
+                    missing += 1;
+                    thief = Some(by);
+                }
+                Err(_) => {}
+            }
+            if released >= self.needed() {
+                return Ok(Releasing::Released);
+            }
+            if released + missing >= self.needed() && missing > self.members.len() - self.needed() {
+                return Ok(thief.map_or(Releasing::Missing, |by| Releasing::Stolen { by }));
+            }
+        }
+        if released + missing >= self.needed() {
+            return Ok(if released > 0 {
+                Releasing::Released
+            } else {
+                Releasing::Missing
+            });
+        }
+        Err(Failure::unknown(
+            self.too_few(released + missing, Vec::new()),
+        ))
+    }
+
+    fn tell_release(&self, request: &Request) -> mpsc::Receiver<Answer<Releasing>> {
+        let request = request.clone();
+        let until = Instant::now() + request.ttl;
+        self.ask(move |member| {
+            let request = request.clone();
+            async move {
+                loop {
+                    let result = member.single.release(&request).await;
+                    if result.is_ok() || Instant::now() >= until {
+                        return result;
+                    }
+                    sleep(RELEASE_PAUSE).await;
+                }
+            }
+        })
+    }
+
+    /// Who holds the lock on a majority of the members.
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+        let keys = keys.clone();
+        let mut answers = self.ask(move |member| {
+            let keys = keys.clone();
+            async move { member.single.inspect(&keys).await }
+        });
+        let mut holdings: Vec<Option<Holding>> = Vec::new();
+        let mut missing = Vec::new();
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(holding) => holdings.push(holding),
+                Err(failure) => {
+                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
+                }
+            }
+            let agreeing = |one: &Option<Holding>| {
+                let id = |holding: &Option<Holding>| holding.as_ref().map(|held| held.id.clone());
+                holdings.iter().filter(|other| id(other) == id(one)).count()
+            };
+            if let Some(agreed) = holdings.iter().find(|one| agreeing(one) >= self.needed()) {
+                return Ok(agreed.clone());
+            }
+        }
+        if holdings.len() >= self.needed() {
+            return Ok(None);
+        }
+        Err(Failure::not_applied(self.too_few(holdings.len(), missing)))
+    }
+
+    /// The locks on the first member that is connected. One that only a minority has is listed too.
+    pub(crate) async fn scan(&self, pattern: &str, cursor: u64) -> Result<Scanned, Failure> {
+        let connected = self
+            .members
+            .iter()
+            .find(|member| member.single.topology().link().is_ok());
+        match connected {
+            Some(member) => member.single.scan(pattern, cursor).await,
+            None => Err(Failure::not_applied(self.too_few(0, Vec::new()))),
+        }
+    }
+
+    /// Takes the lock from its holder on every member that can be reached.
+    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+        let (keys, id) = (keys.clone(), id.to_owned());
+        let mut answers = self.ask(move |member| {
+            let (keys, id) = (keys.clone(), id.clone());
+            async move { member.single.force_release(&keys, &id).await }
+        });
+        let (mut taken, mut answered, mut other) = (None, 0, None);
+        while let Some(Answer { result, .. }) = answers.recv().await {
+            match result {
+                Ok(Forcing::Taken { from, fence }) => {
+                    answered += 1;
+                    let greatest = taken.map_or(fence, |(_, before)| fence.max(before));
+                    taken = Some((from, greatest));
+                }
+                Ok(Forcing::HeldByAnother { by }) => {
+                    answered += 1;
+                    other = Some(by);
+                }
+                Ok(Forcing::Missing) => answered += 1,
+                Err(_) => {}
+            }
+        }
+        match (taken, other) {
+            _ if answered < self.needed() => {
+                Err(Failure::unknown(self.too_few(answered, Vec::new())))
+            }
+            (Some((from, fence)), _) => Ok(Forcing::Taken { from, fence }),
+            (None, Some(by)) => Ok(Forcing::HeldByAnother { by }),
+            (None, None) => Ok(Forcing::Missing),
+        }
+    }
+
+    fn needed(&self) -> usize {
+        majority(self.members.len())
+    }
+
+    fn too_few(&self, answered: usize, missing: Vec<(Endpoint, Cause)>) -> Unavailable {
+        let needed = self.needed();
+        Unavailable::new(Cause::NoQuorum {
+            answered,
+            needed,
+            silent: missing.into(),
+        })
+    }
+
+    /// Asks every member at once. Each question runs to its own deadline even if nobody waits for
+    /// the answer any more, so that a member which hangs is noticed.
+    fn ask<T, Q, F>(&self, question: Q) -> mpsc::Receiver<Answer<T>>
+    where
+        T: Send + 'static,
+        Q: Fn(Member) -> F,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let (answer, answers) = mpsc::channel(self.members.len().max(1));
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        for member in &self.members {
+            let (member, answer) = (member.clone(), answer.clone());
+            let asking = question(member.clone());
+            under_way.spawn(async move {
+                let result = asking.await;
+                let _ = answer.send(Answer { member, result }).await;
+            });
+        }
+        answers
+    }
+}
+
+/// The answers to a grant so far.
+#[derive(Default)]
+struct Tally {
+    granted: usize,
+    refused: usize,
+    fence: Option<Fence>,
+    notes: Vec<String>,
+    /// The owner who holds most members, and for how long.
+    holders: Vec<(Option<String>, Option<Duration>)>,
+    gate: Option<Duration>,
+    is_above_bound: Option<Duration>,
+}
+
+impl Tally {
+    fn add(&mut self, answer: Answer<Granting>) {
+        let Answer { member, result } = answer;
+        match result {
+            Ok(Granting::Granted { fence, .. }) => {
+                self.granted += 1;
+                self.fence = self.fence.max(Some(fence));
+                return;
+            }
+            Ok(Granting::Held {
+                owner, remaining, ..
+            }) => {
+                let by = owner.as_deref().unwrap_or("someone else");
+                self.note(&member, &format!("held by {by}"));
+                self.holders.push((owner, remaining));
+            }
+            Ok(Granting::GateClosed { remaining, .. }) => {
+                self.note(&member, "its gate is closed after a start");
+                self.gate = self.gate.max(remaining);
+            }
+            Ok(Granting::AboveSharedBound { most }) => {
+                self.note(&member, "its clients agreed on shorter leases");
+                self.is_above_bound = Some(most);
+            }
+            Ok(Granting::NotReplicated(_) | Granting::NoQuorum { .. }) => {}
+            Err(failure) => self.note(&member, &failure.unavailable.cause().to_string()),
+        }
+        self.refused += 1;
+    }
+
+    fn note(&mut self, member: &Member, what: &str) {
+        let mut note = String::new();
+        let _ = write!(note, "{}: {what}", member.endpoint);
+        self.notes.push(note);
+    }
+
+    /// Why a majority could not be had.
+    fn refusal(mut self, members: usize, needed: usize) -> Granting {
+        if let Some(most) = self.is_above_bound {
+            return Granting::AboveSharedBound { most };
+        }
+        if let Some((owner, _)) = self.holders.first().cloned() {
+            let of_owner = self.holders.iter().filter(|(other, _)| *other == owner);
+            if of_owner.clone().count() >= needed {
+                let remaining = of_owner.filter_map(|(_, remaining)| *remaining).max();
+                return Granting::Held {
+                    owner,
+                    remaining,
+                    before: None,
+                };
+            }
+        }
+        self.notes.sort_unstable();
+        let (granted, nodes) = (self.granted, self.notes.join(", "));
+        Granting::NoQuorum {
+            granted,
+            members,
+            nodes,
+        }
+    }
+}

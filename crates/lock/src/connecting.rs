@@ -1,0 +1,187 @@
+//! From the configuration to a backend that is ready to be asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leasehold_config::{
+    LockOptions, NodeOptions, QuorumTopology, Safety, SentinelTopology, StandaloneTopology, Tls,
+    Topology as Configured,
+};
+
+use crate::backend::Backend;
+use crate::backend::quorum::Quorum;
+use crate::backend::single::{Single, Waiter};
+use crate::error::Error;
+use crate::redis::connection::ConnectionSettings;
+use crate::redis::sentinel::Sentinels;
+use crate::redis::source::Source;
+use crate::redis::supervisor::{Call, Calls, Supervision};
+use crate::redis::tls::TlsClient;
+use crate::redis::topology::Topology;
+use crate::unavailable::Unavailable;
+use crate::waiting::Waiting;
+
+/// How long a Sentinel may take to accept a connection or to answer.
+const SENTINEL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Connects as configured. Returns the backend and how long one operation on it may go unanswered.
+pub(crate) async fn connect(
+    configured: Configured,
+    lock: &LockOptions,
+    client_name: Option<String>,
+    waiting: &Arc<Waiting>,
+) -> Result<(Backend, Duration), Error> {
+    let connector = Connector {
+        lock,
+        client_name,
+        waiting,
+    };
+    match configured {
+        Configured::Standalone(standalone) => {
+            let patience = 2 * standalone.nodes.command_timeout;
+            let single = connector.standalone(standalone, lock.safety == Safety::Strict)?;
+            single.topology().first_attempt().await?;
+            Ok((Backend::Single(single), patience))
+        }
+        Configured::Sentinel(sentinel) => {
+            let patience = 2 * sentinel.nodes.command_timeout;
+            let single = connector.sentinel(sentinel)?;
+            single.topology().first_attempt().await?;
+            Ok((Backend::Single(single), patience))
+        }
+        Configured::Quorum(quorum) => {
+            let patience = quorum
+                .members
+                .iter()
+                .map(|member| 2 * member.nodes.command_timeout);
+            let patience = patience.max().unwrap_or_default();
+            let quorum = connector.quorum(quorum)?;
+            quorum.first_attempt().await?;
+            Ok((Backend::Quorum(quorum), patience))
+        }
+        other => {
+            let detail = format!("{other:?}");
+            let feature = detail.split('(').next().unwrap_or_default().to_owned();
+            let instead = "configure Sentinel, one Redis, or independent masters";
+            Err(Error::Unsupported { feature, instead })
+        }
+    }
+}
+
+struct Connector<'a> {
+    lock: &'a LockOptions,
+    client_name: Option<String>,
+    waiting: &'a Arc<Waiting>,
+}
+
+impl Connector<'_> {
+    fn standalone(&self, standalone: StandaloneTopology, gated: bool) -> Result<Single, Error> {
+        let source = Source::Fixed(standalone.endpoint);
+        // One node is a majority of itself: there is nothing to confirm elsewhere.
+        self.single(source, &standalone.nodes, false, gated)
+    }
+
+    fn sentinel(&self, sentinel: SentinelTopology) -> Result<Single, Error> {
+        let strict = self.lock.safety == Safety::Strict;
+        if !strict {
+            tracing::info!(
+                "LOCK_SAFETY=relaxed: a failover can leave two holders of one resource for up to \
+                 one TTL; the fence tells them apart"
+            );
+        }
+        let settings = ConnectionSettings {
+            credentials: sentinel.credentials,
+            database: 0,
+            connect_timeout: SENTINEL_PATIENCE,
+            command_timeout: SENTINEL_PATIENCE,
+            client_name: self.client_name.clone(),
+            tls: load(sentinel.tls.as_ref())?,
+        };
+        let sentinels = Sentinels::start(
+            &sentinel.sentinels,
+            &sentinel.service,
+            settings,
+            sentinel.address_map,
+        );
+        let source = Source::Sentinels(Box::new(sentinels));
+        self.single(source, &sentinel.nodes, strict, strict)
+    }
+
+    fn quorum(&self, quorum: QuorumTopology) -> Result<Quorum, Error> {
+        let count = quorum.members.len();
+        if count < 3 || count.is_multiple_of(2) {
+            tracing::warn!(
+                members = count,
+                "an odd number of at least 3 independent masters is what a majority is good for"
+            );
+        }
+        let members = quorum.members.into_iter().map(|member| {
+            let endpoint = member.endpoint.clone();
+            // Every member has its gate: one that came back empty must not vote at once.
+            Ok((endpoint, self.standalone(member, true)?))
+        });
+        Ok(Quorum::new(members.collect::<Result<_, Error>>()?))
+    }
+
+    fn single(
+        &self,
+        source: Source,
+        nodes: &NodeOptions,
+        confirms: bool,
+        gated: bool,
+    ) -> Result<Single, Error> {
+        let waiter = Waiter::random(self.lock.retry_interval)
+            .map_err(|error| Error::Random(error.to_string()))?;
+        let settings = ConnectionSettings {
+            credentials: nodes.credentials.clone(),
+            database: nodes.database,
+            connect_timeout: nodes.connect_timeout,
+            command_timeout: nodes.command_timeout,
+            client_name: self.client_name.clone(),
+            tls: load(nodes.tls.as_ref())?,
+        };
+        let calls = calls(&waiter, self.waiting);
+        let topology = Topology::start(
+            source,
+            Supervision {
+                settings,
+                confirms,
+                gated,
+                calls,
+            },
+        );
+        Ok(Single::new(
+            topology,
+            waiter,
+            &self.lock.key_prefix,
+            self.lock.max_ttl,
+        ))
+    }
+}
+
+/// Passes calls from Redis on to the waiters of this process.
+fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
+    let waiting = waiting.clone();
+    let on_call = Arc::new(move |call: Call<'_>| match call {
+        Call::Free(name) => waiting.called(name),
+        Call::Soon(name) => waiting.soon(name),
+        Call::Changed(key) => {
+            waiting.freed(key);
+            // One of a resource's slots, `name:3`: whoever waits, waits for the name.
+            if let Some((name, _)) = key.rsplit_once(':') {
+                waiting.freed(name);
+            }
+        }
+    });
+    Calls {
+        channel: waiter.channel(),
+        on_call,
+    }
+}
+
+/// Reads the certificates and keys that the configuration names.
+fn load(tls: Option<&Tls>) -> Result<Option<TlsClient>, Unavailable> {
+    tls.map(TlsClient::load)
+        .transpose()
+        .map_err(Unavailable::new)
+}
