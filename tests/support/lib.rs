@@ -115,3 +115,8 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     })
     .await;
 }
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
