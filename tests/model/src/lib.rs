@@ -39,10 +39,13 @@
 //!
 //! # What is assumed
 //!
-//! Each of these has a variant that breaks it, in [`strict::variants::ASSUMPTIONS`]:
+//! Each of these has a variant that breaks it, in [`strict::variants::ASSUMPTIONS`], and for those of replication
+//! [`strict::variants::REMEDIES`] has what would do without:
 //!
 //! - a data node that has followed the new master does not go back to the deposed one, be it by re-pointing, by a restart
-//!   without its configuration, or because Sentinel promotes a deposed master that it never demoted;
+//!   without its configuration, or because Sentinel promotes a deposed master that it never demoted (Sentinel of Redis
+//!   7.0.15 does: freeze the master, thaw it after the failover, then stop its successor while the other replica has
+//!   priority nought; `REPLICAOF NO ONE` on a master leaves `master_replid` as it is);
 //! - the data nodes' clocks differ by less than the longest lease (fences only);
 //! - a forced release is certain once the former holder's deadline has passed, not before.
 //!

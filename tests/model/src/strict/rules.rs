@@ -1,7 +1,7 @@
 //! The protocol's rules, each of which can be broken on its own.
 //!
 //! A rule that no broken variant needs is a rule that nobody has shown to be needed. So every rule is a switch here, and
-//! every [`Variant`] names the switch it throws.
+//! every [`Variant`](super::Variant) names the switch it throws.
 
 /// Whose identity stands in the gate's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -213,29 +213,32 @@ impl State {
     fn canonical(&self) -> [u64; NODES + MAX_CLIENTS] {
         let master = usize::from(self.master);
         let (left, right) = ((master + 1) % NODES, (master + 2) % NODES);
-        let mut least = [u64::MAX; NODES + MAX_CLIENTS];
-        for order in [[master, left, right], [master, right, left]] {
-            for crew in crews(usize::from(self.crew)) {
-                least = least.min(self.words(order, *crew));
-            }
-        }
-        least
+        self.words([master, left, right])
+            .min(self.words([master, right, left]))
     }
 
-    /// The state as words, in the given order of nodes and clients.
-    fn words(
-        &self,
-        order: [usize; NODES],
-        crew: [usize; MAX_CLIENTS],
-    ) -> [u64; NODES + MAX_CLIENTS] {
-        let node_names = names(order);
-        let client_names = names(crew);
+    /// The state as words, with the nodes in the given order. What a client is and which nodes hold its key put the
+    /// clients in order; clients alike in both are alike in everything.
+    fn words(&self, order: [usize; NODES]) -> [u64; NODES + MAX_CLIENTS] {
+        let nodes = names(order);
+        let mut crew = [(0, 0, 0); MAX_CLIENTS];
+        for (name, place) in (0..).zip(&mut crew) {
+            let holds = |node: usize| u8::from(self.nodes[node].lock.owner == name);
+            let keys = order.iter().fold(0, |keys, node| keys << 1 | holds(*node));
+            *place = (
+                client_word(&self.clients[usize::from(name)], &nodes),
+                keys,
+                usize::from(name),
+            );
+        }
+        crew.sort_unstable();
+        let clients = names(crew.map(|(_, _, name)| name));
         let mut words = [0; NODES + MAX_CLIENTS];
         for (word, node) in words.iter_mut().zip(order) {
-            *word = node_word(&self.nodes[node], &node_names, &client_names);
+            *word = node_word(&self.nodes[node], &nodes, &clients);
         }
-        for (word, client) in words[NODES..].iter_mut().zip(crew) {
-            *word = client_word(&self.clients[client], &node_names);
+        for (word, (client, _, _)) in words[NODES..].iter_mut().zip(crew) {
+            *word = client;
         }
         words
     }
@@ -248,19 +251,6 @@ fn names(order: [usize; 3]) -> [u8; 8] {
         names[old] = new;
     }
     names
-}
-
-/// The orders that a crew of this size can be put in.
-fn crews(size: usize) -> &'static [[usize; MAX_CLIENTS]] {
-    const ORDERS: [[usize; MAX_CLIENTS]; 6] = [
-        [0, 1, 2],
-        [1, 0, 2],
-        [0, 2, 1],
-        [1, 2, 0],
-        [2, 0, 1],
-        [2, 1, 0],
-    ];
-    &ORDERS[..[1, 1, 2, 6][size]]
 }
 
 /// A set of nodes under their new names.

@@ -56,8 +56,8 @@ impl Tale for Strict {
             }
             Step::Promote { node } => {
                 format!(
-                    "Sentinel promotes node {node} (epoch {}), which has {}",
-                    after.epoch,
+                    "Sentinel promotes node {node}{}, which has {}",
+                    self.epoch(after),
                     has(after, node)
                 )
             }
@@ -91,12 +91,21 @@ impl Tale for Strict {
             }
             Step::Repromote { node } => {
                 format!(
-                    "Sentinel promotes node {node}, which never ceased to be a master (epoch {})",
-                    after.epoch
+                    "Sentinel promotes node {node}{}, which never ceased to be a master",
+                    self.epoch(after)
                 )
             }
         };
         line + &rival(before, after)
+    }
+}
+
+impl Strict {
+    /// Sentinel's epoch, where it is counted.
+    fn epoch(&self, state: &State) -> String {
+        self.bounds
+            .failovers
+            .map_or_else(String::new, |_| format!(" (epoch {})", state.epoch))
     }
 }
 

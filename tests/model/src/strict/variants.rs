@@ -118,7 +118,7 @@ pub const FULL: &[Variant] = &[
         "three clients, long leases, faults of every kind without bound",
         Bounds {
             clients: 3,
-            lease: 5,
+            lease: 6,
             delay: 1,
             ..SMALL
         },
