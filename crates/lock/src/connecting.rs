@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::{
-    LockOptions, NodeOptions, QuorumTopology, Safety, SentinelTopology, StandaloneTopology, Tls,
-    Topology as Configured,
+    ClusterTopology, LockOptions, NodeOptions, QuorumTopology, Safety, SentinelTopology,
+    StandaloneTopology, Tls, Topology as Configured,
 };
 
 use crate::backend::Backend;
+use crate::backend::cluster::{Cluster, ClusterParts};
 use crate::backend::quorum::Quorum;
 use crate::backend::single::{Single, Waiter};
 use crate::error::Error;
@@ -59,10 +60,16 @@ pub(crate) async fn connect(
             quorum.first_attempt().await?;
             Ok((Backend::Quorum(quorum), patience))
         }
-        other => {
-            let detail = format!("{other:?}");
-            let feature = detail.split('(').next().unwrap_or_default().to_owned();
-            let instead = "configure Sentinel, one Redis, or independent masters";
+        Configured::Cluster(cluster) => {
+            let patience = 2 * cluster.nodes.command_timeout;
+            Ok((
+                Backend::Cluster(Box::new(connector.cluster(cluster).await?)),
+                patience,
+            ))
+        }
+        _ => {
+            let feature = "this topology".to_owned();
+            let instead = "configure Sentinel, one Redis, a cluster, or independent masters";
             Err(Error::Unsupported { feature, instead })
         }
     }
@@ -123,6 +130,46 @@ impl Connector<'_> {
         Ok(Quorum::new(members.collect::<Result<_, Error>>()?))
     }
 
+    async fn cluster(&self, cluster: ClusterTopology) -> Result<Cluster, Error> {
+        if self.lock.safety == Safety::Strict {
+            return Err(Error::Unsupported {
+                feature: "LOCK_SAFETY=strict with a Redis Cluster".to_owned(),
+                instead: "set LOCK_SAFETY=relaxed, or use Sentinel or independent masters where two \
+                          holders at a failover must not be",
+            });
+        }
+        tracing::info!(
+            "a failover of the cluster can leave two holders of one resource for up to one TTL; \
+             the fence tells them apart"
+        );
+        let waiter = self.waiter()?;
+        let parts = ClusterParts {
+            seeds: cluster.seeds,
+            address_map: cluster.address_map,
+            settings: self.settings(&cluster.nodes)?,
+            calls: calls(&waiter, self.waiting),
+            waiter,
+            key_prefix: self.lock.key_prefix.clone(),
+            longest_lease: self.lock.max_ttl,
+        };
+        Ok(Cluster::connect(parts).await?)
+    }
+
+    fn waiter(&self) -> Result<Waiter, Error> {
+        Waiter::random(self.lock.retry_interval).map_err(|error| Error::Random(error.to_string()))
+    }
+
+    fn settings(&self, nodes: &NodeOptions) -> Result<ConnectionSettings, Error> {
+        Ok(ConnectionSettings {
+            credentials: nodes.credentials.clone(),
+            database: nodes.database,
+            connect_timeout: nodes.connect_timeout,
+            command_timeout: nodes.command_timeout,
+            client_name: self.client_name.clone(),
+            tls: load(nodes.tls.as_ref())?,
+        })
+    }
+
     fn single(
         &self,
         source: Source,
@@ -130,16 +177,8 @@ impl Connector<'_> {
         confirms: bool,
         gated: bool,
     ) -> Result<Single, Error> {
-        let waiter = Waiter::random(self.lock.retry_interval)
-            .map_err(|error| Error::Random(error.to_string()))?;
-        let settings = ConnectionSettings {
-            credentials: nodes.credentials.clone(),
-            database: nodes.database,
-            connect_timeout: nodes.connect_timeout,
-            command_timeout: nodes.command_timeout,
-            client_name: self.client_name.clone(),
-            tls: load(nodes.tls.as_ref())?,
-        };
+        let waiter = self.waiter()?;
+        let settings = self.settings(nodes)?;
         let calls = calls(&waiter, self.waiting);
         let topology = Topology::start(
             source,

@@ -87,7 +87,7 @@ impl Core {
             }
             let failure = match self.backend.release(request).await {
                 Ok(releasing) => {
-                    if !self.backend.calls_waiters() {
+                    if !self.backend.calls_waiters(&request.keys) {
                         self.waiting.freed(&request.keys.name);
                     }
                     return Ok(releasing);

@@ -78,11 +78,15 @@ impl Errand {
         }
     }
 
-    fn name(&self) -> &str {
+    fn keys(&self) -> &Keys {
         match self {
-            Self::TakeBack(request) => &request.keys.name,
-            Self::Leave(keys) => &keys.name,
+            Self::TakeBack(request) => &request.keys,
+            Self::Leave(keys) => keys,
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.keys().name
     }
 
     async fn run(&self, backend: &Backend, waiting: &Waiting) -> Result<(), Failure> {
@@ -203,7 +207,7 @@ async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, waiting: Arc<Waiting>)
             match answer {
                 Ok(_) => {
                     shared.settled(&debt);
-                    if !backend.calls_waiters() {
+                    if !backend.calls_waiters(debt.errand.keys()) {
                         waiting.freed(debt.errand.name());
                     }
                     settled += 1;

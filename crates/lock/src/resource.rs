@@ -202,7 +202,7 @@ pub(crate) fn companion(key: &str, suffix: &str) -> String {
 
 /// The part of a key that Redis Cluster hashes, if the key names one:
 /// between the first `{` and the first `}` after it, when that is not empty.
-fn hash_tag(key: &str) -> Option<&str> {
+pub(crate) fn hash_tag(key: &str) -> Option<&str> {
     let (_, after) = key.split_once('{')?;
     let (tag, _) = after.split_once('}')?;
     (!tag.is_empty()).then_some(tag)

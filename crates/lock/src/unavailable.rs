@@ -232,6 +232,20 @@ pub enum Cause {
         /// For how long.
         since: Duration,
     },
+    /// The hash slot lives on another node of the cluster (`MOVED`).
+    Moved {
+        /// Where.
+        to: Endpoint,
+    },
+    /// The key is on its way to another node of the cluster (`ASK`).
+    Ask {
+        /// Where to.
+        to: Endpoint,
+    },
+    /// The keys of the operation are on their way and not all there yet (`TRYAGAIN`).
+    TryAgain,
+    /// The keys of one resource would live on different nodes of the cluster.
+    CrossSlot,
     /// Too few of the independent masters can be asked.
     NoQuorum {
         /// Members that answered as hoped.
@@ -266,6 +280,7 @@ impl Cause {
                 | Self::NoPermission { .. }
                 | Self::Tls { .. }
                 | Self::WrongType
+                | Self::CrossSlot
                 | Self::IsReplica { .. }
                 | Self::IsSentinel
                 | Self::IsNotSentinel
@@ -274,6 +289,24 @@ impl Cause {
                 | Self::UnknownMaster { .. }
                 | Self::Protocol { .. }
                 | Self::Server { .. }
+        )
+    }
+
+    /// Whether another node may serve what this one could not.
+    pub(crate) fn is_about_the_node(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused
+                | Self::Unreachable { .. }
+                | Self::ConnectTimeout { .. }
+                | Self::Timeout { .. }
+                | Self::Disconnected
+                | Self::Connecting
+                | Self::ReadOnly
+                | Self::MasterDown
+                | Self::ClusterDown
+                | Self::IsReplica { .. }
+                | Self::NotMasterYet
         )
     }
 
@@ -353,7 +386,11 @@ impl Cause {
             Self::MasterUnconfirmed { .. } => {
                 "bring a majority of the Sentinels back; held leases are still renewed"
             }
-            Self::NoQuorum { .. } => "bring a majority of LOCK_REDLOCK_NODES back",
+            Self::Moved { .. } | Self::Ask { .. } | Self::TryAgain => {
+                "the SDK follows by itself; see CLUSTER SLOTS if it lasts"
+            }
+            Self::CrossSlot => "give the name a hash tag, as in {gpu}:render",
+            Self::NoQuorum { .. } => "bring the missing nodes back",
             Self::Connecting => "wait for the connection",
             Self::Protocol { .. } => {
                 "check that a Redis server listens there, that it does not want TLS, and that \
@@ -436,6 +473,15 @@ impl fmt::Display for Cause {
                 f,
                 "no majority of the Sentinels confirmed the master for {since:.1?}, so another may exist"
             ),
+            Self::Moved { to } => write!(f, "the hash slot lives on {to} (MOVED)"),
+            Self::Ask { to } => write!(f, "the key is on its way to {to} (ASK)"),
+            Self::TryAgain => write!(f, "the keys are on their way to another node (TRYAGAIN)"),
+            Self::CrossSlot => {
+                write!(
+                    f,
+                    "the slots of this resource would live on different nodes of the cluster"
+                )
+            }
             Self::NoQuorum {
                 answered,
                 needed,

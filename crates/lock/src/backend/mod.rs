@@ -1,5 +1,6 @@
 //! The few operations that a lock needs, over each kind of store. A closed set, so an enum.
 
+pub(crate) mod cluster;
 pub(crate) mod memory;
 pub(crate) mod noop;
 pub(crate) mod quorum;
@@ -27,6 +28,8 @@ pub(crate) enum Backend {
     Single(single::Single),
     /// On a majority of independent masters.
     Quorum(quorum::Quorum),
+    /// In a Redis Cluster.
+    Cluster(Box<cluster::Cluster>),
 }
 
 /// A lease asked for.
@@ -164,6 +167,7 @@ impl Backend {
             Self::Memory(memory) => memory.grant(request),
             Self::Single(single) => single.grant(request).await,
             Self::Quorum(quorum) => quorum.grant(request).await,
+            Self::Cluster(cluster) => cluster.grant(request).await,
         }
     }
 
@@ -176,6 +180,7 @@ impl Backend {
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,
             Self::Quorum(quorum) => quorum.renew(request, fence).await,
+            Self::Cluster(cluster) => cluster.renew(request, fence).await,
         }
     }
 
@@ -186,6 +191,7 @@ impl Backend {
             Self::Memory(memory) => memory.adopt(request, from),
             Self::Single(single) => single.adopt(request, from).await,
             Self::Quorum(quorum) => quorum.adopt(request, from).await,
+            Self::Cluster(cluster) => cluster.adopt(request, from).await,
         }
     }
 
@@ -196,6 +202,7 @@ impl Backend {
             Self::Memory(memory) => memory.release(request),
             Self::Single(single) => single.release(request).await,
             Self::Quorum(quorum) => quorum.release(request).await,
+            Self::Cluster(cluster) => cluster.release(request).await,
         }
     }
 
@@ -204,15 +211,17 @@ impl Backend {
         match self {
             Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => Ok(()),
             Self::Single(single) => single.leave(keys).await,
+            Self::Cluster(cluster) => cluster.leave(keys).await,
         }
     }
 
     /// Whether waiters are called by the store; if not, whoever frees a lock in this process calls
     /// the next one here.
-    pub(crate) fn calls_waiters(&self) -> bool {
+    pub(crate) fn calls_waiters(&self, keys: &Keys) -> bool {
         match self {
             Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => false,
             Self::Single(single) => single.calls_waiters(),
+            Self::Cluster(cluster) => cluster.calls_waiters(keys),
         }
     }
 
@@ -223,6 +232,7 @@ impl Backend {
             Self::Memory(memory) => memory.inspect(keys),
             Self::Single(single) => single.inspect(keys).await,
             Self::Quorum(quorum) => quorum.inspect(keys).await,
+            Self::Cluster(cluster) => cluster.inspect(keys).await,
         }
     }
 
@@ -235,6 +245,7 @@ impl Backend {
             }),
             Self::Single(single) => single.scan(pattern, cursor).await,
             Self::Quorum(quorum) => quorum.scan(pattern, cursor).await,
+            Self::Cluster(cluster) => cluster.scan(pattern, cursor).await,
         }
     }
 
@@ -244,6 +255,7 @@ impl Backend {
             Self::Noop(_) | Self::Memory(_) => Ok(Forcing::Missing),
             Self::Single(single) => single.force_release(keys, id).await,
             Self::Quorum(quorum) => quorum.force_release(keys, id).await,
+            Self::Cluster(cluster) => cluster.force_release(keys, id).await,
         }
     }
 
@@ -254,7 +266,7 @@ impl Backend {
     /// Follows the master; `None` where there is none to follow.
     pub(crate) fn topology(&self) -> Option<watch::Receiver<State>> {
         match self {
-            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => None,
+            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) | Self::Cluster(_) => None,
             Self::Single(single) => Some(single.topology().watch()),
         }
     }
@@ -262,7 +274,7 @@ impl Backend {
     /// Why nothing can be asked at present, if so.
     pub(crate) fn outage(&self) -> Option<crate::unavailable::Unavailable> {
         match self {
-            Self::Noop(_) | Self::Memory(_) => None,
+            Self::Noop(_) | Self::Memory(_) | Self::Cluster(_) => None,
             Self::Single(single) => single.topology().link().err(),
             Self::Quorum(quorum) => quorum.outage(),
         }

@@ -3,6 +3,7 @@
 mod operator;
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::Value;
@@ -15,7 +16,9 @@ use crate::redis::confirm::Confirmed;
 use crate::redis::gate::{self, Gate};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ACQUIRE, ADOPT, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW};
+use crate::redis::script::{
+    ACQUIRE, ADOPT, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script,
+};
 use crate::redis::topology::Topology;
 use crate::resource::Keys;
 use crate::token::{Token, id_of, owner_in};
@@ -56,13 +59,15 @@ impl Waiter {
 
 /// The backend over one master.
 pub(crate) struct Single {
-    topology: Topology,
+    topology: Arc<Topology>,
     waiter: Waiter,
     gate_key: String,
     longest_lease: Duration,
     /// The greatest fence seen by this locker on any resource: no later one may be smaller.
-    floor: AtomicI64,
-    _gatekeeper: AbortOnDropHandle<()>,
+    floor: Arc<AtomicI64>,
+    /// Whether keys are asked for that the node is only importing.
+    is_asking: bool,
+    _gatekeeper: Option<AbortOnDropHandle<()>>,
 }
 
 impl Single {
@@ -75,17 +80,35 @@ impl Single {
         let gate_key = format!("{key_prefix}leasehold:gate");
         let gatekeeper = gate::attend(topology.watch(), gate_key.clone(), longest_lease);
         Self {
-            topology,
+            topology: Arc::new(topology),
             waiter,
             gate_key,
             longest_lease,
-            floor: AtomicI64::new(0),
-            _gatekeeper: AbortOnDropHandle::new(tokio::spawn(gatekeeper)),
+            floor: Arc::default(),
+            is_asking: false,
+            _gatekeeper: Some(AbortOnDropHandle::new(tokio::spawn(gatekeeper))),
+        }
+    }
+
+    /// The same node, asked for keys that it is only importing.
+    pub(crate) fn asking(&self) -> Self {
+        Self {
+            topology: self.topology.clone(),
+            waiter: self.waiter.clone(),
+            gate_key: self.gate_key.clone(),
+            longest_lease: self.longest_lease,
+            floor: self.floor.clone(),
+            is_asking: true,
+            _gatekeeper: None,
         }
     }
 
     pub(crate) fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    fn call_of(&self, script: &'static LazyLock<Script>) -> Call {
+        Call::new(script).asking(self.is_asking)
     }
 
     pub(crate) fn calls_waiters(&self) -> bool {
@@ -152,7 +175,8 @@ impl Single {
 
     pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let mut call = Call::new(&RENEW)
+        let mut call = self
+            .call_of(&RENEW)
             .keys(request.locks())
             .key(&request.keys.fence)
             .argument(request.token.reveal())
@@ -186,7 +210,8 @@ impl Single {
         fence: Fence,
     ) -> Result<bool, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = Call::new(&RAISE_FENCE)
+        let call = self
+            .call_of(&RAISE_FENCE)
             .keys(request.locks())
             .key(&request.keys.fence)
             .argument(request.token.reveal())
@@ -200,7 +225,8 @@ impl Single {
 
     pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = Call::new(&ADOPT)
+        let call = self
+            .call_of(&ADOPT)
             .keys(request.locks())
             .key(&request.keys.fence)
             .argument(from.reveal())
@@ -243,7 +269,8 @@ impl Single {
     pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
         let keys = &request.keys;
-        let call = Call::new(&RELEASE)
+        let call = self
+            .call_of(&RELEASE)
             .key(&keys.queue)
             .key(&keys.alive)
             .keys(request.locks())
@@ -265,7 +292,8 @@ impl Single {
 
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = Call::new(&LEAVE)
+        let call = self
+            .call_of(&LEAVE)
             .key(&keys.queue)
             .key(&keys.alive)
             .argument(&self.waiter.id)
@@ -278,7 +306,7 @@ impl Single {
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
         let reply = link
-            .call(&Call::new(&INSPECT).key(&keys.name).key(&keys.fence))
+            .call(&self.call_of(&INSPECT).key(&keys.name).key(&keys.fence))
             .await?;
         let parse = || {
             let items = reply::array(&reply)?;
@@ -305,12 +333,16 @@ impl Single {
         };
         // Who cannot be called has no place in the queue, where it would only hold up others.
         let waits = request.waits && link.hears_calls;
-        Call::new(&ACQUIRE)
+        self.call_of(&ACQUIRE)
             .key(&keys.fence)
             .key(&keys.queue)
             .key(&keys.alive)
-            .key(&self.gate_key)
             .keys(&keys.locks)
+            .keys(if link.is_gated {
+                std::slice::from_ref(&self.gate_key)
+            } else {
+                &[]
+            })
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
             .argument(self.floor.load(Ordering::Relaxed))

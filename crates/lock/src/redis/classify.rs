@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leasehold_config::Endpoint;
 use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
 
 use crate::unavailable::{Cause, Unavailable, printable};
@@ -104,7 +105,24 @@ fn by_code(code: &str, detail: &str) -> Cause {
         "NOREPLICAS" => Cause::NoReplicas,
         "MASTERDOWN" => Cause::MasterDown,
         "WRONGTYPE" => Cause::WrongType,
+        "TRYAGAIN" => Cause::TryAgain,
+        "CROSSSLOT" => Cause::CrossSlot,
+        "MOVED" | "ASK" => redirection(code, detail),
         _ => by_text(code, detail),
+    }
+}
+
+/// `MOVED 3999 127.0.0.1:6381`
+fn redirection(code: &str, detail: &str) -> Cause {
+    let to = detail
+        .rsplit_once(' ')
+        .and_then(|(_, to)| Endpoint::parse(to, 6379).ok());
+    match to {
+        Some(to) if code == "ASK" => Cause::Ask { to },
+        Some(to) => Cause::Moved { to },
+        None => Cause::Protocol {
+            detail: printable(&format!("{code} {detail}")),
+        },
     }
 }
 

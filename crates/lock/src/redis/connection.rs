@@ -225,6 +225,9 @@ impl Connection {
 
     /// Runs a script, by its digest if the server knows it.
     pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
+        if call.is_asking() {
+            return self.call_asking(call).await;
+        }
         let mut multiplexed = self.multiplexed.clone();
         let by_digest = call.by_digest();
         let limit = self.command_timeout;
@@ -240,6 +243,14 @@ impl Connection {
             reply => reply,
         };
         self.checked(reply)
+    }
+
+    /// Runs a script on a node that is importing its keys.
+    async fn call_asking(&self, call: &Call) -> Result<Value, Failure> {
+        let mut asking = redis::pipe();
+        asking.cmd("ASKING").add_command(call.whole());
+        let mut replies = self.run_all(&asking, self.command_timeout).await?;
+        self.checked(replies.pop().unwrap_or(Value::Nil))
     }
 
     pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {

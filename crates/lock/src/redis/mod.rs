@@ -9,6 +9,7 @@ pub(crate) mod link;
 pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod sentinel;
+pub(crate) mod slots;
 pub(crate) mod source;
 pub(crate) mod supervisor;
 #[cfg(feature = "tls")]

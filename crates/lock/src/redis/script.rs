@@ -45,6 +45,7 @@ pub(crate) struct Call {
     script: &'static Script,
     keys: Vec<String>,
     arguments: Vec<String>,
+    is_asking: bool,
 }
 
 impl Call {
@@ -53,6 +54,7 @@ impl Call {
             script,
             keys: Vec::new(),
             arguments: Vec::new(),
+            is_asking: false,
         }
     }
 
@@ -69,6 +71,16 @@ impl Call {
     pub(crate) fn argument(mut self, argument: impl std::fmt::Display) -> Self {
         self.arguments.push(argument.to_string());
         self
+    }
+
+    /// Whether the node is to serve a slot that it is only importing.
+    pub(crate) fn asking(mut self, is_asking: bool) -> Self {
+        self.is_asking = is_asking;
+        self
+    }
+
+    pub(crate) fn is_asking(&self) -> bool {
+        self.is_asking
     }
 
     /// The command that names the script by its digest.

@@ -8,7 +8,7 @@ use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{Call, FORCE_RELEASE};
+use crate::redis::script::FORCE_RELEASE;
 use crate::resource::{Keys, companion};
 use crate::token;
 
@@ -40,7 +40,8 @@ impl Single {
 
     pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = Call::new(&FORCE_RELEASE)
+        let call = self
+            .call_of(&FORCE_RELEASE)
             .key(&keys.queue)
             .key(&keys.alive)
             .key(&keys.fence)

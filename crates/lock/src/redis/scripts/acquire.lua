@@ -2,8 +2,8 @@
 --
 -- KEYS[1]   the fence: the greatest fence granted so far
 -- KEYS[2]   the queue, KEYS[3] alive: see queue.lua
--- KEYS[4]   the gate, used in strict mode: a hash of incarnation, open_from (server ms), longest (ms)
--- KEYS[5…]  the lock, or one key per slot: a plain string, the holder's token
+-- KEYS[4…]  the lock, or one key per slot: a plain string, the holder's token
+-- KEYS[n]   after them, in strict mode, the gate: incarnation, open_from (server ms), longest (ms)
 -- ARGV[1]   token
 -- ARGV[2]   TTL in ms
 -- ARGV[3]   floor: the greatest fence that this client has seen, or 0
@@ -29,12 +29,14 @@ local token, ttl_ms, waiter = ARGV[1], tonumber(ARGV[2]), ARGV[6]
 local claim_ms = tonumber(ARGV[8])
 local queue = waiters(KEYS[2], KEYS[3], ARGV[9], ARGV[10], claim_ms)
 
+local slots = #KEYS - 3
 if ARGV[5] ~= '' then
+  slots = slots - 1
   local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
   if incarnation ~= ARGV[5] then
     return {-3}
   end
-  local gate = redis.call('HMGET', KEYS[4], 'incarnation', 'open_from', 'longest')
+  local gate = redis.call('HMGET', KEYS[#KEYS], 'incarnation', 'open_from', 'longest')
   if gate[1] ~= incarnation or not gate[2] then
     return {-2}
   end
@@ -47,18 +49,17 @@ if ARGV[5] ~= '' then
   end
 end
 
-local slots = #KEYS - 4
 local mine, vacant, free = nil, nil, 0
 local soonest_ms, holder, foreign = nil, '', 0
 for step = 0, slots - 1 do
   local slot = (tonumber(ARGV[11]) + step) % slots
-  local stored = redis.call('GET', KEYS[5 + slot])
+  local stored = redis.call('GET', KEYS[4 + slot])
   if stored == token then
     mine = slot
   elseif not stored then
     vacant, free = vacant or slot, free + 1
   else
-    local remaining_ms = redis.call('PTTL', KEYS[5 + slot])
+    local remaining_ms = redis.call('PTTL', KEYS[4 + slot])
     if #(string.match(stored, '/(%x+)$') or '') ~= 32 then
       foreign = 1
     end
@@ -84,7 +85,7 @@ local stored = tonumber(redis.call('GET', KEYS[1]) or 0)
 local fence = math.max(stored + 1, queue.now_us, tonumber(ARGV[3]) + 1)
 -- The fence goes first: if this user may not write it, nothing has been granted yet.
 redis.call('SET', KEYS[1], string.format('%.0f', fence), 'PX', ARGV[4])
-redis.call('SET', KEYS[5 + slot], token, 'PX', ARGV[2])
+redis.call('SET', KEYS[4 + slot], token, 'PX', ARGV[2])
 if waiter ~= '' then
   queue.leave(waiter)
 end
