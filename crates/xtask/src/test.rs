@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         }
     }
     let words = arguments.rest();
-    let words = ["test", "--workspace"]
+    let words = ["test", "--workspace", "--no-fail-fast"]
         .into_iter()
         .chain(words.iter().map(String::as_str));
     cargo::run(words)
