@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod arguments;
 mod cargo;
 mod demo;
+mod faults;
 mod model;
 mod prepare;
 mod test;
@@ -37,6 +38,12 @@ const COMMANDS: &[Command] = &[
         usage: "[CARGO TEST ARGUMENTS…]",
         about: "gets what is missing and runs every test",
         run: test::run,
+    },
+    Command {
+        name: "faults",
+        usage: faults::USAGE,
+        about: "breaks servers, network and clients at random, and checks that no rule of the leases was broken",
+        run: faults::run,
     },
     Command {
         name: "model",
