@@ -1,0 +1,219 @@
+//! Masters that were deposed and do not know it.
+
+use std::time::Duration;
+
+use leasehold::{Error, Locker};
+use leasehold_testkit::{Mode, Proxy, SentinelCluster, wait_until};
+use leasehold_tests::{connect, sentinel_env, soon};
+
+use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// E7: the count of good replicas is cached, so `min-replicas-to-write` lets a master that was frozen through its own
+/// failover grant at once when it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_was_frozen_through_its_failover_grants_nothing() {
+    let cluster = cluster()
+        .node_config("min-replicas-to-write", "1")
+        .node_config("min-replicas-max-lag", "1")
+        .start()
+        .expect("a cluster");
+    let (stale, fresh) = (strict(&cluster).await, strict(&cluster).await);
+    let mut plain = cluster.node(0).connection().expect("a connection");
+    let old = cluster.pause_master().expect("SIGSTOP");
+    let fooled = std::thread::spawn(move || {
+        plain.set_read_timeout(Some(LONG)).expect("a timeout");
+        let granted: Option<String> = redis::cmd("SET")
+            .arg(&["plain", "second", "NX", "PX", "30000"])
+            .query(&mut plain)
+            .expect("SET");
+        granted.is_some()
+    });
+    // What these ask for lies in the socket of the frozen master until it goes on.
+    let asked: Vec<_> = (0..20)
+        .map(|_| {
+            let stale = stale.clone();
+            tokio::spawn(async move { stale.try_acquire(NAME).await })
+        })
+        .collect();
+    let new = cluster.wait_for_new_master(old).expect("a new master");
+    let holder = soon("a lease on the new master", fresh.acquire(NAME))
+        .await
+        .expect("a lease");
+    assert!(plain_grant(cluster.node(new), "first"));
+
+    let rival = Rival::start(&stale);
+    cluster.node(old).resume().expect("SIGCONT");
+    let was_fooled = fooled.join().expect("the plain client");
+    assert!(
+        was_fooled,
+        "the plain recipe is granted by the deposed master, min-replicas or not"
+    );
+    for one in asked {
+        let outcome = one.await.expect("a task");
+        assert!(outcome.is_err(), "granted by a frozen master: {outcome:?}");
+    }
+    referee(holder, &rival, TTL).await;
+}
+
+/// A client that hears no more of its Sentinels when it is stranded, while its connection to the master lives.
+struct Stranded {
+    sentinels: Vec<Proxy>,
+    locker: Locker,
+}
+
+impl Stranded {
+    async fn connect(cluster: &SentinelCluster, settings: &[(&str, &str)]) -> Self {
+        let sentinels: Vec<Proxy> = cluster
+            .sentinel_addresses()
+            .into_iter()
+            .map(|address| Proxy::start(address).expect("a proxy"))
+            .collect();
+        let addresses: Vec<String> = sentinels.iter().map(Proxy::address).collect();
+        let behind = cluster.sentinel_addresses();
+        let mut map = vec![cluster.address_map()];
+        map.extend(
+            behind
+                .iter()
+                .zip(&addresses)
+                .map(|(real, proxy)| format!("{real}={proxy}")),
+        );
+        map.retain(|pairs| !pairs.is_empty());
+        let (addresses, map) = (addresses.join(","), map.join(","));
+        let mut overrides = settings.to_vec();
+        overrides.extend([
+            ("REDIS_SENTINEL_HOSTS", addresses.as_str()),
+            ("REDIS_ADDRESS_MAP", map.as_str()),
+        ]);
+        let locker = connect(sentinel_env(cluster), &overrides)
+            .await
+            .expect("connect");
+        Self { sentinels, locker }
+    }
+
+    /// The Sentinels fall silent.
+    fn strand(&self) {
+        for sentinel in &self.sentinels {
+            sentinel.set_mode(Mode::Blackhole).expect("a black hole");
+        }
+    }
+
+    /// And the master with it: it hears nobody else any more.
+    fn strand_with(&self, cluster: &SentinelCluster, master: usize) {
+        self.strand();
+        cluster
+            .proxy(master)
+            .set_mode(Mode::Blackhole)
+            .expect("a black hole");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposed_master_grants_and_renews_nothing() {
+    let cluster = cluster().proxied(true).start().expect("a cluster");
+    let stranded = Stranded::connect(&cluster, &[("LOCK_SAFETY", "strict")]).await;
+    let far = strict(&cluster).await;
+    let holder = soon("a lease", stranded.locker.acquire(NAME))
+        .await
+        .expect("a lease");
+    let rival = Rival::start(&far);
+    stranded.strand_with(&cluster, 0);
+    referee(holder, &rival, LONG).await;
+    // Nor does it give what the other side has.
+    let holder = {
+        drop(rival);
+        soon("a lease", far.acquire(NAME)).await.expect("a lease")
+    };
+    let refused = stranded
+        .locker
+        .try_acquire(NAME)
+        .await
+        .expect_err("a deposed master");
+    assert!(
+        matches!(
+            refused,
+            Error::NotReplicated { .. } | Error::Unavailable(_) | Error::Ambiguous { .. }
+        ),
+        "{refused}"
+    );
+    drop(holder);
+}
+
+/// What relaxed mode trades away.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_relaxed_mode_a_deposed_master_leaves_two_holders_with_different_fences() {
+    let cluster = cluster().proxied(true).start().expect("a cluster");
+    let stranded = Stranded::connect(&cluster, &[("LOCK_SAFETY", "relaxed")]).await;
+    let far = connect(sentinel_env(&cluster), &[("LOCK_SAFETY", "relaxed")])
+        .await
+        .expect("connect");
+    stranded.strand_with(&cluster, 0);
+    cluster.wait_for_new_master(0).expect("a new master");
+    let one = soon("a lease", stranded.locker.acquire(NAME))
+        .await
+        .expect("a lease");
+    let other = soon("a lease", far.acquire(NAME)).await.expect("a lease");
+    assert!(one.is_valid() && other.is_valid(), "two holders, by design");
+    assert!(
+        one.fence() < other.fence(),
+        "the resource can tell them apart"
+    );
+}
+
+/// A deposed master that Sentinel makes master again before it ever followed anybody: the incarnation is the old one,
+/// and its gate is open, but it knows nothing of what was granted in between.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "two holders: the gate does not notice that a master was deposed in between"]
+async fn a_deposed_master_that_is_promoted_again_grants_nothing_that_is_held() {
+    let cluster = cluster().start().expect("a cluster");
+    let overrides = [
+        ("LOCK_SAFETY", "strict"),
+        ("LOCK_TTL", "6s"),
+        ("LOCK_MAX_TTL", "6s"),
+    ];
+    let stranded = Stranded::connect(&cluster, &overrides).await;
+    let one = &stranded.locker;
+    let other = connect(sentinel_env(&cluster), &overrides)
+        .await
+        .expect("connect");
+    // Opens the gate of the first master.
+    let _ = soon("a lease", one.acquire("before"))
+        .await
+        .expect("a lease")
+        .release()
+        .await;
+    cluster.node(0).pause().expect("SIGSTOP");
+    let second = cluster.wait_for_new_master(0).expect("a new master");
+    for node in cluster.nodes().iter().filter(|node| node.is_serving()) {
+        node.command(&["CONFIG", "SET", "replica-priority", "200"])
+            .expect("CONFIG SET");
+    }
+    let seen = wait_until("the Sentinels to see the priorities", LONG, || {
+        cluster.sentinels().iter().all(|sentinel| {
+            sentinel.replicas().is_ok_and(|replicas| {
+                let with = |priority: &str| {
+                    let is = |replica: &&_| {
+                        let replica: &std::collections::BTreeMap<String, String> = replica;
+                        replica
+                            .get("slave-priority")
+                            .is_some_and(|seen| seen == priority)
+                    };
+                    replicas.iter().filter(is).count()
+                };
+                with("200") == 1 && with("100") == 1
+            })
+        })
+    });
+    seen.expect("priorities");
+    let holder = soon("a lease on the second master", one.acquire(NAME))
+        .await
+        .expect("a lease");
+    let rival = Rival::start(&other);
+    // Both at once: the Sentinels have no time to make the first master a replica of the second.
+    cluster.node(0).resume().expect("SIGCONT");
+    cluster.node(second).pause().expect("SIGSTOP");
+    // The holder does not hear of it, as it is parted from everybody, or busy.
+    stranded.strand();
+    referee(holder, &rival, LONG).await;
+}

@@ -1,0 +1,92 @@
+//! A data set that forgets: flushed, or started empty.
+
+use leasehold::Error;
+use leasehold_testkit::RedisServer;
+use leasehold_tests::{connect, soon, standalone_env};
+
+use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_frees_nothing_that_is_held() {
+    let cluster = cluster().start().expect("a cluster");
+    let (one, other) = (strict(&cluster).await, strict(&cluster).await);
+    assert!(plain_grant(cluster.node(0), "first"));
+    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let rival = Rival::start(&other);
+    cluster.node(0).flush().expect("FLUSHALL");
+    assert!(
+        plain_grant(cluster.node(0), "second"),
+        "the plain recipe is granted twice"
+    );
+    // The holder renews after a third of its lease, finds no key and asserts it again behind the closed gate.
+    referee(holder, &rival, TTL * 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_restarts_empty_frees_nothing_that_is_held() {
+    let cluster = cluster().start().expect("a cluster");
+    let (one, other) = (strict(&cluster).await, strict(&cluster).await);
+    assert!(plain_grant(cluster.node(0), "first"));
+    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let rival = Rival::start(&other);
+    // Sooner than Sentinel notices: the replicas copy the empty data set.
+    cluster.node(0).restart_empty().expect("an empty restart");
+    let master = cluster.master().expect("a master");
+    assert!(
+        plain_grant(master, "second"),
+        "the plain recipe is granted twice"
+    );
+    referee(holder, &rival, TTL * 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fences_go_up_over_flushes_and_empty_restarts_in_every_mode() {
+    let server = RedisServer::start().expect("redis-server");
+    let mut last = None;
+    for round in 0..4 {
+        // A new locker each time, so that nothing but the server's clock can know of the fences before.
+        let locker = connect(standalone_env(&server), &[])
+            .await
+            .expect("connect");
+        let lease = soon("a lease", locker.acquire(NAME))
+            .await
+            .expect("a lease");
+        assert!(
+            Some(lease.fence()) > last,
+            "{} after {last:?}",
+            lease.fence()
+        );
+        last = Some(lease.fence());
+        lease.release().await.expect("a release");
+        if round % 2 == 0 {
+            server.flush().expect("FLUSHALL");
+        } else {
+            server.restart_empty().expect("an empty restart");
+        }
+    }
+}
+
+/// Beyond 2^53 Lua's numbers skip integers, and two grants would share a fence.
+#[tokio::test(flavor = "multi_thread")]
+async fn fences_end_before_they_become_inexact() {
+    let server = RedisServer::start().expect("redis-server");
+    let locker = connect(standalone_env(&server), &[])
+        .await
+        .expect("connect");
+    let greatest = leasehold::Fence::MAX.to_string();
+    server
+        .command(&["SET", &format!("{{{NAME}}}:fence"), &greatest])
+        .expect("SET");
+    let refused = locker
+        .try_acquire(NAME)
+        .await
+        .expect_err("there is no greater fence");
+    assert!(!matches!(refused, Error::Held(_)), "{refused}");
+    leasehold_tests::eventually("the grant without a fence to be taken back", async || {
+        locker
+            .inspect(NAME)
+            .await
+            .is_ok_and(|holder| holder.is_none())
+    })
+    .await;
+}
