@@ -97,7 +97,32 @@ impl Quorum {
         (connected < self.needed()).then(|| self.too_few(connected, missing))
     }
 
+    /// Grants one of the request's locks. Members must agree on which, so slots are tried one by
+    /// one, from a random one on.
     pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+        if request.slot.is_some() {
+            return self.grant_one(request).await;
+        }
+        let slots = request.keys.locks.len();
+        let first = fastrand::usize(..slots.max(1));
+        let mut refusal = None;
+        for step in 0..slots {
+            let slot = Some((first + step) % slots);
+            let one = Request {
+                slot,
+                ..request.clone()
+            };
+            let granting = self.grant_one(&one).await?;
+            if matches!(granting, Granting::Granted { .. }) {
+                return Ok(granting);
+            }
+            drop(self.tell_release(&one));
+            refusal = Some(granting);
+        }
+        refusal.ok_or_else(|| Failure::not_applied(self.too_few(0, Vec::new())))
+    }
+
+    async fn grant_one(&self, request: &Request) -> Result<Granting, Failure> {
         let request = Arc::new(Request {
             waits: false,
             ..request.clone()

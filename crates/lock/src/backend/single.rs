@@ -126,7 +126,7 @@ impl Single {
                     self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
                     return Ok(Granting::Granted {
                         fence,
-                        slot,
+                        slot: request.slot.unwrap_or(slot),
                         data_set: data_set(&link),
                     });
                 }
@@ -337,7 +337,7 @@ impl Single {
             .key(&keys.fence)
             .key(&keys.queue)
             .key(&keys.alive)
-            .keys(&keys.locks)
+            .keys(request.locks())
             .keys(if link.is_gated {
                 std::slice::from_ref(&self.gate_key)
             } else {
@@ -353,7 +353,7 @@ impl Single {
             .argument(CLAIM.as_millis())
             .argument(CHANNELS)
             .argument(&keys.name)
-            .argument(fastrand::usize(..keys.locks.len().max(1)))
+            .argument(fastrand::usize(..request.locks().len().max(1)))
     }
 }
 
