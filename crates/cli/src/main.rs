@@ -1,0 +1,138 @@
+//! The `leasehold` command: run a command under a lock, look at locks, diagnose Redis and Sentinel.
+
+mod commands;
+mod connect;
+mod duration;
+mod exit;
+mod output;
+mod run;
+mod servers;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::{env as env_command, list, release, shell, status, topology, wait};
+use crate::connect::Source;
+use crate::exit::Failure;
+use crate::output::{Output, complain};
+
+/// Distributed locks over Redis and Sentinel: leases that are renewed, fenced, and lost in time
+///
+/// The configuration comes from the environment and ./.env, as for the SDK: see `leasehold env`.
+#[derive(Debug, Parser)]
+#[command(name = "leasehold", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    source: Source,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say only what is asked for, and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Log what happens to standard error; twice: everything. RUST_LOG chooses finer
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Status(status::Arguments),
+    List(list::Arguments),
+    Wait(wait::Arguments),
+    Release(release::Arguments),
+    Topology(topology::Arguments),
+    Env(env_command::Arguments),
+    Completions(shell::Arguments),
+    /// Print the manual page
+    Man,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let program = arguments.next();
+    // These are started by `run`, and by nobody else.
+    match arguments.next() {
+        Some(verb) if verb == "__guard" => run::guard::main(arguments).into(),
+        Some(verb) if verb == "__exec" => run::exec::main(arguments).into(),
+        verb => {
+            let all = program.into_iter().chain(verb).chain(arguments);
+            command_line(all).into()
+        }
+    }
+}
+
+fn command_line(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::OK,
+                _ => exit::USAGE,
+            };
+        }
+    };
+    start_log(cli.verbose);
+    let is_json = cli.json;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Err(error) => Err(Failure::internal("starting", &error)),
+    };
+    outcome.unwrap_or_else(|failure| {
+        report(&failure, is_json);
+        failure.code
+    })
+}
+
+async fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let output = Output::new(cli.json, cli.quiet);
+    let source = &cli.source;
+    match cli.command {
+        Command::Run(arguments) => run::main(&arguments, source, output).await,
+        Command::Status(arguments) => status::main(&arguments, source, output).await,
+        Command::List(arguments) => list::main(&arguments, source, output).await,
+        Command::Wait(arguments) => wait::main(&arguments, source, output).await,
+        Command::Release(arguments) => release::main(&arguments, source, output).await,
+        Command::Topology(_) => topology::main(source, output).await,
+        Command::Env(arguments) => env_command::main(&arguments, source, output),
+        Command::Completions(arguments) => Ok(shell::completions(&arguments)),
+        Command::Man => shell::man(),
+    }
+}
+
+fn report(failure: &Failure, is_json: bool) {
+    if is_json {
+        let document = json!({ "error": { "code": failure.code, "message": failure.message } });
+        eprintln!("{document}");
+    } else {
+        complain(&failure.message);
+    }
+}
+
+/// Warnings of the SDK always go to standard error.
+fn start_log(verbosity: u8) {
+    let default = match verbosity {
+        0 => "warn",
+        1 => "info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
