@@ -119,4 +119,5 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 /// The code in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/guarantees.md")]
 pub struct Readme;
