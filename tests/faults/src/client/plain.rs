@@ -145,10 +145,22 @@ impl Task {
     async fn connect(&self) -> Option<MultiplexedConnection> {
         for sentinel in &self.shared.assignment.sentinels {
             if let Some(master) = master_of(sentinel).await {
-                return open(&master).await;
+                return open(self.reachable(&master)).await;
             }
         }
         None
+    }
+
+    /// The address at which this client reaches a server that is known to others as `announced`.
+    fn reachable<'a>(&'a self, announced: &'a str) -> &'a str {
+        let variables = &self.shared.assignment.variables;
+        let map = variables
+            .iter()
+            .find(|(name, _)| name == "REDIS_ADDRESS_MAP");
+        let pairs = map.into_iter().flat_map(|(_, map)| map.split(','));
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+        let own = pairs.find(|(known, _)| *known == announced);
+        own.map_or(announced, |(_, reachable)| reachable)
     }
 }
 

@@ -19,8 +19,8 @@ pub struct Arena {
     pub cluster: SentinelCluster,
     /// Real hosts: data nodes, then Sentinels, then clients.
     pub network: Option<netns::Network>,
-    /// What stands between the proxied clients and the servers: data nodes first, then Sentinels where those are
-    /// proxied too.
+    /// As root, what stands between the clients without a host of their own and the servers: data nodes first, then
+    /// Sentinels. Without root, what stands between some clients and the Sentinels.
     pub proxies: Vec<Proxy>,
 }
 
@@ -38,10 +38,15 @@ impl Arena {
             .node(node(false))
             .proxied(true)
             .start()?;
+        let proxies = cluster
+            .sentinel_addresses()
+            .into_iter()
+            .map(Proxy::start)
+            .collect::<Result<_>>()?;
         Ok(Self {
             cluster,
             network: None,
-            proxies: Vec::new(),
+            proxies,
         })
     }
 
@@ -116,26 +121,29 @@ impl Arena {
     #[must_use]
     pub fn variables(&self, client: usize, clients: usize) -> Vec<(String, String)> {
         let mut variables = self.cluster.env();
-        if self.network.is_none() {
+        let is_behind_proxies = match self.network {
+            Some(_) => self.host(client, clients).is_none(),
             // Half of the clients stay on the side of a node that is parted from the others.
-            if client.is_multiple_of(2) {
-                variables.push(("REDIS_ADDRESS_MAP".into(), self.cluster.address_map()));
-            }
+            None => client.is_multiple_of(2),
+        };
+        if !is_behind_proxies {
             return variables;
         }
-        if self.host(client, clients).is_none() {
+        let mut servers = self.cluster.sentinel_addresses();
+        let mut map = Vec::new();
+        if self.network.is_some() {
             let nodes = self.cluster.nodes().iter().map(|node| node.address());
-            let servers = nodes.chain(self.cluster.sentinel_addresses());
-            let map: Vec<String> = servers
-                .zip(&self.proxies)
-                .map(|(server, proxy)| format!("{server}={}", proxy.address()))
-                .collect();
-            variables.push(("REDIS_ADDRESS_MAP".into(), map.join(",")));
-            let sentinels: Vec<String> =
-                self.proxies[SERVERS..].iter().map(Proxy::address).collect();
-            variables.retain(|(name, _)| name != "REDIS_SENTINEL_HOSTS");
-            variables.push(("REDIS_SENTINEL_HOSTS".into(), sentinels.join(",")));
+            servers = nodes.chain(servers).collect();
+        } else {
+            map.push(self.cluster.address_map());
         }
+        let proxied = servers.iter().zip(&self.proxies);
+        map.extend(proxied.map(|(server, proxy)| format!("{server}={}", proxy.address())));
+        variables.push(("REDIS_ADDRESS_MAP".into(), map.join(",")));
+        let sentinels = &self.proxies[self.proxies.len() - SERVERS..];
+        let sentinels: Vec<String> = sentinels.iter().map(Proxy::address).collect();
+        variables.retain(|(name, _)| name != "REDIS_SENTINEL_HOSTS");
+        variables.push(("REDIS_SENTINEL_HOSTS".into(), sentinels.join(",")));
         variables
     }
 
@@ -149,12 +157,25 @@ impl Arena {
         }
     }
 
+    /// Without namespaces: parts a node, and the clients on its side, from everybody else; or joins them again.
+    ///
+    /// # Errors
+    ///
+    /// When a proxy cannot be set.
+    pub fn part(&self, node: usize, parted: bool) -> Result<()> {
+        let mode = if parted { Mode::Blackhole } else { Mode::Pass };
+        self.proxies
+            .iter()
+            .try_for_each(|proxy| proxy.set_mode(mode))?;
+        self.cluster.proxy(node).set_mode(mode)
+    }
+
     /// Ends every fault of the network.
     pub fn heal(&self) {
         if let Some(network) = &self.network {
             let _ = network.heal();
         }
-        for proxy in self.breakable_proxies() {
+        for proxy in self.cluster.proxies().iter().chain(&self.proxies) {
             let _ = proxy.set_mode(Mode::Pass);
         }
     }

@@ -20,8 +20,11 @@ impl Strike {
     pub(super) fn carry_out(&self, world: &World) -> bool {
         match self.attempt(world) {
             Ok(()) => true,
+            // Mostly because another fault had the same target at the same time. Whatever is left is mended by the heal.
             Err(reason) => {
-                eprintln!("{} did not strike: {reason}", self.fault.name());
+                let reason = reason.to_string();
+                let reason = reason.lines().next().unwrap_or_default();
+                eprintln!("{}: {reason}", self.fault.name());
                 false
             }
         }
@@ -156,15 +159,10 @@ impl Strike {
 
     fn break_network(&self, world: &World) -> Result<()> {
         let Some(network) = &world.arena.network else {
-            // Without namespaces the master is cut off by silencing the proxy under whose address it is known.
             let index = self.node(world)?;
-            let proxy = world.arena.cluster.proxy(index);
-            self.during(
-                world,
-                &format!("node {index}"),
-                proxy.set_mode(Mode::Blackhole),
-            )?;
-            return proxy.set_mode(Mode::Pass);
+            let parted = world.arena.part(index, true);
+            self.during(world, &format!("node {index}"), parted)?;
+            return world.arena.part(index, false);
         };
         let master = world.arena.cluster.master_index()?;
         let everybody = 0..network.hosts().len();
