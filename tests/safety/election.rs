@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use leasehold_testkit::{RedisServer, wait_until};
 use leasehold_tests::soon;
+use redis::{FromRedisValue, Value};
 
-use crate::rivals::{NAME, Rival, TTL, cluster, referee, strict};
+use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
 
 /// E6: two forced failovers at once skip the vote, and for seconds two masters have one epoch.
 #[tokio::test(flavor = "multi_thread")]
@@ -61,4 +63,47 @@ async fn fences_go_up_when_the_sentinels_begin_at_epoch_zero_again() {
         assert!(after.fence() > fence);
         after.release().await.expect("a release");
     }
+}
+
+/// E12: whoever may publish on the Sentinels' channel can make any server master, at any epoch. The rules in
+/// `config/users.acl` forbid it; where they are not in force, a forged master is one more that knows nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_was_forged_frees_nothing_that_is_held() {
+    let cluster = cluster().start().expect("a cluster");
+    let (one, other) = (strict(&cluster).await, strict(&cluster).await);
+    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    assert!(plain_grant(cluster.node(0), "first"));
+    let rival = Rival::start(&other);
+    let forged = RedisServer::start().expect("redis-server");
+    let speaker = cluster.sentinel(0);
+    let id = speaker.command(&["SENTINEL", "MYID"]).expect("MYID");
+    let id = String::from_redis_value(id).expect("an id");
+    let (host, port, service) = (speaker.host(), speaker.port(), cluster.service());
+    let hello = format!(
+        "{host},{port},{id},9000,{service},{},{},9000",
+        forged.host(),
+        forged.port()
+    );
+    let told = cluster
+        .node(0)
+        .command(&["PUBLISH", "__sentinel__:hello", &hello])
+        .expect("PUBLISH");
+    assert_ne!(told, Value::Int(0), "the Sentinels listen");
+    let moved = wait_until(
+        "the Sentinels to be deceived",
+        Duration::from_secs(10),
+        || {
+            let names_it = |sentinel: &&leasehold_testkit::SentinelServer| {
+                let named = sentinel.master_address();
+                named.is_ok_and(|named| named.is_some_and(|(_, port)| port == forged.port()))
+            };
+            cluster.sentinels().iter().filter(names_it).count() >= 2
+        },
+    );
+    moved.expect("one message is enough");
+    assert!(
+        plain_grant(&forged, "second"),
+        "the plain recipe is granted twice"
+    );
+    referee(holder, &rival, TTL * 3).await;
 }

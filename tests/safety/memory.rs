@@ -90,3 +90,33 @@ async fn fences_end_before_they_become_inexact() {
     })
     .await;
 }
+
+/// E13, assumed and not prevented: `maxmemory-policy noeviction`. A server that may evict keys with an expiry evicts
+/// locks. The holder is told at its next renewal, and the fence tells the two apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_evicts_locks_leaves_two_holders_with_different_fences() {
+    let server = RedisServer::builder()
+        .config("maxmemory", "4mb")
+        .config("maxmemory-policy", "volatile-ttl")
+        .start()
+        .expect("redis-server");
+    let one = connect(standalone_env(&server), &[])
+        .await
+        .expect("connect");
+    let other = connect(standalone_env(&server), &[])
+        .await
+        .expect("connect");
+    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let filler = "x".repeat(200_000);
+    for number in 0..100 {
+        let _ = server.command(&["SET", &format!("filler{number}"), &filler, "EX", "1000"]);
+    }
+    let second = other.try_acquire(NAME).await.expect("the lock was evicted");
+    assert!(
+        holder.is_valid() && second.is_valid(),
+        "two holders, by an assumption that was broken"
+    );
+    assert!(holder.fence() < second.fence());
+    soon("the loss", holder.lost()).await;
+    assert!(second.is_valid());
+}
