@@ -166,3 +166,24 @@ async fn with_lock_can_be_spawned_and_gives_the_lock_back() {
     assert!(first < second);
     assert!(locker.inspect("report").await.expect("inspect").is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_mode_on_one_redis_does_not_count_its_replicas() {
+    let redis = RedisServer::start().expect("redis-server");
+    let _replica = RedisServer::builder()
+        .replica_of("127.0.0.1", redis.port())
+        .start()
+        .expect("a replica");
+    redis
+        .wait_for_replicas(1, leasehold_tests::PATIENCE)
+        .expect("a replica");
+    let strict = [("LOCK_SAFETY", "strict"), ("LOCK_ACQUIRE_TIMEOUT", "20s")];
+    let locker = connect(standalone_env(&redis), &strict)
+        .await
+        .expect("connect");
+    let lease = locker.acquire("report").await.expect("a lease");
+    assert_eq!(
+        lease.release().await.expect("a release"),
+        Released::Released
+    );
+}

@@ -73,7 +73,7 @@ pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Ga
     }
     // The record may know of more data nodes than this client has seen.
     let recorded = usize::try_from(number.as_millis()).unwrap_or(usize::MAX);
-    if recorded > confirmed.data_nodes {
+    if link.confirms() && recorded > confirmed.data_nodes {
         link.at_least_data_nodes(recorded);
         return Ok(Gate::Unconfirmed);
     }

@@ -173,6 +173,11 @@ impl Link {
         Ok(values.contains(&Value::Nil))
     }
 
+    /// Whether writes are confirmed on a majority of the data nodes.
+    pub(crate) fn confirms(&self) -> bool {
+        self.confirmer.is_some()
+    }
+
     /// Ends the link at once when an error proves that its node is not the master any more, and has
     /// it examined when a command went unanswered.
     pub(crate) fn observe<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
