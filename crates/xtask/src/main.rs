@@ -7,6 +7,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 mod arguments;
+mod bench;
 mod cargo;
 mod demo;
 mod faults;
@@ -50,6 +51,12 @@ const COMMANDS: &[Command] = &[
         usage: "[ARGUMENTS…]",
         about: "checks the lock protocol's model, state by state",
         run: model::run,
+    },
+    Command {
+        name: "bench",
+        usage: bench::USAGE,
+        about: "measures what a lease costs, beside what others cost",
+        run: bench::run,
     },
 ];
 

@@ -1,0 +1,137 @@
+//! After a failover: from the moment at which a Sentinel announces the new master to the first
+//! grant by it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use leasehold::Locker;
+use leasehold_testkit::{RedisServer, SentinelCluster};
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+
+use super::Effort;
+use crate::report::Figure;
+use crate::spread::Spread;
+use crate::{Error, Result, ours};
+
+/// However short the run, these are needed for a picture.
+const FAILOVERS: usize = 10;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between attempts, and so the resolution.
+const PAUSE: Duration = Duration::from_millis(1);
+
+pub(super) async fn measure(effort: Effort) -> Result<Figure> {
+    let cluster = block_in_place(SentinelCluster::start)?;
+    let locker = ours::sentinel(&cluster, &[("LOCK_SAFETY", "relaxed")]).await?;
+    let (mut after_first, mut after_majority) = (Vec::new(), Vec::new());
+    for round in 0..FAILOVERS.max(effort.rounds) {
+        let mut announced = announcements(&cluster).await?;
+        let attempts = Attempts::start(&locker, round);
+        let old = if round % 2 == 0 {
+            cluster.failover()?
+        } else {
+            cluster.kill_master()?
+        };
+        let new = block_in_place(|| cluster.wait_for_new_master(old))?;
+        let first = next(&mut announced).await?;
+        let second = next(&mut announced).await?;
+        let granted = attempts.first_on(cluster.node(new), first).await?;
+        let milliseconds = |since| granted.saturating_duration_since(since).as_secs_f64() * 1e3;
+        after_first.push(milliseconds(first));
+        after_majority.push(milliseconds(second));
+        if !cluster.node(old).is_running() {
+            cluster.node(old).restart()?;
+        }
+        block_in_place(|| cluster.wait_until_stable())?;
+    }
+    let question = "how long from the announcement of a new master to a grant by it?";
+    let mut figure = Figure::new("failover", question);
+    let case = format!("{} failovers, half by SIGKILL", after_first.len());
+    let measure = "first Sentinel's +switch-master to first grant, relaxed";
+    figure.add(&case, measure, "ms", Spread::of(after_first));
+    let measure = "second of three Sentinels' +switch-master to first grant";
+    figure.add(&case, measure, "ms", Spread::of(after_majority));
+    Ok(figure)
+}
+
+async fn next(announced: &mut mpsc::UnboundedReceiver<Instant>) -> Result<Instant> {
+    let announced = tokio::time::timeout(PATIENCE, announced.recv()).await?;
+    announced.ok_or_else(|| Error::from("the Sentinels hung up"))
+}
+
+/// When each Sentinel announces another master.
+async fn announcements(cluster: &SentinelCluster) -> Result<mpsc::UnboundedReceiver<Instant>> {
+    let (announce, announced) = mpsc::unbounded_channel();
+    for sentinel in cluster.sentinels() {
+        let client = redis::Client::open(sentinel.url())?;
+        let mut subscription = client.get_async_pubsub().await?;
+        subscription.subscribe("+switch-master").await?;
+        let announce = announce.clone();
+        tokio::spawn(async move {
+            if subscription.on_message().next().await.is_some() {
+                let _ = announce.send(Instant::now());
+            }
+        });
+    }
+    Ok(announced)
+}
+
+/// Attempts at one new resource after the other, until dropped.
+struct Attempts {
+    granted: Arc<Mutex<Vec<(Instant, String)>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Attempts {
+    fn start(locker: &Locker, round: usize) -> Self {
+        let granted: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
+        let (locker, grants) = (locker.clone(), granted.clone());
+        let task = tokio::spawn(async move {
+            for number in 0_u64.. {
+                let resource = format!("bench:{round}:{number}");
+                if let Ok(lease) = locker.try_acquire(&resource).await {
+                    let grant = (Instant::now(), resource);
+                    grants
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(grant);
+                    drop(lease);
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Self { granted, task }
+    }
+
+    /// When `master` made its first grant after `announced`. What the old master granted after it
+    /// was deposed never came to the new one.
+    async fn first_on(&self, master: &RedisServer, announced: Instant) -> Result<Instant> {
+        let mut looked_at = 0;
+        let ends = Instant::now() + PATIENCE;
+        while Instant::now() < ends {
+            let grants = self
+                .granted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            for (at, resource) in &grants[looked_at..] {
+                let fence = format!("{{{resource}}}:fence");
+                let is_there = *at >= announced
+                    && master.command(&["EXISTS", &fence])? == redis::Value::Int(1);
+                if is_there {
+                    return Ok(*at);
+                }
+            }
+            looked_at = grants.len();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(Error::from("no grant on the new master"))
+    }
+}
+
+impl Drop for Attempts {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,52 @@
+//! Lockers of ours over the test kit's servers.
+
+use leasehold::{Config, Locker};
+use leasehold_testkit::{RedisServer, SentinelCluster};
+
+use crate::Result;
+
+/// A locker of its own, with its own connection, over one Redis.
+///
+/// # Errors
+///
+/// When it cannot connect.
+pub async fn standalone(server: &RedisServer, overrides: &[(&str, &str)]) -> Result<Locker> {
+    connect(standalone_env(server.port()), overrides).await
+}
+
+/// A locker over a Sentinel cluster.
+///
+/// # Errors
+///
+/// When it cannot connect.
+pub async fn sentinel(cluster: &SentinelCluster, overrides: &[(&str, &str)]) -> Result<Locker> {
+    let mut variables = vec![("IS_LOCKING_DISABLED".to_owned(), "false".to_owned())];
+    variables.extend(cluster.env());
+    connect(variables, overrides).await
+}
+
+/// The variables of a worker that uses the Redis at this port; everything else is as by default.
+#[must_use]
+pub fn standalone_env(port: u16) -> Vec<(String, String)> {
+    let port = port.to_string();
+    let variables = [
+        ("IS_LOCKING_DISABLED", "false"),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+    ];
+    variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
+async fn connect(
+    mut variables: Vec<(String, String)>,
+    overrides: &[(&str, &str)],
+) -> Result<Locker> {
+    variables.retain(|(name, _)| !overrides.iter().any(|(other, _)| name == other));
+    let overrides = overrides
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    variables.extend(overrides);
+    Ok(Locker::connect(Config::from_vars(variables)?).await?)
+}
