@@ -1,6 +1,7 @@
 //! Commands that the server ran, by name, those inside scripts included.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use leasehold_testkit::ServerProcess;
 
@@ -58,6 +59,20 @@ impl Commands {
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
+}
+
+/// Processor time that the server used so far.
+///
+/// # Errors
+///
+/// When the server does not answer.
+pub fn processor_time(server: &ServerProcess) -> Result<Duration> {
+    let fields = server.info("cpu")?;
+    let seconds = |name| fields.get(name).and_then(|text| text.parse::<f64>().ok());
+    let used = ["used_cpu_user", "used_cpu_sys"]
+        .into_iter()
+        .filter_map(seconds);
+    Ok(Duration::from_secs_f64(used.sum()))
 }
 
 fn entry(name: &str, value: &str) -> Option<(String, u64)> {

@@ -1,6 +1,6 @@
 //! Acquire and release of free locks: ours, the limit that the client library sets, and rslock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use leasehold::Locker;
@@ -15,12 +15,13 @@ use crate::rounds::Rounds;
 use crate::samples::Samples;
 use crate::spread::Spread;
 use crate::tap::Template;
-use crate::{Result, ours};
+use crate::{Result, ours, process, server_stats};
 
 const TASKS: [usize; 4] = [1, 16, 64, 256];
 
 /// The contenders, each with one connection that all its tasks share.
 struct Contenders {
+    server: RedisServer,
     locker: Locker,
     bare: MultiplexedConnection,
     template: Template,
@@ -43,6 +44,7 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         bare: bare::connect(&server).await?,
         template,
         redlock: redlock::manager(&server),
+        server,
     };
     let mut figure = Figure::new(
         "uncontended",
@@ -55,8 +57,16 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
     Ok(figure)
 }
 
+/// What one slice measured.
+struct Slice {
+    samples: Samples,
+    /// Processor time of a pair in this process and in the server, µs.
+    client_us: f64,
+    server_us: f64,
+}
+
 /// The slices of each contender, round by round.
-type Slices = [Vec<Samples>; 3];
+type Slices = [Vec<Slice>; 3];
 
 impl Contenders {
     async fn run(&self, tasks: usize, rounds: Rounds) -> Result<Slices> {
@@ -67,13 +77,29 @@ impl Contenders {
                 let tasks = (0..tasks)
                     .map(|number| self.task(contender, number))
                     .collect();
-                let samples = run_slice(tasks, rounds).await?;
+                let slice = self.run_slice(tasks, rounds).await?;
                 if round > 0 {
-                    slices[contender].push(samples);
+                    slices[contender].push(slice);
                 }
             }
         }
         Ok(slices)
+    }
+
+    async fn run_slice(&self, tasks: Vec<Task>, rounds: Rounds) -> Result<Slice> {
+        let used = || {
+            let client = process::processor_time().unwrap_or_default();
+            Ok::<_, crate::Error>((client, server_stats::processor_time(&self.server)?))
+        };
+        let before = used()?;
+        let samples = run_tasks(tasks, rounds).await?;
+        let after = used()?;
+        let each = |used: Duration| used.as_secs_f64() * 1e6 / samples.count() as f64;
+        Ok(Slice {
+            client_us: each(after.0.saturating_sub(before.0)),
+            server_us: each(after.1.saturating_sub(before.1)),
+            samples,
+        })
     }
 
     fn task(&self, contender: usize, number: usize) -> Task {
@@ -101,7 +127,7 @@ impl Task {
     }
 }
 
-async fn run_slice(tasks: Vec<Task>, rounds: Rounds) -> Result<Samples> {
+async fn run_tasks(tasks: Vec<Task>, rounds: Rounds) -> Result<Samples> {
     let began = Instant::now();
     let running = tasks.into_iter().map(|mut task| async move {
         let work = tokio::spawn(async move {
@@ -127,13 +153,14 @@ fn report(figure: &mut Figure, tasks: usize, slices: &Slices) {
         format!("{tasks} tasks")
     };
     let [ours, bare, redlock] = slices;
-    let of = |slices: &[Samples], what: fn(&Samples) -> f64| -> Vec<f64> {
-        slices.iter().map(what).collect()
-    };
-    let (rate, p50): (fn(&Samples) -> f64, fn(&Samples) -> f64) =
-        (Samples::per_second, |samples| samples.quantile_us(0.5));
-    let ratio = |others: &[Samples], what| Spread::of_ratios(&of(ours, what), &of(others, what));
+    let of = |slices: &[Slice], what: What| -> Vec<f64> { slices.iter().map(what).collect() };
+    let ratio = |others, what| Spread::of_ratios(&of(ours, what), &of(others, what));
+    let rate: What = |slice| slice.samples.per_second();
+    let p50: What = |slice| slice.samples.quantile_us(0.5);
+    let client: What = |slice| slice.client_us;
+    let server: What = |slice| slice.server_us;
 
+    let to_bare = "throughput, ours / bare redis crate";
     if tasks == 1 {
         let target = Target::AtMost(1.1);
         figure.aim(
@@ -143,21 +170,9 @@ fn report(figure: &mut Figure, tasks: usize, slices: &Slices) {
             ratio(bare, p50),
             target,
         );
-        figure.add(
-            &case,
-            "throughput, ours / bare redis crate",
-            "",
-            ratio(bare, rate),
-        );
+        figure.add(&case, to_bare, "", ratio(bare, rate));
     } else {
-        let target = Target::AtLeast(0.9);
-        figure.aim(
-            &case,
-            "throughput, ours / bare redis crate",
-            "",
-            ratio(bare, rate),
-            target,
-        );
+        figure.aim(&case, to_bare, "", ratio(bare, rate), Target::AtLeast(0.9));
     }
     let target = Target::AtLeast(1.0);
     figure.aim(
@@ -167,6 +182,39 @@ fn report(figure: &mut Figure, tasks: usize, slices: &Slices) {
         ratio(redlock, rate),
         target,
     );
+    figure.add(
+        &case,
+        "processor, client, ours / bare redis crate",
+        "",
+        ratio(bare, client),
+    );
+    figure.add(
+        &case,
+        "processor, client, ours / rslock",
+        "",
+        ratio(redlock, client),
+    );
+    figure.add(
+        &case,
+        "processor, server, ours / rslock",
+        "",
+        ratio(redlock, server),
+    );
     figure.add(&case, "ours", "pairs/s", Spread::of(of(ours, rate)));
     figure.add(&case, "ours, p50", "µs", Spread::of(of(ours, p50)));
+    figure.add(
+        &case,
+        "ours, processor of client",
+        "µs",
+        Spread::of(of(ours, client)),
+    );
+    figure.add(
+        &case,
+        "ours, processor of server",
+        "µs",
+        Spread::of(of(ours, server)),
+    );
 }
+
+/// Reads one number off a slice.
+type What = fn(&Slice) -> f64;
