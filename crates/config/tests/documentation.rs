@@ -37,7 +37,7 @@ fn every_variable_has_a_row_and_no_row_is_about_another() {
     let known: BTreeSet<&str> = config
         .settings()
         .iter()
-        .map(|setting| setting.name())
+        .map(leasehold_config::Setting::name)
         .collect();
     assert_eq!(rows, known);
 }
