@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::{Outcome, cargo};
 
-pub(crate) const USAGE: &str = "[--minutes N] [--seed S] [--mode strict|relaxed|plain] [--clients N] [--json] \
+pub(crate) const USAGE: &str = "[--minutes N] [--seed S] [--mode strict|relaxed|plain|quorum] [--clients N] [--json] \
                                 [--out DIR]";
 
 pub(crate) fn run(arguments: Arguments) -> Outcome {

@@ -12,6 +12,7 @@ use crate::{
     checker::{self, Bounds, Violation},
     client::{Assignment, Protocol},
     history::{self, Event, Kind, Recorder, now},
+    members,
     nemesis::{Client, World, arena::Arena, schedule},
     register::Register,
     report::Report,
@@ -19,12 +20,12 @@ use crate::{
 };
 
 /// The usual lease length of the clients, and the longest.
-const TTL: Duration = Duration::from_millis(1_200);
+pub(crate) const TTL: Duration = Duration::from_millis(1_200);
 /// Fewer than this a minute prove nothing.
 const GRANTS_A_MINUTE: u64 = 1_000;
 const FAULTS_A_MINUTE: u64 = 15;
 /// The clients' last round must fit into this: each of their tasks leases every resource once more.
-const LAST_ROUND: Duration = Duration::from_secs(90);
+pub(crate) const LAST_ROUND: Duration = Duration::from_secs(90);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -64,6 +65,15 @@ impl Campaign {
         }
         fs::create_dir_all(&self.directory)?;
         let started = Instant::now();
+        if self.protocol == Protocol::Quorum {
+            let mut outcome = members::run(self)?;
+            outcome.report.seconds = started.elapsed().as_secs();
+            outcome.report =
+                outcome
+                    .report
+                    .demanding(GRANTS_A_MINUTE / 2, FAULTS_A_MINUTE, self.length);
+            return Ok(outcome);
+        }
         let world = self.world()?;
         for client in &world.clients {
             world.launch(client)?;
@@ -96,15 +106,6 @@ impl Campaign {
             &self.directory.join("register.jsonl"),
             "register",
         )?)?;
-        let millis = |span: Duration| format!("{}ms", span.as_millis());
-        let variables = [
-            ("IS_LOCKING_DISABLED", "false".to_owned()),
-            ("LOCK_TTL", millis(TTL)),
-            ("LOCK_MAX_TTL", millis(TTL)),
-            ("REDIS_CONNECT_TIMEOUT", "500ms".to_owned()),
-            ("REDIS_COMMAND_TIMEOUT", "350ms".to_owned()),
-            ("LOCK_RETRY_INTERVAL", "250ms".to_owned()),
-        ];
         let template = Assignment {
             process: String::new(),
             protocol: self.protocol,
@@ -114,9 +115,7 @@ impl Campaign {
             ttl_ms: u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX),
             register: format!("127.0.0.1:{}", register.port()),
             sentinels: arena.cluster.sentinel_addresses(),
-            variables: variables
-                .map(|(name, value)| (name.to_owned(), value))
-                .to_vec(),
+            variables: lock_variables(),
             history: PathBuf::new(),
         };
         let clients = (0..self.clients)
@@ -146,6 +145,21 @@ impl Campaign {
         }
         Ok(())
     }
+}
+
+/// How the clients' leases behave, wherever they are kept.
+pub(crate) fn lock_variables() -> Vec<(String, String)> {
+    let millis = |span: Duration| format!("{}ms", span.as_millis());
+    [
+        ("IS_LOCKING_DISABLED", "false".to_owned()),
+        ("LOCK_TTL", millis(TTL)),
+        ("LOCK_MAX_TTL", millis(TTL)),
+        ("REDIS_CONNECT_TIMEOUT", "500ms".to_owned()),
+        ("REDIS_COMMAND_TIMEOUT", "350ms".to_owned()),
+        ("LOCK_RETRY_INTERVAL", "250ms".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
 }
 
 /// Reads the histories in a directory, checks them, and leaves what was found beside them.

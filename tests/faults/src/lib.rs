@@ -6,6 +6,7 @@
 //! - [`client`]: a process that leases and writes.
 //! - [`register`]: what the leases protect.
 //! - [`nemesis`]: what is broken, when, and how.
+//! - [`members`]: the same for the independent masters of quorum mode.
 //! - [`campaign`]: one run from its beginning to its [`report`].
 //! - [`timeline`]: a history as a picture.
 //!
@@ -16,6 +17,7 @@ pub mod campaign;
 pub mod checker;
 pub mod client;
 pub mod history;
+pub mod members;
 pub mod nemesis;
 pub mod random;
 pub mod register;

@@ -10,7 +10,7 @@ use leasehold_faults::{
 const USAGE: &str = "\
 Injects faults into real servers while clients compete for leases, and checks what happened.
 
-  leasehold-faults [--minutes N] [--seed S] [--mode strict|relaxed|plain] [--clients N] [--json] [--out DIR]
+  leasehold-faults [--minutes N] [--seed S] [--mode strict|relaxed|plain|quorum] [--clients N] [--json] [--out DIR]
   leasehold-faults check DIR         checks the history of an earlier run again
 
 Ends with 0 if no rule was broken, 1 if one was, 2 if the run could not be made, and 3 if it had too few grants or

@@ -47,6 +47,13 @@ fn strict_mode_breaks_no_rule() {
 }
 
 #[test]
+fn quorum_mode_breaks_no_rule() {
+    let _turn = TURN.lock();
+    let outcome = run(Protocol::Quorum, 20);
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+}
+
+#[test]
 fn a_plain_client_has_two_holders_and_repeats_its_fences() {
     let _turn = TURN.lock();
     let outcome = run(Protocol::Plain, 15);

@@ -32,6 +32,8 @@ pub enum Protocol {
     Strict,
     /// The SDK with `LOCK_SAFETY=relaxed`.
     Relaxed,
+    /// The SDK over five independent masters.
+    Quorum,
     /// `SET NX PX` on the master that the first Sentinel names, compare-and-delete, and `INCR` as the fence.
     Plain,
 }
@@ -111,7 +113,9 @@ pub fn run(assignment: Assignment) -> Result<(), Box<dyn std::error::Error>> {
         let mut random = Random::seeded(shared.assignment.seed);
         match shared.assignment.protocol {
             Protocol::Plain => plain::run(&shared, &mut random).await,
-            Protocol::Strict | Protocol::Relaxed => sdk::run(&shared, &mut random).await?,
+            Protocol::Strict | Protocol::Relaxed | Protocol::Quorum => {
+                sdk::run(&shared, &mut random).await?;
+            }
         }
         Ok(())
     })

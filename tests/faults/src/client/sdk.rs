@@ -44,7 +44,7 @@ pub(super) async fn run(shared: &Arc<Shared>, random: &mut Random) -> Result<(),
 async fn connect(shared: &Shared) -> Result<Locker, Error> {
     let mut variables = shared.assignment.variables.clone();
     let safety = match shared.assignment.protocol {
-        Protocol::Strict => "strict",
+        Protocol::Strict | Protocol::Quorum => "strict",
         Protocol::Relaxed | Protocol::Plain => "relaxed",
     };
     variables.push(("LOCK_SAFETY".into(), safety.into()));
