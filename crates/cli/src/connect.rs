@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use leasehold::config::{Builder, Place};
-use leasehold::{Config, Locker};
+use leasehold::{Config, ConfigError, Locker};
 
 use crate::exit::Failure;
 
@@ -51,18 +51,22 @@ impl Source {
         builder
     }
 
+    /// As [`Source::load`], as a failure of the command.
+    pub(crate) fn config(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, Failure> {
+        Ok(self.load(adjust).map_err(leasehold::Error::from)?)
+    }
+
     /// The configuration as the SDK would read it, except that locking is enabled unless somebody
     /// disabled it: to call this command is to ask for a lock.
-    pub(crate) fn config(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, Failure> {
-        let build = |builder: Builder| builder.build().map_err(leasehold::Error::from);
-        let config = build(adjust(self.builder()))?;
+    pub(crate) fn load(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, ConfigError> {
+        let config = adjust(self.builder()).build()?;
         let unset = config.settings().iter().any(|setting| {
             setting.name() == "IS_LOCKING_DISABLED" && *setting.source() == Place::Default
         });
         if unset {
-            return Ok(build(
-                adjust(self.builder()).set("IS_LOCKING_DISABLED", "false"),
-            )?);
+            return adjust(self.builder())
+                .set("IS_LOCKING_DISABLED", "false")
+                .build();
         }
         Ok(config)
     }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod connect;
+mod doctor;
 mod duration;
 mod exit;
 mod output;
@@ -51,6 +52,7 @@ enum Command {
     Wait(wait::Arguments),
     Release(release::Arguments),
     Topology(topology::Arguments),
+    Doctor(doctor::Arguments),
     Env(env_command::Arguments),
     Completions(shell::Arguments),
     /// Print the manual page
@@ -106,6 +108,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::List(arguments) => list::main(&arguments, source, output).await,
         Command::Wait(arguments) => wait::main(&arguments, source, output).await,
         Command::Release(arguments) => release::main(&arguments, source, output).await,
+        Command::Doctor(_) => doctor::main(source, output).await,
         Command::Topology(_) => topology::main(source, output).await,
         Command::Env(arguments) => env_command::main(&arguments, source, output),
         Command::Completions(arguments) => Ok(shell::completions(&arguments)),
