@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use leasehold::{Error, Locker};
-use leasehold_testkit::{Mode, Proxy, SentinelCluster, wait_until};
+use leasehold::Error;
+use leasehold_testkit::wait_until;
 use leasehold_tests::{connect, sentinel_env, soon};
 
-use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{NAME, Rival, Stranded, TTL, cluster, plain_grant, referee, strict};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -55,58 +55,6 @@ async fn a_master_that_was_frozen_through_its_failover_grants_nothing() {
         assert!(outcome.is_err(), "granted by a frozen master: {outcome:?}");
     }
     referee(holder, &rival, TTL).await;
-}
-
-/// A client that hears no more of its Sentinels when it is stranded, while its connection to the master lives.
-struct Stranded {
-    sentinels: Vec<Proxy>,
-    locker: Locker,
-}
-
-impl Stranded {
-    async fn connect(cluster: &SentinelCluster, settings: &[(&str, &str)]) -> Self {
-        let sentinels: Vec<Proxy> = cluster
-            .sentinel_addresses()
-            .into_iter()
-            .map(|address| Proxy::start(address).expect("a proxy"))
-            .collect();
-        let addresses: Vec<String> = sentinels.iter().map(Proxy::address).collect();
-        let behind = cluster.sentinel_addresses();
-        let mut map = vec![cluster.address_map()];
-        map.extend(
-            behind
-                .iter()
-                .zip(&addresses)
-                .map(|(real, proxy)| format!("{real}={proxy}")),
-        );
-        map.retain(|pairs| !pairs.is_empty());
-        let (addresses, map) = (addresses.join(","), map.join(","));
-        let mut overrides = settings.to_vec();
-        overrides.extend([
-            ("REDIS_SENTINEL_HOSTS", addresses.as_str()),
-            ("REDIS_ADDRESS_MAP", map.as_str()),
-        ]);
-        let locker = connect(sentinel_env(cluster), &overrides)
-            .await
-            .expect("connect");
-        Self { sentinels, locker }
-    }
-
-    /// The Sentinels fall silent.
-    fn strand(&self) {
-        for sentinel in &self.sentinels {
-            sentinel.set_mode(Mode::Blackhole).expect("a black hole");
-        }
-    }
-
-    /// And the master with it: it hears nobody else any more.
-    fn strand_with(&self, cluster: &SentinelCluster, master: usize) {
-        self.strand();
-        cluster
-            .proxy(master)
-            .set_mode(Mode::Blackhole)
-            .expect("a black hole");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use leasehold_testkit::{SentinelCluster, netns, wait_until};
 use leasehold_tests::{connect, sentinel_env, soon};
 use redis::Value;
 
-use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{NAME, Rival, Stranded, TTL, cluster, plain_grant, referee, strict};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -137,4 +137,50 @@ async fn a_write_that_no_replica_has_is_not_confirmed_by_a_new_connection() {
         .await
         .expect("a lease");
     lease.release().await.expect("a release");
+}
+
+/// A ticket that was used once, and a promoted replica that has not heard of it: taking over is granting, and waits for
+/// the gate like every other grant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_not_good_twice_when_the_promoted_replica_missed_its_first_use() {
+    if let Err(reason) = netns::available() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let network = netns::Network::start(6).expect("a network");
+    let cluster = cluster()
+        .on(&network.hosts()[..3])
+        .sentinels_on(&network.hosts()[3..])
+        .start()
+        .expect("a cluster");
+    let stranded = Stranded::connect(&cluster, &[("LOCK_SAFETY", "strict")]).await;
+    let other = strict(&cluster).await;
+    prefer(&cluster, 2);
+    let ticket = soon("a lease", other.acquire(NAME))
+        .await
+        .expect("a lease")
+        .into_ticket();
+    cluster
+        .node(0)
+        .wait_for_replicas(2, LONG)
+        .expect("replicas in step");
+    network.cut(0, 2).expect("a cut");
+    let holder = stranded.locker.adopt(&ticket).await.expect("the first use");
+    cluster.node(0).kill();
+    stranded.strand();
+    assert_eq!(
+        cluster.wait_for_new_master(0).expect("a new master"),
+        2,
+        "the one that lags is preferred"
+    );
+    while holder.is_valid() {
+        let asked = std::time::Instant::now();
+        let second = other.adopt(&ticket).await;
+        assert!(
+            second.is_err() || !holder.is_valid(),
+            "adopted twice: {second:?}, {:?}",
+            asked.elapsed()
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

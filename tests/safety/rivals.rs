@@ -6,7 +6,7 @@ use std::{
 };
 
 use leasehold::{Error, Fence, Lease, Locker};
-use leasehold_testkit::{RedisServer, SentinelCluster, SentinelClusterBuilder};
+use leasehold_testkit::{Mode, Proxy, RedisServer, SentinelCluster, SentinelClusterBuilder};
 use leasehold_tests::{connect, sentinel_env};
 use tokio::task::JoinHandle;
 
@@ -122,4 +122,56 @@ pub(crate) async fn referee(holder: Lease, rival: &Rival, most: Duration) {
 pub(crate) fn plain_grant(server: &RedisServer, token: &str) -> bool {
     let granted = server.cli(&["SET", "plain", token, "NX", "PX", "30000"]);
     granted.is_ok_and(|answer| answer.trim() == "OK")
+}
+
+/// A client that hears no more of its Sentinels when it is stranded, while its connection to the master lives.
+pub(crate) struct Stranded {
+    sentinels: Vec<Proxy>,
+    pub(crate) locker: Locker,
+}
+
+impl Stranded {
+    pub(crate) async fn connect(cluster: &SentinelCluster, settings: &[(&str, &str)]) -> Self {
+        let sentinels: Vec<Proxy> = cluster
+            .sentinel_addresses()
+            .into_iter()
+            .map(|address| Proxy::start(address).expect("a proxy"))
+            .collect();
+        let addresses: Vec<String> = sentinels.iter().map(Proxy::address).collect();
+        let behind = cluster.sentinel_addresses();
+        let mut map = vec![cluster.address_map()];
+        map.extend(
+            behind
+                .iter()
+                .zip(&addresses)
+                .map(|(real, proxy)| format!("{real}={proxy}")),
+        );
+        map.retain(|pairs| !pairs.is_empty());
+        let (addresses, map) = (addresses.join(","), map.join(","));
+        let mut overrides = settings.to_vec();
+        overrides.extend([
+            ("REDIS_SENTINEL_HOSTS", addresses.as_str()),
+            ("REDIS_ADDRESS_MAP", map.as_str()),
+        ]);
+        let locker = connect(sentinel_env(cluster), &overrides)
+            .await
+            .expect("connect");
+        Self { sentinels, locker }
+    }
+
+    /// The Sentinels fall silent.
+    pub(crate) fn strand(&self) {
+        for sentinel in &self.sentinels {
+            sentinel.set_mode(Mode::Blackhole).expect("a black hole");
+        }
+    }
+
+    /// And the master with it: it hears nobody else any more.
+    pub(crate) fn strand_with(&self, cluster: &SentinelCluster, master: usize) {
+        self.strand();
+        cluster
+            .proxy(master)
+            .set_mode(Mode::Blackhole)
+            .expect("a black hole");
+    }
 }

@@ -271,6 +271,9 @@ impl Claim {
             Adopting::NotReplicated(confirmed) => {
                 return Err(self.obstacle(Granting::NotReplicated(confirmed)));
             }
+            Adopting::GateClosed { remaining, epoch } => {
+                self.obstacle(Granting::GateClosed { remaining, epoch })
+            }
             Adopting::Missing => lost(LostReason::Expired { because: None }),
             Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
         };

@@ -95,10 +95,19 @@ pub(crate) enum Renewing {
 /// The answer to [`Backend::adopt`].
 #[derive(Debug, Clone)]
 pub(crate) enum Adopting {
-    Adopted { fence: Fence, data_set: DataSet },
+    Adopted {
+        fence: Fence,
+        data_set: DataSet,
+    },
     Missing,
-    Stolen { by: String },
+    Stolen {
+        by: String,
+    },
     NotReplicated(Confirmed),
+    GateClosed {
+        remaining: Option<Duration>,
+        epoch: u64,
+    },
 }
 
 /// The answer to [`Backend::release`].

@@ -241,7 +241,7 @@ impl Quorum {
                     gone += 1;
                     thief = Some(by);
                 }
-                Ok(Adopting::NotReplicated(_)) => {}
+                Ok(Adopting::NotReplicated(_) | Adopting::GateClosed { .. }) => {}
                 Err(failure) => tally.note(&member, &failure.unavailable.cause().to_string()),
             }
             if let Some(fence) = tally.fence

@@ -1,5 +1,6 @@
 //! Locks on one master: a standalone Redis, or the one that Sentinel names.
 
+mod adopting;
 mod operator;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,19 +10,17 @@ use std::time::Duration;
 use redis::Value;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Adopting, DataSet, Granting, Holding, Releasing, Renewing, Request};
+use super::{DataSet, Granting, Holding, Releasing, Renewing, Request};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::confirm::Confirmed;
 use crate::redis::gate::{self, Gate};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{
-    ACQUIRE, ADOPT, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script,
-};
+use crate::redis::script::{ACQUIRE, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
 use crate::redis::topology::Topology;
 use crate::resource::Keys;
-use crate::token::{Token, id_of, owner_in};
+use crate::token::{id_of, owner_in};
 use crate::unavailable::{Cause, Unavailable};
 
 /// How long a fence outlives its last grant. Time alone keeps fences increasing after that.
@@ -221,49 +220,6 @@ impl Single {
         self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         Ok(answer.code == 1)
-    }
-
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
-        let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = self
-            .call_of(&ADOPT)
-            .keys(request.locks())
-            .key(&request.keys.fence)
-            .argument(from.reveal())
-            .argument(request.token.reveal())
-            .argument(request.ttl.as_millis())
-            .argument(self.floor.load(Ordering::Relaxed))
-            .argument(FENCE_KEPT.as_millis());
-        let (reply, confirmed) = link.call_confirmed(call).await?;
-        let parse = || {
-            let items = reply::array(&reply)?;
-            match reply::integer(reply::item(items, 0)?)? {
-                1 => {
-                    let fence = Fence::try_from(reply::integer(reply::item(items, 1)?)?).map_err(
-                        |error| Unexpected {
-                            detail: error.to_string(),
-                        },
-                    )?;
-                    self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
-                    Ok(Adopting::Adopted {
-                        fence,
-                        data_set: data_set(&link),
-                    })
-                }
-                0 => Ok(Adopting::Missing),
-                -1 => {
-                    let by = owner_in(&reply::text(reply::item(items, 1)?)?);
-                    Ok(Adopting::Stolen { by })
-                }
-                code => Err(unknown_code(code)),
-            }
-        };
-        match parse().map_err(|unexpected| link.unexpected(unexpected))? {
-            Adopting::Adopted { .. } if !confirmed.by_majority() => {
-                Ok(Adopting::NotReplicated(confirmed))
-            }
-            answer => Ok(answer),
-        }
     }
 
     pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
