@@ -288,6 +288,8 @@ pub enum LostReason {
         /// Sentinel's configuration epoch of the new master.
         epoch: u64,
     },
+    /// The master restarted and does not have the key any more.
+    Restart,
     /// The locker was closed while the lease was held.
     Closed,
 }
@@ -313,6 +315,10 @@ impl fmt::Display for LostReason {
             Self::Failover { epoch } => {
                 write!(f, "the new master (epoch {epoch}) does not have its key")
             }
+            Self::Restart => write!(
+                f,
+                "its master restarted without its data; keep an append-only file (appendonly yes)"
+            ),
             Self::Closed => write!(f, "the locker was closed"),
         }
     }

@@ -135,8 +135,12 @@ impl Held {
 
     /// Why the lease is lost if its key is missing on `now`.
     pub(crate) fn missing_on(&self, now: &DataSet) -> LostReason {
-        if self.standing().data_set.incarnation == now.incarnation {
+        let before = self.standing().data_set.clone();
+        if before.incarnation == now.incarnation {
             LostReason::Deleted
+        } else if before.epoch == now.epoch {
+            // Another life of its data without a failover.
+            LostReason::Restart
         } else {
             LostReason::Failover { epoch: now.epoch }
         }
