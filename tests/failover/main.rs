@@ -1,5 +1,9 @@
 //! Sentinel: the master dies, hangs, is deposed; leases are kept or reported lost, waiters go on.
 
+mod holders;
+mod masters;
+mod waiters;
+
 use std::time::Duration;
 
 use leasehold::{Error, Released};

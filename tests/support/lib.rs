@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use leasehold::{Config, Error, Locker};
-use leasehold_testkit::{RedisServer, SentinelCluster};
+mod referee;
+
+pub use referee::Referee;
+
+use leasehold::{Config, Error, Lease, Locker};
+use leasehold_testkit::{RedisServer, SentinelCluster, ServerProcess};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,6 +87,31 @@ pub fn sentinels_env<A: AsRef<str>>(addresses: &[A]) -> Vec<(String, String)> {
     variables.push(("REDIS_SENTINEL_HOSTS".into(), addresses.join(",")));
     variables.push(("REDIS_SENTINEL_SERVICE".into(), "mymaster".into()));
     variables
+}
+
+/// Leases `resource` as soon as that succeeds.
+///
+/// # Panics
+///
+/// When it fails for a reason that waiting cannot mend, or takes longer than [`PATIENCE`].
+pub async fn lease(locker: &Locker, resource: &str) -> Lease {
+    let acquired = soon("a lease", locker.acquire(resource)).await;
+    acquired.unwrap_or_else(|error| panic!("no lease on {resource}: {error}"))
+}
+
+/// How many connections with this `REDIS_CLIENT_NAME` a server has.
+///
+/// # Panics
+///
+/// When the server does not answer.
+#[must_use]
+pub fn connections_named(server: &ServerProcess, name: &str) -> usize {
+    let clients = blocking(|| server.cli(&["CLIENT", "LIST"])).expect("CLIENT LIST");
+    let wanted = format!(" name={name} ");
+    clients
+        .lines()
+        .filter(|line| line.contains(&wanted))
+        .count()
 }
 
 /// Runs something that blocks, such as a wait of the test kit, without stopping the runtime.

@@ -22,3 +22,4 @@ mod tls_fault;
 #[cfg(feature = "tls")]
 mod tls_insecure;
 pub(crate) mod topology;
+pub(crate) mod verify;

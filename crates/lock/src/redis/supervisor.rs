@@ -4,6 +4,7 @@
 //! watch over the link until it ends; drop it *before* looking for the next. It never gives up, and
 //! nothing it met before keeps it from trying again.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,12 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::classify::Outcome;
-use super::confirm::Confirmer;
-use super::connection::{Connection, ConnectionSettings, Ending};
-use super::identity::{self, Identity, Role};
+use super::connection::ConnectionSettings;
+use super::identity::{self, Role};
 use super::link::{Link, LinkParts};
 use super::source::{Named, Source};
 use super::topology::State;
+use super::verify::Verifier;
 use crate::clock::Clock;
 use crate::unavailable::{Cause, Unavailable};
 
@@ -60,11 +60,13 @@ pub(crate) enum Call<'a> {
 
 pub(crate) struct Supervisor {
     source: Source,
-    supervision: Supervision,
+    verifier: Verifier,
+    command_timeout: Duration,
+    gated: bool,
     publish: watch::Sender<State>,
     generation: u64,
-    told_of_polling: bool,
-    told_of_blindness: bool,
+    /// When to ask the Sentinels again without a hint.
+    next_check: Instant,
 }
 
 impl Supervisor {
@@ -74,12 +76,13 @@ impl Supervisor {
         publish: watch::Sender<State>,
     ) -> Self {
         Self {
+            command_timeout: supervision.settings.command_timeout,
+            gated: supervision.gated,
+            verifier: Verifier::new(supervision, source.is_fixed()),
             source,
-            supervision,
             publish,
             generation: 0,
-            told_of_polling: false,
-            told_of_blindness: false,
+            next_check: Instant::now(),
         }
     }
 
@@ -123,147 +126,96 @@ impl Supervisor {
 
     /// Finds the master and returns a verified link to it.
     async fn establish(&mut self) -> Result<Arc<Link>, Unavailable> {
-        let named = self.source.master().await?;
-        let ending = Ending::default();
-        let calls = self.supervision.calls.clone();
-        let connection = self
-            .connect(&named, &ending, move |message| calls.dispatch(&message))
-            .await?;
-        let identity = self.identify(&connection, &named).await?;
-        let confirmer = if self.supervision.confirms {
-            let second = self.connect(&named, &ending, |_| {}).await?;
-            let again = self.identify(&second, &named).await?;
-            if again.incarnation != identity.incarnation {
-                return Err(Unavailable::on(&named.endpoint, Cause::NotMasterYet));
+        let mut named = self.source.master().await?;
+        loop {
+            let verifier = self.verifier.clone();
+            let attempt = verifier.verify(&named.endpoint);
+            let verified = match self.unless_superseded(&named, attempt).await {
+                Ok(verified) => verified?,
+                Err(other) => {
+                    named = other;
+                    continue;
+                }
+            };
+            // The Sentinels may have moved on while the connection was made.
+            let asked_at = Clock::System.now();
+            let named_again = self.source.master().await?;
+            if (&named_again.endpoint, named_again.epoch) != (&named.endpoint, named.epoch) {
+                named = named_again;
+                continue;
             }
-            Some(Confirmer::new(
-                second,
-                self.supervision.settings.command_timeout / 2,
-            ))
-        } else {
-            None
-        };
-
-        let hears_calls = self.listen(&connection).await?;
-        let sees_changes = self.track(&connection).await?;
-
-        // The Sentinels may have moved on while the connection was made.
-        let asked_at = Clock::System.now();
-        let named_again = self.source.master().await?;
-        if (&named_again.endpoint, named_again.epoch) != (&named.endpoint, named.epoch) {
-            return Err(Unavailable::on(&named.endpoint, Cause::NotMasterYet));
+            self.generation += 1;
+            let identity = verified.identity;
+            let link = Link::new(LinkParts {
+                connection: verified.connection,
+                confirmer: verified.confirmer,
+                incarnation: identity.incarnation,
+                generation: self.generation,
+                epoch: named_again.epoch,
+                data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
+                down_after: named_again.down_after,
+                gated: self.gated,
+                hears_calls: verified.hears_calls,
+                sees_changes: verified.sees_changes,
+            });
+            link.named(asked_at, link.epoch());
+            return Ok(Arc::new(link));
         }
-        self.generation += 1;
-        let link = Link::new(LinkParts {
-            connection,
-            confirmer,
-            incarnation: identity.incarnation,
-            generation: self.generation,
-            epoch: named_again.epoch,
-            data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
-            down_after: named_again.down_after,
-            gated: self.supervision.gated,
-            hears_calls,
-            sees_changes,
-        });
-        link.named(asked_at, link.epoch());
-        Ok(Arc::new(link))
     }
 
-    async fn connect(
-        &self,
+    /// Awaits an attempt to reach `named`, and gives it up as soon as the Sentinels name another: a
+    /// master that hangs must not hold up the one that replaces it.
+    async fn unless_superseded<T>(
+        &mut self,
         named: &Named,
-        ending: &Ending,
-        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<Connection, Unavailable> {
-        let settings = &self.supervision.settings;
-        Connection::open(&named.endpoint, settings, ending.clone(), on_push).await
-    }
-
-    /// Listens for calls to waiters. A user without the right to is served by polling.
-    async fn listen(&mut self, connection: &Connection) -> Result<bool, Unavailable> {
-        let channel = self.supervision.calls.channel.as_str();
-        let Err(failure) = connection.subscribe(&[channel]).await else {
-            return Ok(true);
-        };
-        if !matches!(failure.unavailable.cause(), Cause::NoPermission { .. }) {
-            return Err(failure.unavailable);
+        attempt: impl Future<Output = T>,
+    ) -> Result<T, Named> {
+        let mut attempt = pin!(attempt);
+        self.next_check = Instant::now() + jittered(self.source.reconcile_every());
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut attempt => return Ok(outcome),
+                () = self.source.hint() => {}
+                () = sleep_until(self.next_check) => {}
+            }
+            let pause = match self.source.master().await {
+                Ok(other) if other.endpoint != named.endpoint => return Err(other),
+                Ok(_) => self.source.reconcile_every(),
+                Err(_) => PAUSE_WHILE_SENTINELS_DISAGREE,
+            };
+            self.next_check = Instant::now() + jittered(pause);
         }
-        if !std::mem::replace(&mut self.told_of_polling, true) {
-            tracing::warn!(
-                channel,
-                "this user may not subscribe to its channel, so a held lock is polled each \
-                 LOCK_RETRY_INTERVAL and its waiters are not served in order"
-            );
-        }
-        Ok(false)
-    }
-
-    /// Has the server report changes of the keys that we choose: a foreign client that frees its
-    /// lock calls nobody. Without it such a release is found by polling.
-    async fn track(&mut self, connection: &Connection) -> Result<bool, Unavailable> {
-        let mut tracking = redis::cmd("CLIENT");
-        tracking.arg("TRACKING").arg("ON").arg("OPTIN");
-        let Err(failure) = connection.run(&tracking).await else {
-            return Ok(true);
-        };
-        if failure.outcome == Outcome::Unknown {
-            return Err(failure.unavailable);
-        }
-        if !std::mem::replace(&mut self.told_of_blindness, true) {
-            tracing::warn!(
-                error = %failure.unavailable,
-                "the server reports no changed keys, so a lock that a plain client frees is noticed \
-                 within LOCK_RETRY_INTERVAL"
-            );
-        }
-        Ok(false)
-    }
-
-    async fn identify(
-        &self,
-        connection: &Connection,
-        named: &Named,
-    ) -> Result<Identity, Unavailable> {
-        let limit = self.supervision.settings.command_timeout;
-        let identity = identity::read(connection, limit)
-            .await
-            .map_err(|failure| failure.unavailable)?;
-        let cause = match &identity.role {
-            Role::Master => return Ok(identity),
-            Role::Sentinel => Cause::IsSentinel,
-            Role::Replica { master } if self.source.is_fixed() => Cause::IsReplica {
-                master: master.clone(),
-            },
-            Role::Replica { .. } => Cause::NotMasterYet,
-        };
-        Err(Unavailable::on(&named.endpoint, cause))
     }
 
     /// Returns why the link has to be given up.
     async fn watch_over(&mut self, link: &Arc<Link>) -> Cause {
-        let mut next_check = Instant::now() + self.jittered(self.source.reconcile_every());
+        self.next_check = Instant::now() + jittered(self.source.reconcile_every());
         loop {
-            tokio::select! {
+            let examined = tokio::select! {
                 biased;
                 cause = link.ending().ended() => return cause,
                 () = self.publish.closed() => return Cause::Disconnected,
-                () = link.suspected.notified() => {
-                    if let Err(cause) = probe(link).await {
-                        return cause;
-                    }
-                }
-                () = self.source.hint() => next_check = Instant::now(),
-                () = sleep_until(next_check) => match self.reconcile(link).await {
-                    Ok(pause) => next_check = Instant::now() + pause,
-                    Err(cause) => return cause,
-                },
+                () = link.suspected.notified() => self.while_listening(link, probe(link)).await,
+                () = self.source.hint() => self.reconcile(link).await,
+                () = sleep_until(self.next_check) => self.reconcile(link).await,
+            };
+            if let Err(cause) = examined {
+                return cause;
             }
         }
     }
 
-    /// Asks again who is master, and the link's own node who it is. Returns when to ask next.
-    async fn reconcile(&mut self, link: &Arc<Link>) -> Result<Duration, Cause> {
+    /// Asks again who is master, and the link's own node who it is.
+    async fn reconcile(&mut self, link: &Arc<Link>) -> Result<(), Cause> {
+        self.confirm_named(link).await?;
+        let limit = self.command_timeout;
+        self.while_listening(link, check_incarnation(link, limit))
+            .await
+    }
+
+    /// Asks the Sentinels whether they still name this master, and when to ask next.
+    async fn confirm_named(&mut self, link: &Arc<Link>) -> Result<(), Cause> {
         let asked_at = Clock::System.now();
         let asking = self.source.master();
         let named = tokio::select! {
@@ -275,32 +227,37 @@ impl Supervisor {
             Ok(named) if &named.endpoint == link.node() => {
                 link.named(asked_at, named.epoch);
                 link.at_least_data_nodes(named.data_nodes);
-                self.jittered(self.source.reconcile_every())
+                jittered(self.source.reconcile_every())
             }
             Ok(named) => return Err(Cause::Superseded { by: named.endpoint }),
             Err(unavailable) => match unavailable.cause() {
                 Cause::SentinelsDisagree { .. } => PAUSE_WHILE_SENTINELS_DISAGREE,
                 _ => {
                     tracing::warn!(%unavailable, "the master is not confirmed");
-                    self.jittered(LONGEST_PAUSE)
+                    jittered(LONGEST_PAUSE)
                 }
             },
         };
-        self.check_incarnation(link).await?;
-        Ok(pause)
+        self.next_check = Instant::now() + pause;
+        Ok(())
     }
 
-    async fn check_incarnation(&self, link: &Arc<Link>) -> Result<(), Cause> {
-        let limit = self.supervision.settings.command_timeout;
-        match link.observe(identity::read(link.connection(), limit).await) {
-            Ok(identity) if identity.role != Role::Master => Err(Cause::ReadOnly),
-            Ok(identity) if identity.incarnation != link.incarnation => Err(Cause::NotMasterYet),
-            Ok(identity) => {
-                link.at_least_data_nodes(1 + identity.connected_replicas);
-                Ok(())
+    /// Awaits an examination of the link's node, with an open ear for its end and for the Sentinels:
+    /// a node that hangs must not hold up the news that it was replaced.
+    async fn while_listening(
+        &mut self,
+        link: &Arc<Link>,
+        examination: impl Future<Output = Result<(), Cause>>,
+    ) -> Result<(), Cause> {
+        let mut examination = pin!(examination);
+        loop {
+            tokio::select! {
+                biased;
+                cause = link.ending().ended() => return Err(cause),
+                result = &mut examination => return result,
+                () = self.source.hint() => self.confirm_named(link).await?,
+                () = sleep_until(self.next_check) => self.confirm_named(link).await?,
             }
-            // A slow or refusing node is the business of `suspected`; it is still the master.
-            Err(_) => Ok(()),
         }
     }
 
@@ -315,7 +272,7 @@ impl Supervisor {
                 hints: true,
             },
             _ => {
-                let length = self.jittered(*pause);
+                let length = jittered(*pause);
                 *pause = (*pause * 2).min(LONGEST_PAUSE);
                 Pause {
                     length,
@@ -324,10 +281,24 @@ impl Supervisor {
             }
         }
     }
+}
 
-    /// `around` ± 20 %, so that many clients do not ask in step.
-    fn jittered(&self, around: Duration) -> Duration {
-        around.mul_f64(0.8 + 0.4 * fastrand::f64())
+/// `around` ± 20 %, so that many clients do not ask in step.
+fn jittered(around: Duration) -> Duration {
+    around.mul_f64(0.8 + 0.4 * fastrand::f64())
+}
+
+/// Asks the link's node whether it is still the master that it was.
+async fn check_incarnation(link: &Link, limit: Duration) -> Result<(), Cause> {
+    match link.observe(identity::read(link.connection(), limit).await) {
+        Ok(identity) if identity.role != Role::Master => Err(Cause::ReadOnly),
+        Ok(identity) if identity.incarnation != link.incarnation => Err(Cause::NotMasterYet),
+        Ok(identity) => {
+            link.at_least_data_nodes(1 + identity.connected_replicas);
+            Ok(())
+        }
+        // A slow or refusing node is the business of `suspected`; it is still the master.
+        Err(_) => Ok(()),
     }
 }
 
@@ -347,7 +318,7 @@ impl Pause {
 
 impl Calls {
     /// Reads a message on our channel: `free <name>` or `soon <name>`.
-    fn dispatch(&self, message: &PushInfo) {
+    pub(super) fn dispatch(&self, message: &PushInfo) {
         match message.kind {
             PushKind::Message => {}
             PushKind::Invalidate => return self.dispatch_changes(message),
