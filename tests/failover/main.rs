@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use leasehold::{Error, Released};
 use leasehold_testkit::SentinelCluster;
-use leasehold_tests::{connect, sentinel_env, soon};
+use leasehold_tests::{connect, fail_over, patient, sentinel_env, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_is_replaced_and_work_resumes() {
@@ -38,13 +38,12 @@ async fn a_killed_master_is_replaced_and_work_resumes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strict_mode_keeps_the_gate_closed_after_a_failover() {
-    let cluster = SentinelCluster::start().expect("a cluster");
+    let cluster = patient().start().expect("a cluster");
     let locker = connect(sentinel_env(&cluster), &[]).await.expect("connect");
     let held = soon("a lease", locker.acquire("held"))
         .await
         .expect("a lease");
-    let old = cluster.failover().expect("a failover");
-    cluster.wait_for_new_master(old).expect("a new master");
+    let _ = fail_over(&cluster);
     let refused = loop {
         match locker.try_acquire("other").await {
             Err(Error::GateClosed(closed)) if closed.remaining.is_some() => break closed,

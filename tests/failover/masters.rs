@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use leasehold::{AcquireOptions, Error, LostReason, Released};
 use leasehold_testkit::SentinelCluster;
 use leasehold_tests::{
-    PATIENCE, blocking, connect, connections_named, eventually, lease, sentinel_env, soon,
+    blocking, connect, connections_named, eventually, fail_over, lease, patient, sentinel_env, soon,
 };
 
 const RELAXED: (&str, &str) = ("LOCK_SAFETY", "relaxed");
@@ -106,14 +106,14 @@ async fn commands_in_flight_fail_when_the_master_dies() {
 /// S3. The old master lives on and takes writes for a while, but none of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposed_master_is_left_at_once() {
-    let cluster = SentinelCluster::start().expect("a cluster");
+    let cluster = patient().start().expect("a cluster");
     let named = [RELAXED, ("REDIS_CLIENT_NAME", "leaver")];
     let locker = connect(sentinel_env(&cluster), &named)
         .await
         .expect("connect");
-    let old = blocking(|| cluster.failover()).expect("a failover");
-    assert_eq!(connections_named(cluster.node(old), "leaver"), 1);
-    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let before = blocking(|| cluster.master_index()).expect("a master");
+    assert_eq!(connections_named(cluster.node(before), "leaver"), 1);
+    let (old, new) = fail_over(&cluster);
     eventually("the old master is left", async || {
         connections_named(cluster.node(old), "leaver") == 0
     })
@@ -156,10 +156,7 @@ async fn a_master_that_becomes_a_replica_under_an_open_connection() {
 /// S5. There and back again, which listeners that die with the first failover do not survive.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_failovers_in_a_row() {
-    let cluster = SentinelCluster::builder()
-        .replicas(1)
-        .start()
-        .expect("a cluster");
+    let cluster = patient().replicas(1).start().expect("a cluster");
     let locker = connect(sentinel_env(&cluster), &[RELAXED])
         .await
         .expect("connect");
@@ -169,8 +166,7 @@ async fn two_failovers_in_a_row() {
         assert!(last < Some(held.fence()), "round {round}");
         last = Some(held.fence());
         held.release().await.expect("a release");
-        let old = blocking(|| cluster.failover()).expect("a failover");
-        let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+        let (_, new) = fail_over(&cluster);
         soon("a grant on the new master", async {
             loop {
                 if let Ok(held) = locker.try_acquire("probe").await {
@@ -192,10 +188,7 @@ async fn two_failovers_in_a_row() {
 /// S6. No failover, no event, no new epoch: the master comes back before it is missed, and empty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_restarts_empty_before_it_is_missed() {
-    let cluster = SentinelCluster::builder()
-        .down_after(2 * PATIENCE)
-        .start()
-        .expect("a cluster");
+    let cluster = patient().start().expect("a cluster");
     let (relaxed, strict) = tokio::join!(
         connect(
             sentinel_env(&cluster),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leasehold::Locker;
 use leasehold_testkit::{Proxy, SentinelCluster};
-use leasehold_tests::{Referee, blocking, connect, lease, sentinel_env, soon};
+use leasehold_tests::{Referee, blocking, connect, fail_over, lease, patient, sentinel_env, soon};
 
 /// S21. Waiters of several processes' worth of lockers, through a failover, in strict mode.
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,7 @@ async fn fifty_waiters_hold_one_at_a_time_through_a_failover() {
 /// A waiter that began before the failover is served after it, within its time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_carries_on_across_the_failover() {
-    let cluster = SentinelCluster::start().expect("a cluster");
+    let cluster = patient().start().expect("a cluster");
     let relaxed = [("LOCK_SAFETY", "relaxed"), ("LOCK_ACQUIRE_TIMEOUT", "25s")];
     let (holder, waiter) = tokio::join!(
         connect(sentinel_env(&cluster), &relaxed),
@@ -72,8 +72,7 @@ async fn a_waiter_carries_on_across_the_failover() {
     let (holder, waiter) = (holder.expect("connect"), waiter.expect("connect"));
     let held = lease(&holder, "report").await;
     let waiting = tokio::spawn(async move { waiter.acquire("report").await });
-    let old = blocking(|| cluster.failover()).expect("a failover");
-    blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let _ = fail_over(&cluster);
     let fence = held.fence();
     held.release().await.expect("a release");
     let next = soon("the turn", waiting).await.expect("the task");

@@ -1,13 +1,15 @@
 //! What the tests of the whole share: lockers over real servers, and waiting for what must happen.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod referee;
 
 pub use referee::Referee;
 
 use leasehold::{Config, Error, Lease, Locker};
-use leasehold_testkit::{RedisServer, SentinelCluster, ServerProcess};
+use leasehold_testkit::{
+    RedisServer, SentinelCluster, SentinelClusterBuilder, ServerProcess, wait_for, wait_until,
+};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,6 +99,37 @@ pub fn sentinels_env<A: AsRef<str>>(addresses: &[A]) -> Vec<(String, String)> {
 pub async fn lease(locker: &Locker, resource: &str) -> Lease {
     let acquired = soon("a lease", locker.acquire(resource)).await;
     acquired.unwrap_or_else(|error| panic!("no lease on {resource}: {error}"))
+}
+
+/// A cluster whose master changes only when it is told to: on a busy machine a master that was not
+/// scheduled for half a second would count as dead.
+#[must_use]
+pub fn patient() -> SentinelClusterBuilder {
+    SentinelCluster::builder().down_after(PATIENCE)
+}
+
+/// Has the Sentinels promote a replica while the master lives, and returns the old and new master's
+/// index. A Sentinel that finds no fit replica at that moment gives up, so it is asked again.
+///
+/// # Panics
+///
+/// When there is no new master within [`PATIENCE`].
+#[must_use]
+pub fn fail_over(cluster: &SentinelCluster) -> (usize, usize) {
+    blocking(|| {
+        let old = wait_for("a master", PATIENCE, || cluster.master_index()).expect("a master");
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            // It may be at it already.
+            let _ = cluster.failover();
+            let changed = || cluster.master_index().is_ok_and(|index| index != old);
+            if wait_until("another master", PATIENCE / 4, changed).is_ok() {
+                let new = cluster.wait_for_new_master(old);
+                return (old, new.expect("a new master"));
+            }
+        }
+        panic!("no new master within {PATIENCE:?}")
+    })
 }
 
 /// How many connections with this `REDIS_CLIENT_NAME` a server has.
