@@ -100,7 +100,12 @@ impl Held {
 
     /// Whether the lease was released or lost.
     pub(crate) fn is_over(&self) -> bool {
-        self.released.load(Ordering::Acquire) || self.lost.is_cancelled()
+        self.is_released() || self.lost.is_cancelled()
+    }
+
+    /// Whether its holder gave the lease back.
+    pub(crate) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
     }
 
     /// Time since the last confirmed grant or renewal was sent.

@@ -93,7 +93,7 @@ impl Errand {
         match self {
             // Somebody else of this process has taken over the place meanwhile.
             Self::Leave(keys) if waiting.is_waited_for(&keys.name) => Ok(()),
-            Self::TakeBack(request) => backend.release(request).await.map(|_| ()),
+            Self::TakeBack(request) => backend.take_back(request).await.map(|_| ()),
             Self::Leave(keys) => backend.leave(keys).await,
         }
     }

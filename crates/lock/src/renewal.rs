@@ -53,12 +53,17 @@ pub(crate) async fn renew(
     let limit = held.request.ttl / 3;
     let answer = timeout(limit, backend.renew(&request, held.fence)).await;
     let outcome = match answer {
-        Ok(Ok(Renewing::Renewed { data_set })) if held.confirm(purpose, sent_at, &data_set) => {
+        Ok(Ok(Renewing::Renewed { data_set, .. })) if held.confirm(purpose, sent_at, &data_set) => {
             return Renewed::Confirmed;
         }
-        Ok(Ok(Renewing::Renewed { .. } | Renewing::NotReplicated(_))) if held.is_over() => {
-            // It came after the end and may have kept or re-created the key.
-            reaper.take_back(&held.request, held.request.ttl);
+        Ok(Ok(
+            Renewing::Renewed { reasserted, .. } | Renewing::NotReplicated { reasserted, .. },
+        )) if held.is_over() => {
+            // It came after the end and may have kept the key of a lost lease, or re-created that
+            // of a released one. A key that was kept is the release's to delete, and to report.
+            if reasserted || !held.is_released() {
+                reaper.take_back(&held.request, held.request.ttl);
+            }
             Renewed::Over(held.reason())
         }
         Ok(Ok(Renewing::Renewed { .. })) => {
@@ -67,12 +72,14 @@ pub(crate) async fn renew(
         }
         Ok(Ok(Renewing::Missing { data_set })) => Renewed::Over(held.missing_on(&data_set)),
         Ok(Ok(Renewing::Stolen { by })) => Renewed::Over(LostReason::Stolen { by }),
-        Ok(Ok(Renewing::NotReplicated(confirmed))) => Renewed::TryAgain(Error::NotReplicated {
-            resource: held.resource.clone(),
-            acknowledged: confirmed.acknowledged,
-            needed: confirmed.needed,
-            data_nodes: confirmed.data_nodes,
-        }),
+        Ok(Ok(Renewing::NotReplicated { confirmed, .. })) => {
+            Renewed::TryAgain(Error::NotReplicated {
+                resource: held.resource.clone(),
+                acknowledged: confirmed.acknowledged,
+                needed: confirmed.needed,
+                data_nodes: confirmed.data_nodes,
+            })
+        }
         Ok(Err(failure)) => Renewed::TryAgain(unanswered(held, failure)),
         Err(_) => {
             let unavailable = Unavailable::new(Cause::Timeout { after: limit });

@@ -183,6 +183,7 @@ impl Memory {
         }
         Ok(Renewing::Renewed {
             data_set: DataSet::local(),
+            reasserted: false,
         })
     }
 

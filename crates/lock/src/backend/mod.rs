@@ -86,10 +86,21 @@ pub(crate) enum Granting {
 /// The answer to [`Backend::renew`].
 #[derive(Debug, Clone)]
 pub(crate) enum Renewing {
-    Renewed { data_set: DataSet },
-    Missing { data_set: DataSet },
-    Stolen { by: String },
-    NotReplicated(Confirmed),
+    Renewed {
+        data_set: DataSet,
+        /// Whether the key had been missing and was written again.
+        reasserted: bool,
+    },
+    Missing {
+        data_set: DataSet,
+    },
+    Stolen {
+        by: String,
+    },
+    NotReplicated {
+        confirmed: Confirmed,
+        reasserted: bool,
+    },
 }
 
 /// The answer to [`Backend::adopt`].
@@ -185,6 +196,7 @@ impl Backend {
         match self {
             Self::Noop(_) => Ok(Renewing::Renewed {
                 data_set: DataSet::local(),
+                reasserted: false,
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,
@@ -210,6 +222,18 @@ impl Backend {
             Self::Noop(_) => Ok(Releasing::Released),
             Self::Memory(memory) => memory.release(request),
             Self::Single(single) => single.release(request).await,
+            Self::Quorum(quorum) => quorum.release(request).await,
+            Self::Cluster(cluster) => cluster.release(request).await,
+        }
+    }
+
+    /// As [`Backend::release`], for what may still be on its way to be granted.
+    pub(crate) async fn take_back(&self, request: &Request) -> Result<Releasing, Failure> {
+        match self {
+            Self::Noop(_) => Ok(Releasing::Released),
+            Self::Memory(memory) => memory.release(request),
+            Self::Single(single) => single.take_back(request).await,
+            // These send grants and releases over one connection.
             Self::Quorum(quorum) => quorum.release(request).await,
             Self::Cluster(cluster) => cluster.release(request).await,
         }

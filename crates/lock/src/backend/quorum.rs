@@ -198,7 +198,7 @@ impl Quorum {
                     gone += 1;
                     thief = Some(by);
                 }
-                Ok(Renewing::NotReplicated(_)) => {}
+                Ok(Renewing::NotReplicated { .. }) => {}
                 Err(failure) => {
                     missing.push((member.endpoint, failure.unavailable.cause().clone()));
                 }
@@ -206,6 +206,8 @@ impl Quorum {
             if renewed >= self.needed() {
                 return Ok(Renewing::Renewed {
                     data_set: DataSet::local(),
+                    // Some member may be given the lock again, above.
+                    reasserted: true,
                 });
             }
             if gone > self.members.len() - self.needed() {

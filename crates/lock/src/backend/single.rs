@@ -190,7 +190,10 @@ impl Single {
         let (reply, confirmed) = link.call_confirmed(call).await?;
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         match answer {
-            Coded { code: 1 | 2, .. } => Ok(renewed(&link, confirmed)),
+            Coded {
+                code: code @ (1 | 2),
+                ..
+            } => Ok(renewed(&link, confirmed, code == 2)),
             Coded { code: 0, .. } => Ok(Renewing::Missing {
                 data_set: data_set(&link),
             }),
@@ -224,26 +227,27 @@ impl Single {
 
     pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
+        let reply = link.call(&self.releasing(request)).await?;
+        released(&link, &reply)
+    }
+
+    /// Releases what may still be on its way to be granted.
+    pub(crate) async fn take_back(&self, request: &Request) -> Result<Releasing, Failure> {
+        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let reply = link.call_behind_grants(self.releasing(request)).await?;
+        released(&link, &reply)
+    }
+
+    fn releasing(&self, request: &Request) -> Call {
         let keys = &request.keys;
-        let call = self
-            .call_of(&RELEASE)
+        self.call_of(&RELEASE)
             .key(&keys.queue)
             .key(&keys.alive)
             .keys(request.locks())
             .argument(request.token.reveal())
             .argument(CLAIM.as_millis())
             .argument(CHANNELS)
-            .argument(&keys.name);
-        let reply = link.call(&call).await?;
-        let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
-        match answer {
-            Coded { code: 1, .. } => Ok(Releasing::Released),
-            Coded { code: 0, .. } => Ok(Releasing::Missing),
-            Coded { code: -1, holder } => Ok(Releasing::Stolen {
-                by: owner_in(&holder),
-            }),
-            Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
-        }
+            .argument(&keys.name)
     }
 
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
@@ -256,7 +260,7 @@ impl Single {
             .argument(CLAIM.as_millis())
             .argument(CHANNELS)
             .argument(&keys.name);
-        link.call(&call).await.map(|_| ())
+        link.call_behind_grants(call).await.map(|_| ())
     }
 
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
@@ -320,6 +324,18 @@ fn data_set(link: &Link) -> DataSet {
     }
 }
 
+fn released(link: &Link, reply: &Value) -> Result<Releasing, Failure> {
+    let answer = Coded::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
+    match answer {
+        Coded { code: 1, .. } => Ok(Releasing::Released),
+        Coded { code: 0, .. } => Ok(Releasing::Missing),
+        Coded { code: -1, holder } => Ok(Releasing::Stolen {
+            by: owner_in(&holder),
+        }),
+        Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
+    }
+}
+
 fn closed(link: &Link, remaining: Option<Duration>) -> Granting {
     Granting::GateClosed {
         remaining,
@@ -327,13 +343,17 @@ fn closed(link: &Link, remaining: Option<Duration>) -> Granting {
     }
 }
 
-fn renewed(link: &Link, confirmed: Confirmed) -> Renewing {
+fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> Renewing {
     if confirmed.by_majority() {
         Renewing::Renewed {
             data_set: data_set(link),
+            reasserted,
         }
     } else {
-        Renewing::NotReplicated(confirmed)
+        Renewing::NotReplicated {
+            confirmed,
+            reasserted,
+        }
     }
 }
 

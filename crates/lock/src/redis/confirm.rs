@@ -110,10 +110,13 @@ async fn confirm_batch(connection: &Connection, batch: Vec<Job>, wait: Duration)
     let Some(data_nodes) = batch.iter().map(|job| job.data_nodes).max() else {
         return;
     };
-    let unknown_scripts = match send(connection, &batch, Call::by_digest, data_nodes, wait).await {
-        Err(failure) => return fail(batch, &failure),
-        Ok((replies, confirmed)) => settle(connection, batch, replies, confirmed, true),
-    };
+    let mut unknown_scripts =
+        match send(connection, &batch, Call::by_digest, data_nodes, wait).await {
+            Err(failure) => return fail(batch, &failure),
+            Ok((replies, confirmed)) => settle(connection, batch, replies, confirmed, true),
+        };
+    // Whoever gave up meanwhile may have had the lock taken back already: it must not come after.
+    unknown_scripts.retain(|job| !job.done.is_closed());
     if unknown_scripts.is_empty() {
         return;
     }

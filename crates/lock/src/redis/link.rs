@@ -151,6 +151,12 @@ impl Link {
         self.observe(result)
     }
 
+    /// Runs a script on the master after every script that was sent with [`Link::call_confirmed`]
+    /// before: on another connection it could overtake the grant that it is to undo.
+    pub(crate) async fn call_behind_grants(&self, call: Call) -> Result<Value, Failure> {
+        self.call_confirmed(call).await.map(|(reply, _)| reply)
+    }
+
     /// Reads keys and has the server report the next change of any of them. Returns whether one of
     /// them is missing already.
     pub(crate) async fn read_and_watch(&self, keys: &[String]) -> Result<bool, Failure> {
