@@ -326,10 +326,13 @@ fn selected(answer: redis::RedisResult<Value>, database: u32) -> Result<(), Caus
     })
 }
 
-/// Small writes go out at once, and a peer that vanished is noticed within seconds.
+/// Small writes go out at once, a peer that vanished is noticed within seconds, and a connection
+/// that was given up delivers nothing any more: a grant that the kernel went on sending after a
+/// partition would belong to nobody.
 fn tune(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(stream);
+    socket.set_linger(Some(Duration::ZERO))?;
     socket.set_tcp_keepalive(
         &socket2::TcpKeepalive::new()
             .with_time(Duration::from_secs(5))
