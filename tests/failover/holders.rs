@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use leasehold::{AcquireOptions, Lease, LostReason, Released, Renewal};
 use leasehold_testkit::{Mode, SentinelCluster};
-use leasehold_tests::{blocking, connect, lease, sentinel_env, soon};
+use leasehold_tests::{blocking, connect, fail_over, lease, patient, sentinel_env, soon};
 
 const LONG: [(&str, &str); 2] = [("LOCK_TTL", "20s"), ("LOCK_MAX_TTL", "20s")];
 
 /// Leases long enough that nothing but the verification can end them within the test.
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_are_verified_on_the_new_master_at_once() {
-    let cluster = SentinelCluster::builder()
-        .proxied(true)
-        .start()
-        .expect("a cluster");
+    let cluster = patient().proxied(true).start().expect("a cluster");
     let map = cluster.address_map();
     let relaxed = [
         LONG[0],
@@ -48,7 +45,7 @@ async fn leases_are_verified_on_the_new_master_at_once() {
     let lost = lease(&locker, "lost").await;
     let lost_unrenewed = locker.acquire_with("lost-2", &unrenewed).await;
     let lost_unrenewed = lost_unrenewed.expect("a lease");
-    blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let _ = fail_over(&cluster);
 
     for gone in [&lost, &lost_unrenewed] {
         let reason = soon("the loss", gone.lost()).await;

@@ -1,0 +1,4 @@
+//! How leases and attempts end on our side: released, dropped, aborted, in the middle of anything.
+
+mod dropped;
+mod releases;
