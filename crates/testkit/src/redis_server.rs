@@ -157,11 +157,15 @@ impl RedisServer {
     /// [`Error::Timeout`](crate::Error::Timeout) when they have not `within` the given time, and those of
     /// [`command`](ServerProcess::command).
     pub fn wait_for_replicas(&self, replicas: usize, within: Duration) -> Result<()> {
+        let fields = self.info("replication")?;
+        let written = offset_in(fields.get("master_repl_offset").map(String::as_str));
         wait::wait_for(
             format!("{replicas} replicas of {}", self.name()),
             within,
             || {
-                let in_step = self.replicas_in_step().map_err(|error| error.to_string())?;
+                let in_step = self
+                    .replicas_at(written)
+                    .map_err(|error| error.to_string())?;
                 if in_step >= replicas {
                     Ok(())
                 } else {
@@ -171,16 +175,18 @@ impl RedisServer {
         )
     }
 
-    fn replicas_in_step(&self) -> Result<usize> {
+    /// How many replicas have confirmed that they received everything up to this offset. The offset itself goes on
+    /// growing, with pings and messages, and replicas confirm once a second.
+    fn replicas_at(&self, written: u64) -> Result<usize> {
         let fields = self.info("replication")?;
-        let offset = fields
-            .get("master_repl_offset")
-            .cloned()
-            .unwrap_or_default();
-        let suffix = format!("offset={offset},");
         let replicas = fields.iter().filter(|(name, _)| name.starts_with("slave"));
         Ok(replicas
-            .filter(|(_, value)| value.contains("state=online") && value.contains(&suffix))
+            .filter(|(_, value)| {
+                let offset = value
+                    .split(',')
+                    .find_map(|part| part.strip_prefix("offset="));
+                value.contains("state=online") && offset_in(offset) >= written
+            })
             .count())
     }
 
@@ -229,6 +235,12 @@ impl RedisServer {
             other => Err(self.odd("FLUSHALL", &other)),
         }
     }
+}
+
+fn offset_in(field: Option<&str>) -> u64 {
+    field
+        .and_then(|offset| offset.parse().ok())
+        .unwrap_or_default()
 }
 
 impl Deref for RedisServer {
