@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use leasehold::{AcquireOptions, Config, Error, Lease, Locker, Renewal};
-use tokio::time::{Instant, sleep, timeout};
+use leasehold::{AcquireOptions, Config, Error, Lease, Locker, Renewal, Ticket};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     Protocol, Shared,
@@ -29,6 +32,7 @@ pub(super) async fn run(shared: &Arc<Shared>, random: &mut Random) -> Result<(),
                 shared: shared.clone(),
                 locker: locker.clone(),
                 random: Random::seeded(random.number()),
+                heirs: Vec::new(),
             };
             tokio::spawn(task.run())
         })
@@ -63,6 +67,8 @@ struct Task {
     shared: Arc<Shared>,
     locker: Locker,
     random: Random,
+    /// Those to whom leases were handed over.
+    heirs: Vec<JoinHandle<()>>,
 }
 
 impl Task {
@@ -72,6 +78,10 @@ impl Task {
             self.carry_out(&plan).await;
             let pause = self.random.milliseconds(0, 20);
             sleep(pause).await;
+            self.heirs.retain(|heir| !heir.is_finished());
+        }
+        for heir in std::mem::take(&mut self.heirs) {
+            let _ = heir.await;
         }
         let shared = self.shared.clone();
         for resource in &shared.assignment.resources {
@@ -173,12 +183,56 @@ impl Task {
         record(Kind::ReleaseInvoked {
             by_drop: plan.parting == Parting::Drop,
         });
-        if plan.parting == Parting::Release {
-            let outcome = match lease.release().await {
-                Ok(released) => format!("{released:?}"),
-                Err(error) => error.to_string(),
+        match plan.parting {
+            Parting::Drop => {}
+            Parting::HandOver => self.hand_over(plan, &lease.into_ticket()),
+            Parting::Release => {
+                let outcome = match lease.release().await {
+                    Ok(released) => format!("{released:?}"),
+                    Err(error) => error.to_string(),
+                };
+                record(Kind::Released { outcome });
+            }
+        }
+    }
+
+    /// Two heirs take the lease over, one soon and one later, when the ticket ought to be of no use.
+    fn hand_over(&mut self, plan: &Plan, ticket: &Ticket) {
+        let plan = Plan {
+            renewed: true,
+            parting: Parting::Release,
+            ..plan.clone()
+        };
+        for latest in [20, 1_500] {
+            let after = self.random.milliseconds(0, latest);
+            let mut heir = Self {
+                shared: self.shared.clone(),
+                locker: self.locker.clone(),
+                random: Random::seeded(self.random.number()),
+                heirs: Vec::new(),
             };
-            record(Kind::Released { outcome });
+            let (plan, ticket) = (plan.clone(), ticket.clone());
+            self.heirs.push(tokio::spawn(async move {
+                sleep(after).await;
+                heir.take_over(&plan, &ticket).await;
+            }));
+        }
+    }
+
+    async fn take_over(&mut self, plan: &Plan, ticket: &Ticket) {
+        let operation = self.shared.next_operation();
+        let shared = self.shared.clone();
+        let record = |kind| shared.recorder.record(operation, &plan.resource, kind);
+        record(Kind::Invoke { patience_ms: 0 });
+        match self.locker.adopt(ticket).await {
+            // Boxed, as holding may end in handing over.
+            Ok(lease) => Box::pin(self.hold(plan, operation, lease)).await,
+            Err(error @ Error::Ambiguous { .. }) => record(Kind::Ambiguous {
+                error: error.to_string(),
+            }),
+            Err(error) => record(Kind::Failed {
+                error: error.to_string(),
+            }),
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Plan {
 pub(super) enum Parting {
     Release,
     Drop,
+    /// Another task takes the lease over; and a third tries with the same ticket.
+    HandOver,
 }
 
 impl Plan {
@@ -48,10 +50,10 @@ impl Plan {
             ttl,
             renewed: random.percent(85),
             hold,
-            parting: if random.percent(75) {
-                Parting::Release
-            } else {
-                Parting::Drop
+            parting: match random.between(0, 100) {
+                0..65 => Parting::Release,
+                65..85 => Parting::Drop,
+                _ => Parting::HandOver,
             },
             cancel_after: random.percent(10).then(|| random.milliseconds(1, 400)),
         }
