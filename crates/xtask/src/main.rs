@@ -11,6 +11,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod faults;
+mod interop;
 mod model;
 mod prepare;
 mod test;
@@ -45,6 +46,12 @@ const COMMANDS: &[Command] = &[
         usage: faults::USAGE,
         about: "breaks servers, network and clients at random, and checks that no rule of the leases was broken",
         run: faults::run,
+    },
+    Command {
+        name: "interop",
+        usage: interop::USAGE,
+        about: "shares one limit with Atlan's SDK, redis-py and redlock-py, and counts the holders",
+        run: interop::run,
     },
     Command {
         name: "model",
