@@ -25,6 +25,24 @@ pub async fn sentinel(cluster: &SentinelCluster, overrides: &[(&str, &str)]) -> 
     connect(variables, overrides).await
 }
 
+/// A locker over independent masters.
+///
+/// # Errors
+///
+/// When it cannot connect to a majority of them.
+pub async fn quorum(urls: &[String]) -> Result<Locker> {
+    let nodes = urls.join(",");
+    let variables = [
+        ("IS_LOCKING_DISABLED", "false"),
+        ("LOCK_REDLOCK_NODES", &nodes),
+        ("LOCK_TTL", "3s"),
+        ("LOCK_MAX_TTL", "3s"),
+        ("REDIS_COMMAND_TIMEOUT", "500ms"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    connect(variables.to_vec(), &[]).await
+}
+
 /// The variables of a worker that uses the Redis at this port; everything else is as by default.
 #[must_use]
 pub fn standalone_env(port: u16) -> Vec<(String, String)> {

@@ -10,6 +10,7 @@ mod failover;
 mod fairness;
 mod hand_over;
 mod idle;
+mod quorum;
 mod scale;
 mod start_up;
 mod strict;
@@ -19,7 +20,7 @@ mod uncontended;
 pub const PART: &str = "--part";
 
 /// The names of all figures, in the order in which they are measured.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "uncontended",
     "strict",
     "hand-over",
@@ -28,6 +29,7 @@ pub const NAMES: [&str; 8] = [
     "scale",
     "start-up",
     "failover",
+    "quorum",
 ];
 
 /// How long to measure.
@@ -68,6 +70,7 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
         "scale" => scale::measure(effort).await,
         "start-up" => start_up::measure(effort).await,
         "failover" => failover::measure(effort).await,
+        "quorum" => quorum::measure(effort).await,
         other => Err(Error::from(format!(
             "there is no figure {other:?}; there are {}",
             NAMES.join(", ")
