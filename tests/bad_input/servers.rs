@@ -28,6 +28,7 @@ async fn a_wrong_password() {
 async fn a_wrong_user_name() {
     let passwords = AclPasswords {
         leasehold: "secret",
+        observer: "pw-observer",
         replica: "r",
         sentinel: "s",
         admin: "a",

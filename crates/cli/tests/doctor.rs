@@ -134,6 +134,7 @@ fn a_clock_that_is_off() -> Result<(), Failure> {
 fn a_permission_that_is_missing() -> Result<(), Failure> {
     let acl = users_acl(AclPasswords {
         leasehold: "secret",
+        observer: "pw-observer",
         replica: "replica",
         sentinel: "sentinel",
         admin: "admin",

@@ -14,6 +14,8 @@ pub const USERS_ACL: &str = include_str!("conf/users.acl");
 pub struct AclPasswords<'a> {
     /// Of the user `leasehold`, which takes and releases leases and can do nothing else.
     pub leasehold: &'a str,
+    /// Of the user `observer`, which sees who holds what and can change nothing.
+    pub observer: &'a str,
     /// Of the user `replica`, as which a replica follows its master.
     pub replica: &'a str,
     /// Of the user `sentinel`, as which a Sentinel watches and reconfigures data nodes.
@@ -27,6 +29,7 @@ pub struct AclPasswords<'a> {
 pub fn users_acl(passwords: AclPasswords<'_>) -> String {
     USERS_ACL
         .replace("LEASEHOLD_PASSWORD", passwords.leasehold)
+        .replace("OBSERVER_PASSWORD", passwords.observer)
         .replace("REPLICA_PASSWORD", passwords.replica)
         .replace("SENTINEL_PASSWORD", passwords.sentinel)
         .replace("ADMIN_PASSWORD", passwords.admin)

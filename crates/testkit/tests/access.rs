@@ -7,6 +7,7 @@ use redis::{RedisResult, Value};
 
 const PASSWORDS: AclPasswords<'static> = AclPasswords {
     leasehold: "pw-leasehold",
+    observer: "pw-observer",
     replica: "pw-replica",
     sentinel: "pw-sentinel",
     admin: "pw-admin",

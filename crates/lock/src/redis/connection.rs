@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::bounded::Bounded;
 use super::classify::{self, Failure};
 use super::script::Call;
 use super::tls::{self, TlsClient};
@@ -141,7 +142,7 @@ impl Connection {
             });
         let handshake = handshake(settings);
         let (mut multiplexed, driver) =
-            MultiplexedConnection::new_with_config(&handshake, stream, config)
+            MultiplexedConnection::new_with_config(&handshake, Bounded::new(stream), config)
                 .await
                 .map_err(|error| classify::handshake_error(&error))?;
 

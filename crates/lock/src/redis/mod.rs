@@ -1,5 +1,6 @@
 //! Everything that speaks to Redis and Sentinel. Knows nothing of leases.
 
+mod bounded;
 pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod connection;
