@@ -125,6 +125,11 @@ pub enum Kind {
         /// The process.
         victim: String,
     },
+    /// A process found that it had got no processor time since then: the machine is busy.
+    Starved {
+        /// When it last ran.
+        since: u64,
+    },
     /// All faults are over and the cluster is whole again.
     Calm,
     /// Faults begin again.

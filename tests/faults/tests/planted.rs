@@ -211,6 +211,11 @@ fn a_loss_that_was_told_too_late() {
         .resumed(1_800, "a")
         .lost(1_900, "a", 1);
     assert_eq!(excused.broken(), [""; 0]);
+    let starved = Story::default()
+        .granted(2, "a", 1, 1, 1_000)
+        .then(1_800, "a", 0, Kind::Starved { since: 900 * MS })
+        .lost(1_900, "a", 1);
+    assert_eq!(starved.broken(), [""; 0]);
 }
 
 #[test]

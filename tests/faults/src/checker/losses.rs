@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use super::{Violation, leases::Lease, milliseconds};
 use crate::history::{Event, Kind, nanoseconds};
 
-/// When each process was frozen.
+/// When each process could do nothing: it was frozen, or the machine was too busy for it.
 struct Freezes<'a> {
     by_process: HashMap<&'a str, Vec<(u64, u64)>>,
 }
@@ -25,15 +25,25 @@ impl<'a> Freezes<'a> {
                         .push((event.at, u64::MAX));
                 }
                 Kind::Resumed { victim } => {
-                    if let Some(last) = by_process
-                        .get_mut(victim.as_str())
-                        .and_then(|all| all.last_mut())
-                    {
-                        last.1 = event.at;
+                    let frozen = by_process.get_mut(victim.as_str());
+                    let open =
+                        frozen.and_then(|all| all.iter_mut().find(|(_, to)| *to == u64::MAX));
+                    if let Some((_, to)) = open {
+                        *to = event.at;
                     }
+                }
+                Kind::Starved { since } => {
+                    let process = event.process.as_str();
+                    by_process
+                        .entry(process)
+                        .or_default()
+                        .push((*since, event.at));
                 }
                 _ => {}
             }
+        }
+        for freezes in by_process.values_mut() {
+            freezes.sort_unstable();
         }
         Self { by_process }
     }

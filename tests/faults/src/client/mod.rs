@@ -21,7 +21,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{history::Recorder, random::Random};
+use crate::{
+    history::{Kind, Recorder, nanoseconds, now},
+    random::Random,
+};
 use orders::Orders;
 
 /// Which protocol a client follows.
@@ -106,6 +109,8 @@ pub fn run(assignment: Assignment) -> Result<(), Box<dyn std::error::Error>> {
         let _ = std::io::stdin().lock().lines().next();
         stopping.is_stopping.store(true, Ordering::SeqCst);
     });
+    let starving = shared.clone();
+    thread::spawn(move || note_starvation(&starving.recorder));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -119,4 +124,19 @@ pub fn run(assignment: Assignment) -> Result<(), Box<dyn std::error::Error>> {
         }
         Ok(())
     })
+}
+
+/// Notes when this process gets no processor time, beside the runtime, so that one which blocks itself has no excuse.
+fn note_starvation(recorder: &Recorder) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    const NOTABLE: Duration = Duration::from_millis(80);
+    let mut since = now();
+    loop {
+        thread::sleep(PAUSE);
+        let awake = now();
+        if awake - since > nanoseconds(NOTABLE) {
+            recorder.record_at(awake, 0, "", Kind::Starved { since });
+        }
+        since = awake;
+    }
 }
