@@ -67,6 +67,11 @@ impl Unavailable {
                 "correct REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD (default: \
                  REDIS_PASSWORD)"
             }
+            (Part::Sentinel, Cause::NoPermission { .. }) => {
+                "give the user of the Sentinels +sentinel|master, \
+                 +sentinel|get-master-addr-by-name, +sentinel|sentinels, +sentinel|myid and \
+                 +subscribe"
+            }
             (
                 Part::Master,
                 Cause::Refused | Cause::Unreachable { .. } | Cause::ConnectTimeout { .. },
