@@ -119,7 +119,7 @@ pub const FULL: &[Variant] = &[
         Bounds {
             clients: 3,
             lease: 6,
-            delay: 1,
+            delay: 2,
             ..SMALL
         },
     ),
