@@ -5,9 +5,11 @@ mod connect;
 mod doctor;
 mod duration;
 mod exit;
+mod leasing;
 mod output;
 mod run;
 mod servers;
+mod waiting;
 
 use std::env;
 use std::ffi::OsString;
@@ -18,7 +20,7 @@ use clap::error::ErrorKind;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{env as env_command, list, release, shell, status, topology, wait};
+use crate::commands::{env as env_command, list, release, shell, status, ticket, topology, wait};
 use crate::connect::Source;
 use crate::exit::Failure;
 use crate::output::{Output, complain};
@@ -47,10 +49,12 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Acquire(ticket::Acquire),
+    Renew(ticket::Renew),
+    Release(release::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
     Wait(wait::Arguments),
-    Release(release::Arguments),
     Topology(topology::Arguments),
     Doctor(doctor::Arguments),
     Env(env_command::Arguments),
@@ -104,6 +108,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let source = &cli.source;
     match cli.command {
         Command::Run(arguments) => run::main(&arguments, source, output).await,
+        Command::Acquire(arguments) => ticket::acquire(&arguments, source, output).await,
+        Command::Renew(arguments) => ticket::renew(&arguments, source, output).await,
         Command::Status(arguments) => status::main(&arguments, source, output).await,
         Command::List(arguments) => list::main(&arguments, source, output).await,
         Command::Wait(arguments) => wait::main(&arguments, source, output).await,

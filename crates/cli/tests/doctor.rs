@@ -36,9 +36,14 @@ fn assert_names(line: &str, parts: &[&str]) {
 }
 
 fn cluster_env(cluster: &SentinelCluster) -> Variables {
-    let mut variables: Variables = [("LOCK_TTL", "3s"), ("REDIS_COMMAND_TIMEOUT", "500ms")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec();
+    let mut variables: Variables = [
+        ("LOCK_TTL", "3s"),
+        // A gate opens after this long.
+        ("LOCK_MAX_TTL", "3s"),
+        ("REDIS_COMMAND_TIMEOUT", "500ms"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
     variables.extend(cluster.env());
     variables
 }

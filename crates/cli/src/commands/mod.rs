@@ -5,6 +5,7 @@ pub(crate) mod list;
 pub(crate) mod release;
 pub(crate) mod shell;
 pub(crate) mod status;
+pub(crate) mod ticket;
 pub(crate) mod topology;
 pub(crate) mod wait;
 

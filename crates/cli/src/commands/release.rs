@@ -1,26 +1,32 @@
-//! `leasehold release --force`: take a resource from its holder.
+//! `leasehold release`: give a script's lease back, or take a resource from its holder.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 
 use leasehold::{Forced, Holder};
 use serde_json::json;
 
-use super::{owner, remaining};
+use super::{owner, remaining, ticket};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::{Output, plain};
 
-/// Take a resource from its holder
+/// Give a script's lease back, or take a resource from its holder
 ///
-/// The holder may still be at work: make sure that it is not, or that what the lock protects refuses
-/// its fence. Shows the holder and asks, or takes its id, as `status` shows it, with --holder. Whoever
-/// holds the resource by then instead is left alone.
+/// With --ticket, releases what `leasehold acquire` took. With --force, takes the resource from whoever
+/// holds it: the holder may still be at work, so make sure that it is not, or that what the lock protects
+/// refuses its fence. Shows the holder and asks, or takes its id, as `status` shows it, with --holder;
+/// whoever holds the resource by then instead is left alone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    /// The ticket that `leasehold acquire` wrote; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resource", "force", "holder", "yes"])]
+    ticket: Option<PathBuf>,
     /// The name of the resource
-    resource: String,
-    /// Required: there is no gentle way to release what another holds
-    #[arg(long, required = true)]
+    #[arg(required_unless_present = "ticket")]
+    resource: Option<String>,
+    /// Required without a ticket: there is no gentle way to release what another holds
+    #[arg(long, required_unless_present = "ticket")]
     force: bool,
     /// The holder id that `leasehold status` showed; without it, you are asked
     #[arg(long, value_name = "ID")]
@@ -35,7 +41,10 @@ pub(crate) async fn main(
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
-    let resource = arguments.resource.as_str();
+    if let Some(path) = &arguments.ticket {
+        return ticket::release(path, source, output).await;
+    }
+    let resource = arguments.resource.as_deref().unwrap_or_default();
     let locker = source.locker().await?;
     let id = match &arguments.holder {
         Some(id) => id.clone(),
@@ -91,7 +100,7 @@ fn confirmed(arguments: &Arguments, holder: &Holder) -> Result<String, Failure> 
     }
     let who = format!(
         "`{}` is held by {} (remaining: {}, holder id {id})",
-        plain(&arguments.resource),
+        plain(arguments.resource.as_deref().unwrap_or_default()),
         owner(holder),
         remaining(holder),
     );

@@ -6,13 +6,12 @@ pub(crate) mod guard;
 mod holder;
 mod signals;
 mod tree;
-mod waiting;
 mod wire;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use leasehold::{AcquireOptions, Lease, Locker};
+use leasehold::{Lease, Locker};
 
 use self::deadline::Margins;
 use self::holder::{Ending, Task};
@@ -21,6 +20,7 @@ use self::wire::Status;
 use crate::connect::Source;
 use crate::duration;
 use crate::exit::{self, Failure};
+use crate::leasing::Terms;
 use crate::output::{Output, complain, plain};
 
 /// Run a command while holding a lease
@@ -36,18 +36,8 @@ use crate::output::{Output, complain, plain};
 pub(crate) struct Arguments {
     /// What to lock
     resource: String,
-    /// The length of the lease, renewed while the command runs (LOCK_TTL)
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    ttl: Option<Duration>,
-    /// Wait this long for the resource; without it, as LOCK_ACQUIRE_TIMEOUT says
-    #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
-    wait: Option<Duration>,
-    /// End at once with code 75 if the resource is held
-    #[arg(long, short, conflicts_with = "wait")]
-    no_wait: bool,
-    /// Another code than 75 for a resource that is held
-    #[arg(long, short = 'E', value_name = "CODE", default_value_t = exit::BUSY)]
-    busy_code: u8,
+    #[command(flatten)]
+    terms: Terms,
     /// End the command after this time, with code 124
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_hold: Option<Duration>,
@@ -69,21 +59,19 @@ pub(crate) async fn main(
 ) -> Result<u8, Failure> {
     let mut signals =
         Signals::catch().map_err(|error| Failure::internal("catching signals", &error))?;
-    let config = source.config(|builder| match arguments.ttl {
-        Some(ttl) => builder.ttl(ttl),
-        None => builder,
-    })?;
+    let config = source.config(|builder| arguments.terms.adjust(builder))?;
     let ttl = config.lock.ttl;
     let acquiring = async {
         let locker = Locker::connect(config).await?;
         if !locker.is_enabled() {
             return Ok((locker, None));
         }
-        let lease = acquire(arguments, &locker, output).await?;
-        Ok((locker, Some(lease)))
+        let terms = &arguments.terms;
+        let lease = terms.acquire(&locker, &arguments.resource, output).await?;
+        Ok::<_, Failure>((locker, Some(lease)))
     };
     let (locker, lease) = tokio::select! {
-        acquired = acquiring => acquired.map_err(|error| busy(arguments, error))?,
+        acquired = acquiring => acquired?,
         number = signals.next() => return Ok(by_signal(number)),
     };
     if lease.is_none() {
@@ -101,33 +89,6 @@ pub(crate) async fn main(
     give_back(lease, &ending).await;
     drop(locker);
     conclude(arguments, ending?)
-}
-
-async fn acquire(
-    arguments: &Arguments,
-    locker: &Locker,
-    output: Output,
-) -> Result<Lease, leasehold::Error> {
-    let resource = arguments.resource.as_str();
-    if arguments.no_wait {
-        return locker.try_acquire(resource).await;
-    }
-    let options = match arguments.wait {
-        Some(limit) => AcquireOptions::new().timeout(limit),
-        None => AcquireOptions::new(),
-    };
-    tokio::select! {
-        acquired = locker.acquire_with(resource, &options) => acquired,
-        never = waiting::tell(locker, resource, output) => match never {},
-    }
-}
-
-fn busy(arguments: &Arguments, error: leasehold::Error) -> Failure {
-    let mut failure = Failure::from(error);
-    if failure.code == exit::BUSY {
-        failure.code = arguments.busy_code;
-    }
-    failure
 }
 
 fn without_lock(arguments: &Arguments) -> Result<(), Failure> {

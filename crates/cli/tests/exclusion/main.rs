@@ -90,6 +90,18 @@ fn path(directory: &TempDir, name: &str) -> PathBuf {
     Path::new(directory.path()).join(name)
 }
 
+/// A proxy; its port may be taken at the last moment by one of the many connections of this test.
+fn proxy(server: &RedisServer) -> Result<Proxy, Failure> {
+    let mut last = None;
+    for _ in 0..5 {
+        match Proxy::start(server.address()) {
+            Ok(proxy) => return Ok(proxy),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or_else(|| "no proxy".into(), Failure::from))
+}
+
 /// Runs `round` for every number, a few at a time, and counts those in which all were dead.
 fn rounds(
     round: impl Fn(usize) -> Result<String, Failure> + Sync,
@@ -136,7 +148,7 @@ fn a_holder_that_is_cut_off_keeps_no_child_alive() -> Result<(), Failure> {
     let server = RedisServer::builder().start()?;
     let near = server_env(&server);
     let (dead, seen) = rounds(|number| {
-        let proxy = Proxy::start(server.address())?;
+        let proxy = proxy(&server)?;
         let round = Round::start(number, &port_env(proxy.port()))?;
         proxy.set_mode(Mode::Blackhole)?;
         let seen = round.second(&near)?;
@@ -173,7 +185,7 @@ fn a_redis_that_dies_and_forgets_keeps_no_child_alive() -> Result<(), Failure> {
     };
     let (dead, seen) = rounds(|number| {
         let server = RedisServer::builder().start()?;
-        let proxy = Proxy::start(server.address())?;
+        let proxy = proxy(&server)?;
         let round = Round::start(number, &strict(proxy.port()))?;
         proxy.set_mode(Mode::Blackhole)?;
         server.kill();
