@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// The resource whose commands are recorded.
 const RESOURCE: &str = "leasehold-bench-template";
 
-/// The words of each command, of which [`Template::command`] makes others of the same kind.
+/// The words of each command, of which [`Template::commands`] makes others of the same kind.
 #[derive(Debug, Clone)]
 pub struct Template {
     commands: Vec<Vec<String>>,
