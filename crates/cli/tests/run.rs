@@ -6,8 +6,20 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Failure, PATIENCE, code, content, leasehold, output, server_env, stderr, stdout};
+use common::{Failure, PATIENCE, code, content, leasehold, output, stderr, stdout};
 use leasehold_testkit::{ChildProcess, RedisServer, assert_eventually};
+
+/// Leases so long that a busy machine does not end them.
+fn server_env(server: &RedisServer) -> Vec<(String, String)> {
+    let mut variables = common::server_env(server);
+    let longer = [
+        ("LOCK_TTL", "5s"),
+        ("LOCK_MAX_TTL", "5s"),
+        ("REDIS_CONNECT_TIMEOUT", "3s"),
+    ];
+    variables.extend(longer.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    variables
+}
 
 fn run(server: &RedisServer, arguments: &[&str]) -> Result<std::process::Output, Failure> {
     let mut command = leasehold(&server_env(server));

@@ -66,8 +66,7 @@ fn guard(group: i32, grace: Duration, command: &[OsString]) -> io::Result<()> {
         .build()?;
     let _caught = runtime.block_on(async { Signals::catch() })?;
     if Instant::now() >= deadlines.terminate_at {
-        let late = "the lease ran out before the command started";
-        return say(&holder, &Report::NotStarted(late.into()));
+        return say(&holder, &Report::TooLate);
     }
     // On this very thread: the kernel takes the parent of a process to be a thread.
     let child = match start(group, command, input) {

@@ -212,6 +212,10 @@ impl Holder {
                 self.collect_guard();
                 Some(Ending::NotStarted(why))
             }
+            Report::TooLate => {
+                self.collect_guard();
+                Some(Ending::Lost(loss(lease)))
+            }
             Report::Ended(ended) => {
                 self.collect_guard();
                 Some(self.ending(ended, lease))

@@ -22,8 +22,10 @@ pub(crate) enum Order {
 pub(crate) enum Report {
     /// The command runs as this process.
     Started(i32),
-    /// It could not be started, or was not because it was too late.
+    /// It could not be started.
     NotStarted(String),
+    /// It was not started, because the lease was running out.
+    TooLate,
     /// It is gone.
     Ended(Ended),
 }
@@ -87,6 +89,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started(pid) => write!(f, "started {pid}"),
+            Self::TooLate => write!(f, "too late"),
             Self::NotStarted(why) => write!(f, "not-started {}", why.escape_debug()),
             Self::Ended(ended) => {
                 let when = if ended.was_overdue {
@@ -108,6 +111,7 @@ impl Report {
         let (verb, rest) = line.split_once(' ')?;
         match verb {
             "started" => rest.parse().ok().map(Self::Started),
+            "too" => Some(Self::TooLate),
             "not-started" => Some(Self::NotStarted(rest.to_owned())),
             "ended" => {
                 let words: Vec<&str> = rest.split(' ').collect();
@@ -155,6 +159,7 @@ mod tests {
         };
         for report in [
             Report::Started(4711),
+            Report::TooLate,
             Report::NotStarted("no such file".into()),
             ended(Status::Exited(3), false),
             ended(Status::Killed(9), true),
