@@ -28,10 +28,10 @@ async fn refusal(port: u16) -> Error {
     error
 }
 
-/// The memory of this process in bytes.
+/// The most memory that this process ever had, in bytes: what is freed by now counts as well.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.expect("a number") * 1024
 }
