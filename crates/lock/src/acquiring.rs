@@ -16,6 +16,7 @@ use crate::options::Terms;
 use crate::redis::classify::Outcome;
 use crate::redis::topology::State;
 use crate::resource::{Keys, Resource};
+use crate::telemetry::{self, Obstacles};
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
 use crate::waiting::Place;
@@ -40,7 +41,12 @@ pub(crate) async fn try_acquire(
     target: Target,
     terms: Terms,
 ) -> Result<Arc<Held>, Error> {
-    Claim::new(core, target, terms, false)?.attempt().await
+    let attempt = async {
+        Claim::new(core, target.clone(), terms, false)?
+            .attempt()
+            .await
+    };
+    telemetry::acquiring(&target.resource, terms, "try", attempt).await
 }
 
 /// Takes over the lease that `from` holds on one of the target's locks.
@@ -51,13 +57,27 @@ pub(crate) async fn adopt(
     slot: usize,
     from: &Token,
 ) -> Result<Arc<Held>, Error> {
-    let mut claim = Claim::new(core, target, terms, false)?;
-    claim.request.slot = Some(slot);
-    claim.adopt(from, slot).await
+    let resource = target.resource.clone();
+    let adopting = async {
+        let mut claim = Claim::new(core, target, terms, false)?;
+        claim.request.slot = Some(slot);
+        claim.adopt(from, slot).await
+    };
+    telemetry::acquiring(&resource, terms, "adopt", adopting).await
 }
 
 /// Attempts until the lease is granted or the timeout passes.
 pub(crate) async fn acquire(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+) -> Result<Arc<Held>, Error> {
+    let resource = target.resource.clone();
+    let waiting = acquire_within(core, target, terms);
+    telemetry::acquiring(&resource, terms, "wait", waiting).await
+}
+
+async fn acquire_within(
     core: &Arc<Core>,
     target: Target,
     terms: Terms,
@@ -80,6 +100,10 @@ async fn acquire_in_turn(
     place: &mut Place,
 ) -> Result<Arc<Held>, Error> {
     let mut closed = core.is_closed.subscribe();
+    let mut obstacles = Obstacles::new(&target.resource, terms);
+    if !place.is_next() {
+        obstacles.queued();
+    }
     tokio::select! {
         () = place.head() => {}
         _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
@@ -99,7 +123,7 @@ async fn acquire_in_turn(
             Err(obstacle) if obstacle.is_retryable() => obstacle,
             Err(obstacle) => return Err(obstacle),
         };
-        tracing::debug!(resource = %contender.claim.target.resource, %obstacle, "waiting");
+        obstacles.met(&obstacle);
         let pause = contender.claim.pause_before(&obstacle);
         contender.place.set_obstacle(obstacle);
         tokio::select! {

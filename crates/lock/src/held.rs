@@ -13,6 +13,7 @@ use crate::fence::Fence;
 use crate::options::Terms;
 use crate::renewal::Purpose;
 use crate::resource::Resource;
+use crate::telemetry::Holding;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -30,6 +31,8 @@ pub(crate) struct Held {
     released: AtomicBool,
     lost: CancellationToken,
     reason: OnceLock<LostReason>,
+    /// Ended by the release or the loss, whichever comes first.
+    pub(crate) telling: Holding,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,7 @@ impl Held {
         grant: Grant,
         clock: Clock,
     ) -> Self {
+        let telling = Holding::begin(&resource, grant.fence, grant.data_set.epoch, terms);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             resource,
@@ -72,6 +76,7 @@ impl Held {
             released: AtomicBool::new(false),
             lost: CancellationToken::new(),
             reason: OnceLock::new(),
+            telling,
         }
     }
 
@@ -108,6 +113,11 @@ impl Held {
         self.released.load(Ordering::Acquire)
     }
 
+    /// Sentinel's configuration epoch of where the lease was last confirmed.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.standing().data_set.epoch
+    }
+
     /// Time since the last confirmed grant or renewal was sent.
     pub(crate) fn age(&self) -> Duration {
         self.clock.elapsed_since(self.standing().since)
@@ -123,6 +133,7 @@ impl Held {
         if self.is_over() || remaining.is_zero() {
             return false;
         }
+        self.telling.margin(remaining, self.request.ttl);
         // Replies may overtake each other: the later sending counts.
         let is_later = self.clock.elapsed_since(sent_at) < self.clock.elapsed_since(standing.since);
         if purpose == Purpose::Prolong && is_later {
@@ -164,15 +175,14 @@ impl Held {
             return;
         }
         if self.reason.set(reason.clone()).is_ok() {
-            tracing::warn!(
-                resource = %self.resource, fence = %self.fence, %reason, "lease lost"
-            );
+            self.telling.lost(&self.resource, self.fence, reason);
         }
         self.lost.cancel();
     }
 
     /// Ends the lease because its holder gives it back. Returns `false` if it was over already.
     pub(crate) fn begin_release(&self) -> bool {
+        self.telling.released();
         !self.released.swap(true, Ordering::AcqRel) && !self.lost.is_cancelled()
     }
 

@@ -16,6 +16,7 @@ use crate::fence::Fence;
 use crate::held::Held;
 use crate::renewal::{Purpose, Renewed};
 use crate::resource::Resource;
+use crate::telemetry;
 use crate::ticket::Ticket;
 
 /// A lease that is held: renewed in the background, and given back when it is released or dropped.
@@ -187,10 +188,8 @@ impl Lease {
     /// the TTL frees the resource.
     pub async fn release(mut self) -> Result<Released, Error> {
         self.core.end(&self.held);
-        let releasing = self
-            .core
-            .release(&self.held.resource, &self.held.request)
-            .await?;
+        let releasing = self.core.release(&self.held.resource, &self.held.request);
+        let releasing = telemetry::releasing(&self.held, releasing).await?;
         self.is_settled = true;
         Ok(match releasing {
             Releasing::Released => Released::Released,

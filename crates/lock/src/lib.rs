@@ -47,6 +47,7 @@ mod redis;
 mod renewal;
 mod resource;
 mod slots;
+mod telemetry;
 mod ticket;
 mod token;
 mod unavailable;

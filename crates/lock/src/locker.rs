@@ -23,6 +23,7 @@ use crate::leases::Leases;
 use crate::options::AcquireOptions;
 use crate::resource::{InvalidResource, Keys, Resource};
 use crate::slots::Slots;
+use crate::telemetry;
 use crate::ticket::Ticket;
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
@@ -143,6 +144,7 @@ impl Locker {
             "LOCKING IS DISABLED (IS_LOCKING_DISABLED=true): every lease is granted at once and \
              excludes nobody; set IS_LOCKING_DISABLED=false wherever two workers may run"
         );
+        telemetry::locking_disabled();
         let patience = Duration::from_secs(2);
         Self {
             core: Core::start(

@@ -25,6 +25,7 @@ pub struct AcquireOptions {
     ttl: Option<Duration>,
     timeout: Option<Duration>,
     renewal: Option<Renewal>,
+    label: Option<&'static str>,
 }
 
 impl AcquireOptions {
@@ -55,6 +56,14 @@ impl AcquireOptions {
         self
     }
 
+    /// The value of the label `lock` of the metrics; empty without. Resources are not told to the
+    /// metrics, for they may be without number: choose one word for all that are alike.
+    #[must_use]
+    pub fn label(mut self, label: &'static str) -> Self {
+        self.label = Some(label);
+        self
+    }
+
     pub(crate) fn resolve(&self, configured: &LockOptions) -> Result<Terms, Error> {
         let ttl = self.ttl.unwrap_or(configured.ttl);
         let bound = if ttl < SHORTEST_TTL {
@@ -81,6 +90,7 @@ impl AcquireOptions {
             ttl,
             renew_every,
             timeout,
+            label: self.label.unwrap_or_default(),
         })
     }
 }
@@ -91,6 +101,7 @@ pub(crate) struct Terms {
     pub(crate) ttl: Duration,
     pub(crate) renew_every: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) label: &'static str,
 }
 
 #[cfg(test)]

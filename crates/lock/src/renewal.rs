@@ -11,6 +11,7 @@ use crate::error::{Error, LostReason};
 use crate::held::Held;
 use crate::reaper::Reaper;
 use crate::redis::classify::{Failure, Outcome};
+use crate::telemetry;
 use crate::unavailable::{Cause, Unavailable};
 
 /// What a renewal is for.
@@ -38,6 +39,17 @@ pub(crate) enum Renewed {
 ///
 /// Cancel safe: a renewal that is carried out unseen prolongs the key and not the lease.
 pub(crate) async fn renew(
+    backend: &Backend,
+    reaper: &Reaper,
+    clock: Clock,
+    held: &Arc<Held>,
+    purpose: Purpose,
+) -> Renewed {
+    let attempt = attempt(backend, reaper, clock, held, purpose);
+    telemetry::renewing(held, attempt).await
+}
+
+async fn attempt(
     backend: &Backend,
     reaper: &Reaper,
     clock: Clock,
@@ -88,10 +100,7 @@ pub(crate) async fn renew(
     };
     match &outcome {
         Renewed::Over(reason) => held.lose(reason),
-        Renewed::TryAgain(error) => {
-            tracing::debug!(resource = %held.resource, %error, "renewal not confirmed");
-            held.hindered(error.to_string());
-        }
+        Renewed::TryAgain(error) => held.hindered(error.to_string()),
         Renewed::Confirmed => {}
     }
     outcome

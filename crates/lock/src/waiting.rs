@@ -134,6 +134,11 @@ impl Waiting {
 }
 
 impl Place {
+    /// Whether nobody is before this place, so that it would be the head at once.
+    pub(crate) fn is_next(&self) -> bool {
+        self.queue.turn.available_permits() > 0
+    }
+
     /// Waits until this place is the head of the queue.
     ///
     /// Cancel safe: a place that is dropped lets the next one move up.

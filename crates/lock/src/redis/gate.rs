@@ -15,6 +15,7 @@ use super::link::Link;
 use super::reply;
 use super::script::{Call, GATE_CLAIM, GATE_OPEN};
 use super::topology::State;
+use crate::telemetry;
 use crate::unavailable::Cause;
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -88,10 +89,7 @@ pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Ga
     let (code, closed_for) = code_and_number(link, &opened)?;
     match code {
         1 if confirmed.by_majority() => {
-            tracing::info!(
-                node = %link.node(), epoch = link.epoch(), ?closed_for,
-                "gate claimed for this incarnation"
-            );
+            telemetry::gate_closed(link, closed_for);
             Ok(Gate::OpenIn(closed_for))
         }
         1 | -2 => Ok(Gate::Unconfirmed),

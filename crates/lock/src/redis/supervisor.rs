@@ -19,6 +19,7 @@ use super::source::{Named, Source};
 use super::topology::State;
 use super::verify::Verifier;
 use crate::clock::Clock;
+use crate::telemetry::MasterTelling;
 use crate::unavailable::{Cause, Unavailable};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -67,6 +68,7 @@ pub(crate) struct Supervisor {
     generation: u64,
     /// When to ask the Sentinels again without a hint.
     next_check: Instant,
+    telling: MasterTelling,
 }
 
 impl Supervisor {
@@ -83,6 +85,7 @@ impl Supervisor {
             publish,
             generation: 0,
             next_check: Instant::now(),
+            telling: MasterTelling::default(),
         }
     }
 
@@ -91,15 +94,12 @@ impl Supervisor {
         while !self.publish.is_closed() {
             match self.establish().await {
                 Ok(link) => {
-                    tracing::info!(
-                        node = %link.node(), epoch = link.epoch(), generation = link.generation,
-                        "connected to the master"
-                    );
+                    self.telling.connected(&link);
                     let established = Instant::now();
                     self.publish.send_replace(State::Ready(link.clone()));
                     let cause = self.watch_over(&link).await;
                     link.ending().end(cause.clone());
-                    tracing::warn!(node = %link.node(), %cause, "lost the master");
+                    self.telling.lost(&link, &cause);
                     self.publish_down(Unavailable::on(link.node(), cause));
                     if established.elapsed() > 5 * LONGEST_PAUSE {
                         pause = FIRST_PAUSE;

@@ -1,0 +1,59 @@
+//! The link to the master, as it is told: made, lost, and made to another incarnation.
+
+use std::time::Duration;
+
+use super::measures as measure;
+use crate::redis::identity::Incarnation;
+use crate::redis::link::Link;
+use crate::unavailable::Cause;
+
+/// Remembers whom the links were made to, so that a reconnect and a failover are told apart.
+#[derive(Default)]
+pub(crate) struct MasterTelling {
+    last: Option<Incarnation>,
+    is_connected: bool,
+}
+
+impl MasterTelling {
+    pub(crate) fn connected(&mut self, link: &Link) {
+        let (node, epoch, generation) = (link.node(), link.epoch(), link.generation);
+        let last = self.last.replace(link.incarnation.clone());
+        self.is_connected = true;
+        measure::connected(1.0);
+        match last {
+            Some(last) if last != link.incarnation => {
+                measure::failover();
+                tracing::warn!(
+                    %node, epoch, generation,
+                    "connected to another incarnation of the master: a failover or a restart"
+                );
+            }
+            Some(_) => tracing::info!(%node, epoch, generation, "reconnected to the master"),
+            None => tracing::info!(%node, epoch, generation, "connected to the master"),
+        }
+    }
+
+    pub(crate) fn lost(&mut self, link: &Link, cause: &Cause) {
+        self.is_connected = false;
+        measure::connected(-1.0);
+        measure::disconnected();
+        tracing::warn!(node = %link.node(), epoch = link.epoch(), %cause, "lost the master");
+    }
+}
+
+impl Drop for MasterTelling {
+    fn drop(&mut self) {
+        // The locker ends, and its link with it.
+        if self.is_connected {
+            measure::connected(-1.0);
+        }
+    }
+}
+
+/// This client closed the gate of a new incarnation.
+pub(crate) fn gate_closed(link: &Link, closed_for: Duration) {
+    measure::gate_closed(closed_for);
+    tracing::info!(
+        node = %link.node(), epoch = link.epoch(), ?closed_for, "gate claimed for this incarnation"
+    );
+}

@@ -1,0 +1,105 @@
+//! The metrics: every name, unit and label. Without the feature `metrics` they cost nothing.
+//!
+//! Labels have few values, all known here, except `lock`: the label that the caller chose with
+//! `AcquireOptions::label`, fixed at compile time, and empty without one. Resources are no labels.
+
+use std::time::Duration;
+
+/// Runs what records a metric, if metrics are built in.
+macro_rules! record {
+    ($($statement:tt)*) => {
+        #[cfg(feature = "metrics")]
+        {
+            $($statement)*
+        }
+    };
+}
+
+// Without the feature nothing is made of what is told.
+#[cfg(feature = "metrics")]
+use metrics::{counter, gauge, histogram};
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn acquired(lock: &'static str, outcome: &'static str, waited: Duration) {
+    record! {
+        counter!("leasehold_acquire_total", "lock" => lock, "outcome" => outcome).increment(1);
+        histogram!("leasehold_wait_seconds", "lock" => lock, "outcome" => outcome).record(waited);
+    }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn contended(lock: &'static str) {
+    record! { counter!("leasehold_contended_total", "lock" => lock).increment(1); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn waiting(lock: &'static str, change: f64) {
+    record! { gauge!("leasehold_waiting", "lock" => lock).increment(change); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn held(lock: &'static str, change: f64) {
+    record! { gauge!("leasehold_held", "lock" => lock).increment(change); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn hold_ended(lock: &'static str, outcome: &'static str, held: Duration) {
+    record! {
+        histogram!("leasehold_hold_seconds", "lock" => lock, "outcome" => outcome).record(held);
+    }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn lost(lock: &'static str, cause: &'static str) {
+    record! { counter!("leasehold_lost_total", "lock" => lock, "cause" => cause).increment(1); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn renewed(lock: &'static str, outcome: &'static str) {
+    record! { counter!("leasehold_renew_total", "lock" => lock, "outcome" => outcome).increment(1); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn margin(lock: &'static str, left: Duration, ttl: Duration) {
+    record! {
+        histogram!("leasehold_renewal_margin_seconds", "lock" => lock).record(left);
+        let ratio = left.as_secs_f64() / ttl.as_secs_f64();
+        histogram!("leasehold_renewal_margin_ratio", "lock" => lock).record(ratio);
+    }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn released(lock: &'static str, outcome: &'static str) {
+    record! {
+        counter!("leasehold_release_total", "lock" => lock, "outcome" => outcome).increment(1);
+    }
+}
+
+/// `operation` is `leased`, `renewed`, `released` or `adopted`.
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn ambiguous(operation: &'static str) {
+    record! { counter!("leasehold_ambiguous_total", "operation" => operation).increment(1); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn connected(change: f64) {
+    record! { gauge!("leasehold_connected").increment(change); }
+}
+
+pub(super) fn disconnected() {
+    record! { counter!("leasehold_disconnects_total").increment(1); }
+}
+
+pub(super) fn failover() {
+    record! { counter!("leasehold_failovers_total").increment(1); }
+}
+
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(super) fn gate_closed(closed_for: Duration) {
+    record! { histogram!("leasehold_gate_closed_seconds").record(closed_for); }
+}
+
+/// A locker that excludes nobody.
+pub(crate) fn locking_disabled() {
+    record! { gauge!("leasehold_locking_disabled").set(1.0); }
+}

@@ -1,0 +1,279 @@
+//! What the SDK tells about itself: spans and events through `tracing`, and, with the feature
+//! `metrics`, numbers through the `metrics` facade. `docs/observability.md` describes both.
+//!
+//! Every span and metric is named here and nowhere else; elsewhere a call says what happened. Fields
+//! are the same everywhere: `resource`, `fence`, `node`, `epoch`, `outcome`. Tokens are never told.
+
+mod master;
+mod measures;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+pub(crate) use self::master::{MasterTelling, gate_closed};
+use self::measures as measure;
+pub(crate) use self::measures::locking_disabled;
+use crate::backend::Releasing;
+use crate::error::{Error, LostReason};
+use crate::fence::Fence;
+use crate::held::Held;
+use crate::options::Terms;
+use crate::renewal::Renewed;
+use crate::resource::Resource;
+
+/// Tells of one acquisition, whatever becomes of it: `how` is `wait`, `try` or `adopt`.
+pub(crate) async fn acquiring(
+    resource: &Resource,
+    terms: Terms,
+    how: &'static str,
+    work: impl Future<Output = Result<Arc<Held>, Error>>,
+) -> Result<Arc<Held>, Error> {
+    let span = tracing::info_span!(
+        "lock.acquire", otel.kind = "client", db.system.name = "redis",
+        %resource, how, outcome = Empty, fence = Empty, epoch = Empty, error.r#type = Empty
+    );
+    let mut telling = Acquisition {
+        span: span.clone(),
+        label: terms.label,
+        waits: how == "wait",
+        started: Instant::now(),
+        is_settled: false,
+    };
+    telling.begin();
+    let result = work.instrument(span).await;
+    telling.settle(&result);
+    result
+}
+
+/// One acquisition under way; without an outcome it was cancelled.
+struct Acquisition {
+    span: Span,
+    label: &'static str,
+    waits: bool,
+    started: Instant,
+    is_settled: bool,
+}
+
+impl Acquisition {
+    fn begin(&self) {
+        if self.waits {
+            measure::waiting(self.label, 1.0);
+        }
+    }
+
+    fn settle(&mut self, result: &Result<Arc<Held>, Error>) {
+        let outcome = result.as_ref().map_or_else(kind, |_| "granted");
+        match result {
+            Ok(held) => {
+                self.span.record("fence", held.fence.as_i64());
+                self.span.record("epoch", held.epoch());
+                tracing::debug!(
+                    parent: &self.span, resource = %held.resource, fence = %held.fence, "granted"
+                );
+            }
+            Err(error) => {
+                self.span.record("error.type", outcome);
+                tracing::debug!(parent: &self.span, outcome, %error, "not granted");
+            }
+        }
+        self.finish(outcome);
+        if let Err(Error::Ambiguous { operation, .. }) = result {
+            measure::ambiguous(operation);
+        }
+    }
+
+    fn finish(&mut self, outcome: &'static str) {
+        self.is_settled = true;
+        self.span.record("outcome", outcome);
+        if self.waits {
+            measure::waiting(self.label, -1.0);
+        }
+        measure::acquired(self.label, outcome, self.started.elapsed());
+    }
+}
+
+impl Drop for Acquisition {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.finish("cancelled");
+        }
+    }
+}
+
+/// What keeps one acquisition waiting; contention is counted once for each.
+pub(crate) struct Obstacles {
+    resource: Resource,
+    label: &'static str,
+    is_counted: bool,
+}
+
+impl Obstacles {
+    pub(crate) fn new(resource: &Resource, terms: Terms) -> Self {
+        Self {
+            resource: resource.clone(),
+            label: terms.label,
+            is_counted: false,
+        }
+    }
+
+    /// Another task of this process asked before.
+    pub(crate) fn queued(&mut self) {
+        self.count();
+        tracing::debug!(resource = %self.resource, "waiting behind a task of this process");
+    }
+
+    pub(crate) fn met(&mut self, obstacle: &Error) {
+        if matches!(obstacle, Error::Held(_)) {
+            self.count();
+        }
+        tracing::debug!(resource = %self.resource, %obstacle, "waiting");
+    }
+
+    fn count(&mut self) {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            measure::contended(self.label);
+        }
+    }
+}
+
+/// The time for which a lease is held: a span and a measure, ended once.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    label: &'static str,
+    started: Instant,
+    span: Mutex<Option<Span>>,
+}
+
+impl Holding {
+    pub(crate) fn begin(resource: &Resource, fence: Fence, epoch: u64, terms: Terms) -> Self {
+        let span = tracing::info_span!(
+            "lock.hold", %resource, %fence, epoch,
+            ttl_ms = u64::try_from(terms.ttl.as_millis()).unwrap_or(u64::MAX), outcome = Empty
+        );
+        measure::held(terms.label, 1.0);
+        Self {
+            label: terms.label,
+            started: Instant::now(),
+            span: Mutex::new(Some(span)),
+        }
+    }
+
+    /// The span while the lease is held, and none afterwards.
+    fn span(&self) -> Span {
+        let span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        span.clone().unwrap_or_else(Span::none)
+    }
+
+    /// The holder gives the lease back, or hands it over.
+    pub(crate) fn released(&self) {
+        self.end("released");
+    }
+
+    pub(crate) fn lost(&self, resource: &Resource, fence: Fence, reason: &LostReason) {
+        let cause = cause(reason);
+        tracing::warn!(
+            parent: &self.span(), %resource, %fence, cause, %reason, "lease lost"
+        );
+        measure::lost(self.label, cause);
+        self.end("lost");
+    }
+
+    fn end(&self, outcome: &'static str) {
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(span) = span.take() {
+            span.record("outcome", outcome);
+            measure::held(self.label, -1.0);
+            measure::hold_ended(self.label, outcome, self.started.elapsed());
+        }
+    }
+
+    /// A renewal was confirmed when so much of the lease was left.
+    pub(crate) fn margin(&self, left: Duration, ttl: Duration) {
+        measure::margin(self.label, left, ttl);
+    }
+}
+
+/// Tells of one renewal.
+pub(crate) async fn renewing(held: &Held, work: impl Future<Output = Renewed>) -> Renewed {
+    let span = tracing::debug_span!(
+        parent: &held.telling.span(), "lock.renew", otel.kind = "client",
+        db.system.name = "redis", resource = %held.resource, fence = %held.fence, outcome = Empty,
+        error.r#type = Empty
+    );
+    let renewed = work.instrument(span.clone()).await;
+    let outcome = match &renewed {
+        Renewed::Confirmed => "confirmed",
+        Renewed::TryAgain(error) => {
+            span.record("error.type", kind(error));
+            tracing::debug!(parent: &span, resource = %held.resource, %error, "renewal not confirmed");
+            if let Error::Ambiguous { operation, .. } = error {
+                measure::ambiguous(operation);
+            }
+            "unconfirmed"
+        }
+        Renewed::Over(_) => "over",
+    };
+    span.record("outcome", outcome);
+    measure::renewed(held.telling.label, outcome);
+    renewed
+}
+
+/// Tells of one release that somebody waits for.
+pub(crate) async fn releasing(
+    held: &Held,
+    work: impl Future<Output = Result<Releasing, Error>>,
+) -> Result<Releasing, Error> {
+    let span = tracing::info_span!(
+        "lock.release", otel.kind = "client", db.system.name = "redis",
+        resource = %held.resource, fence = %held.fence, outcome = Empty, error.r#type = Empty
+    );
+    let result = work.instrument(span.clone()).await;
+    let outcome = match &result {
+        Ok(Releasing::Released) => "released",
+        Ok(Releasing::Missing) => "expired",
+        Ok(Releasing::Stolen { .. }) => "held_by_another",
+        Err(error) => {
+            span.record("error.type", kind(error));
+            if let Error::Ambiguous { operation, .. } = error {
+                measure::ambiguous(operation);
+            }
+            kind(error)
+        }
+    };
+    span.record("outcome", outcome);
+    tracing::debug!(parent: &span, resource = %held.resource, outcome, "release ended");
+    measure::released(held.telling.label, outcome);
+    result
+}
+
+/// The kind of a failure, one word of a closed set.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Held(_) => "held",
+        Error::TimedOut { .. } => "timed_out",
+        Error::GateClosed(_) => "gate_closed",
+        Error::NotReplicated { .. } => "not_replicated",
+        Error::NoQuorum { .. } => "no_quorum",
+        Error::Unavailable(_) => "unavailable",
+        Error::Ambiguous { .. } => "ambiguous",
+        Error::Lost { .. } => "lost",
+        Error::Closed => "closed",
+        Error::Ttl { .. } => "ttl",
+        _ => "other",
+    }
+}
+
+/// Why a lease was lost, one word of a closed set.
+fn cause(reason: &LostReason) -> &'static str {
+    match reason {
+        LostReason::Expired { .. } => "expired",
+        LostReason::Deleted => "deleted",
+        LostReason::Stolen { .. } => "stolen",
+        LostReason::Failover { .. } => "failover",
+        LostReason::Restart => "restart",
+        LostReason::Closed => "closed",
+    }
+}
