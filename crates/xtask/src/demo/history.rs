@@ -1,5 +1,7 @@
 //! What happened, by the records of those to whom it happened.
 
+pub(crate) use super::register::Step;
+
 /// Microseconds of the monotonic clock, which all processes of a machine share.
 pub(crate) type Micros = u64;
 
@@ -48,13 +50,6 @@ pub(crate) struct Holding {
     pub(crate) fence: u64,
     pub(crate) from: Micros,
     pub(crate) until: Micros,
-}
-
-/// A step that the journal told a worker it had taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) step: u64,
-    pub(crate) fence: u64,
 }
 
 /// One fault, or what followed from it.

@@ -8,14 +8,16 @@ use crate::arguments::Arguments;
 use crate::prepare::{self, Need};
 use crate::{Outcome, cargo};
 
-mod history;
+pub(crate) mod history;
+pub(crate) mod late;
 mod options;
 mod picture;
-mod register;
+#[path = "../../../lock/examples/journal/register.rs"]
+pub(crate) mod register;
 mod report;
 mod stage;
 mod svg;
-mod verdict;
+pub(crate) mod verdict;
 mod workers;
 
 use options::Options;

@@ -1,6 +1,7 @@
 //! The play: a Sentinel cluster, four workers, a frozen holder, a dead master.
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,9 +9,10 @@ use std::time::{Duration, Instant};
 use leasehold_testkit::SentinelCluster;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::history::{Event, History, Micros};
+use super::history::{Event, History, Micros, Step};
+use super::late::write_late;
 use super::options::Options;
-use super::register::Register;
+use super::register::{Register, parse_journal};
 use super::verdict::{DOWN_AFTER, first_grant_after_failover};
 use super::workers::Worker;
 
@@ -40,7 +42,7 @@ pub(crate) fn play(
         .down_after(Duration::from_micros(DOWN_AFTER))
         .start()?;
     std::fs::write(directory.join(".env"), env_file(&cluster, options))?;
-    let register = Register::start(directory.join("journal"))?;
+    let register = Register::start("127.0.0.1:0", &directory.join("journal"))?;
 
     let mut history = History {
         start: now(),
@@ -50,23 +52,23 @@ pub(crate) fn play(
     let opening = Instant::now();
     say("starting four workers that contend for one lease");
     let workers: Result<Vec<Worker>, _> = (1..=WORKERS)
-        .map(|number| Worker::start(program, number, directory, &register.address()))
+        .map(|number| Worker::start(program, number, directory, &register.address().to_string()))
         .collect();
     let mut workers = workers?;
 
     sleep_until(opening + options.length / 5);
     freeze_a_holder(&workers, &mut history)?;
-    late_write(&register, &mut history)?;
+    late_write(&register, directory, &mut history)?;
     sleep_until(opening + options.length / 2);
     wait_for_a_holder(&workers);
     fail_over(&cluster, &mut history)?;
     wait_for_work(&workers, &history);
-    late_write(&register, &mut history)?;
+    late_write(&register, directory, &mut history)?;
     sleep_until(opening + options.length);
     history.end = now();
 
     let complaints = close(&mut workers, &mut history);
-    history.journal = register.journal()?;
+    history.journal = journal(directory)?;
     history.refused = register.refused();
     Ok(Run {
         history,
@@ -129,9 +131,18 @@ fn wait_for_a_holder(workers: &[Worker]) {
     }
 }
 
-fn late_write(register: &Register, history: &mut History) -> Result<(), Box<dyn Error>> {
-    history.late_writes += usize::from(register.write_late()?);
+fn late_write(
+    register: &Register,
+    directory: &Path,
+    history: &mut History,
+) -> Result<(), Box<dyn Error>> {
+    let is_sent = write_late(register.address(), &journal(directory)?)?;
+    history.late_writes += usize::from(is_sent);
     Ok(())
+}
+
+fn journal(directory: &Path) -> io::Result<Vec<Step>> {
+    parse_journal(&std::fs::read_to_string(directory.join("journal"))?)
 }
 
 fn fail_over(cluster: &SentinelCluster, history: &mut History) -> Result<(), Box<dyn Error>> {

@@ -3,20 +3,24 @@
 //! It stands for the database, the object store or the API that real workers write to. It looks at
 //! the fence alone, so that whatever else the lock lets through can be found in its file.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::history::Step;
+/// A step in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) step: u64,
+    pub(crate) fence: u64,
+}
 
-/// A register that listens on a loopback port for as long as the process lives.
+/// A register that listens for as long as the process lives.
 pub(crate) struct Register {
     address: SocketAddr,
-    path: PathBuf,
     state: Arc<Mutex<State>>,
 }
 
@@ -28,14 +32,17 @@ struct State {
 }
 
 impl Register {
-    pub(crate) fn start(path: PathBuf) -> io::Result<Self> {
+    /// Goes on with the journal in the file, or begins it.
+    pub(crate) fn start(listen: impl ToSocketAddrs, path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let journal = parse_journal(&std::fs::read_to_string(path)?)?;
         let state = Arc::new(Mutex::new(State {
-            file: File::create(&path)?,
-            last_step: 0,
-            highest_fence: 0,
+            file,
+            last_step: journal.last().map_or(0, |last| last.step),
+            highest_fence: journal.iter().map(|step| step.fence).max().unwrap_or(0),
             refused: 0,
         }));
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
         let shared = state.clone();
         thread::spawn(move || {
@@ -45,15 +52,11 @@ impl Register {
                 thread::spawn(move || serve(&connection, &state));
             }
         });
-        Ok(Self {
-            address,
-            path,
-            state,
-        })
+        Ok(Self { address, state })
     }
 
-    pub(crate) fn address(&self) -> String {
-        self.address.to_string()
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// How many writes were refused so far.
@@ -62,27 +65,6 @@ impl Register {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .refused
-    }
-
-    /// Reads the journal's file.
-    pub(crate) fn journal(&self) -> io::Result<Vec<Step>> {
-        read_journal(&self.path)
-    }
-
-    /// Repeats the journal's first step under its old fence, as a packet would that was stuck in
-    /// the network since. Returns `false` if there is no later fence yet, so that nothing was sent.
-    pub(crate) fn write_late(&self) -> io::Result<bool> {
-        let journal = self.journal()?;
-        let Some(first) = journal.first() else {
-            return Ok(false);
-        };
-        if journal.last().is_none_or(|last| last.fence == first.fence) {
-            return Ok(false);
-        }
-        let mut connection = TcpStream::connect(self.address)?;
-        writeln!(connection, "write {} {} 0", first.fence, first.step)?;
-        io::read_to_string(connection)?;
-        Ok(true)
     }
 }
 
@@ -121,8 +103,8 @@ impl State {
     }
 }
 
-fn read_journal(path: &Path) -> io::Result<Vec<Step>> {
-    let text = std::fs::read_to_string(path)?;
+/// The steps in a journal's file, in the order in which they were taken.
+pub(crate) fn parse_journal(text: &str) -> io::Result<Vec<Step>> {
     let step = |line: &str| {
         let mut numbers = line.split(' ').map(str::parse);
         match (numbers.next(), numbers.next()) {
@@ -138,7 +120,7 @@ mod tests {
     use super::*;
 
     fn ask(register: &Register, request: &str) -> String {
-        let mut connection = TcpStream::connect(register.address).expect("connect");
+        let mut connection = TcpStream::connect(register.address()).expect("connect");
         writeln!(connection, "{request}").expect("send");
         let answer = io::read_to_string(connection).expect("an answer");
         answer.trim_end().to_owned()
@@ -146,21 +128,25 @@ mod tests {
 
     #[test]
     fn a_lower_fence_is_refused_and_an_equal_one_is_not() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let register = Register::start(directory.path().join("journal")).expect("a register");
+        let path = std::env::temp_dir().join(format!("journal-{}", std::process::id()));
+        let register = Register::start("127.0.0.1:0", &path).expect("a register");
         assert_eq!(ask(&register, "last"), "0");
-        assert!(!register.write_late().expect("nothing to write"));
         assert_eq!(ask(&register, "write 5 1 77"), "accepted");
         assert_eq!(ask(&register, "write 5 2 77"), "accepted");
         assert_eq!(ask(&register, "write 4 3 77"), "refused");
         assert_eq!(ask(&register, "write 9 3 78"), "accepted");
         assert_eq!(ask(&register, "last"), "3");
-        assert!(register.write_late().expect("a late write"));
-        assert_eq!(register.refused(), 2);
+        assert_eq!(register.refused(), 1);
         for nonsense in ["", "write", "write x 1 1", "write 9 -1 1", "erase"] {
             assert_eq!(ask(&register, nonsense), "what?", "{nonsense:?}");
         }
-        let journal = register.journal().expect("the journal");
+
+        let restarted = Register::start("127.0.0.1:0", &path).expect("the same register");
+        assert_eq!(ask(&restarted, "last"), "3");
+        assert_eq!(ask(&restarted, "write 8 4 77"), "refused");
+        let text = std::fs::read_to_string(&path).expect("the file");
+        std::fs::remove_file(&path).expect("the file goes");
+        let journal = parse_journal(&text).expect("the journal");
         let expected = [(1, 5), (2, 5), (3, 9)];
         assert!(journal.iter().map(|s| (s.step, s.fence)).eq(expected));
     }

@@ -1,0 +1,209 @@
+#!/bin/sh
+# One node of a cluster for development and tests, from the files in config/: the same script for every container, with
+# the official images of Redis and Valkey or a local one. It needs sh, sed, grep, sha256sum, timeout, and the server.
+#
+#   entry.sh redis       a data node: master, replica, or a member of a quorum
+#   entry.sh cluster     a data node of a Redis Cluster
+#   entry.sh sentinel    a Sentinel
+#   entry.sh create      makes a Redis Cluster of the nodes $NODES, once
+#   entry.sh net         nothing; its network is what other containers share
+#   entry.sh health      whether this node is of use, for a health check
+#   entry.sh master      where the master is, by the Sentinels
+#
+# PORT, ANNOUNCE (the address under which others reach this node), MASTER (host:port of the first master) and SENTINELS
+# (host:port of each) come from the compose files, the passwords from there or from the environment around them.
+set -eu
+
+config=${CONFIG:-/leasehold/config}
+data=${DATA:-/data}
+server=$(command -v redis-server || command -v valkey-server || true)
+client=$(command -v redis-cli || command -v valkey-cli || true)
+
+die() {
+  echo "entry.sh: $1" >&2
+  exit 1
+}
+
+# The servers' files take a password as a word; quoting would be lost when a Sentinel rewrites its file.
+check_passwords() {
+  for name in REDIS_PASSWORD REPLICA_PASSWORD SENTINEL_PASSWORD ADMIN_PASSWORD; do
+    eval "password=\${$name:-}"
+    case $password in
+      '') die "$name is not set" ;;
+      *[![:graph:]]* | *[\"\'\\]*) die "$name must be without blanks, quotes and backslashes" ;;
+    esac
+  done
+}
+
+# Asks a server at host:port; the password comes from REDISCLI_AUTH, so that no process list shows it.
+ask() {
+  at=$1
+  shift
+  timeout 1 "$client" --no-auth-warning -e -h "${at%:*}" -p "${at##*:}" "$@" 2>/dev/null
+}
+
+# The first answer is enough: Sentinels that disagree are about to agree.
+master() {
+  [ -n "${SENTINELS:-}" ] || return 1
+  for sentinel in $SENTINELS; do
+    answer=$(REDISCLI_AUTH=$REDIS_PASSWORD ask "$sentinel" sentinel get-master-addr-by-name mymaster) || continue
+    # shellcheck disable=SC2086 # two lines, two words
+    set -- $answer
+    [ $# -eq 2 ] || continue
+    echo "$1:$2"
+    return
+  done
+  return 1
+}
+
+# Comments would be scattered when the server rewrites the file.
+without_comments() {
+  sed -e 's/^[[:space:]]*//' -e '/^#/d' -e '/^$/d' "$1"
+}
+
+# Redis takes the SHA-256 of a password in place of the password, whatever characters that has.
+acl() {
+  text=$(cat "$config/users.acl")
+  for user in LEASEHOLD:$REDIS_PASSWORD REPLICA:$REPLICA_PASSWORD SENTINEL:$SENTINEL_PASSWORD ADMIN:$ADMIN_PASSWORD; do
+    hash=$(printf %s "${user#*:}" | sha256sum | cut -d' ' -f1)
+    text=$(printf '%s\n' "$text" | sed "s/>${user%%:*}_PASSWORD/#$hash/")
+  done
+  printf '%s\n' "$text" >"$data/users.acl"
+}
+
+# Whom to follow. A master that comes back after its failover would take itself for the master for some ten seconds, and
+# grant leases that are lost when the Sentinels demote it; so it asks them first. Nobody to ask: as before the stop.
+role() {
+  if current=$(master); then
+    [ "$current" = "$ANNOUNCE:$PORT" ] || echo "replicaof ${current%:*} ${current##*:}"
+  elif [ -e "$data/redis.conf" ]; then
+    grep '^replicaof ' "$data/redis.conf" || true
+  elif [ -n "${MASTER:-}" ] && [ "$MASTER" != "$ANNOUNCE:$PORT" ]; then
+    echo "replicaof ${MASTER%:*} ${MASTER##*:}"
+  fi
+}
+
+# Written anew at each start, so that changes in config/ and of passwords reach a node that is kept.
+redis_conf() {
+  following=$(role)
+  umask 077
+  acl
+  {
+    without_comments "$config/redis.conf"
+    echo "bind * -::*"
+    echo "port $PORT"
+    echo "dir $data"
+    echo "aclfile $data/users.acl"
+    echo "masteruser replica"
+    echo "masterauth $REPLICA_PASSWORD"
+    echo "replica-announce-ip $ANNOUNCE"
+    echo "replica-announce-port $PORT"
+    [ -z "$following" ] || echo "$following"
+  } >"$data/redis.conf.new"
+  mv "$data/redis.conf.new" "$data/redis.conf"
+}
+
+cluster_conf() {
+  redis_conf
+  {
+    echo "cluster-enabled yes"
+    echo "cluster-config-file nodes.conf"
+    echo "cluster-node-timeout ${DOWN_AFTER:-5000}"
+    echo "cluster-announce-ip $ANNOUNCE"
+    echo "cluster-announce-port $PORT"
+    echo "cluster-announce-bus-port $((PORT + 10000))"
+  } >>"$data/redis.conf"
+}
+
+# Written once: what the Sentinel adds to it, the epoch and the other nodes, must outlive a restart.
+sentinel_conf() {
+  [ ! -e "$data/sentinel.conf" ] || return 0
+  umask 077
+  {
+    without_comments "$config/sentinel.conf" | sed \
+      -e "s/^bind .*/bind * -::*/" \
+      -e "s/^port .*/port $PORT/" \
+      -e "s/^\(sentinel monitor mymaster\) .*/\1 ${MASTER%:*} ${MASTER##*:} ${QUORUM:-2}/" \
+      -e "s/^\(sentinel down-after-milliseconds mymaster\) .*/\1 ${DOWN_AFTER:-5000}/" \
+      -e "s/^\(sentinel failover-timeout mymaster\) .*/\1 ${FAILOVER_TIMEOUT:-15000}/"
+    echo "dir $data"
+    echo "sentinel announce-ip $ANNOUNCE"
+    echo "sentinel announce-port $PORT"
+    echo "sentinel auth-user mymaster sentinel"
+    echo "sentinel auth-pass mymaster $SENTINEL_PASSWORD"
+    echo "requirepass $REDIS_PASSWORD"
+    echo "sentinel sentinel-pass $REDIS_PASSWORD"
+  } >"$data/sentinel.conf.new"
+  mv "$data/sentinel.conf.new" "$data/sentinel.conf"
+}
+
+# Nothing to do for the nodes of a cluster that is there already.
+create() {
+  export REDISCLI_AUTH="$ADMIN_PASSWORD"
+  for node in $NODES; do
+    first=${first:-$node}
+    tries=0
+    until ask "$node" --user admin ping | grep -q PONG; do
+      tries=$((tries + 1))
+      [ "$tries" -lt 60 ] || die "the node at $node does not answer"
+      sleep 1
+    done
+  done
+  if ! ask "$first" --user admin cluster info | grep -q '^cluster_known_nodes:1[[:space:]]*$'; then
+    echo "the cluster is there already"
+    return
+  fi
+  # shellcheck disable=SC2086 # a list of words
+  "$client" --no-auth-warning --user admin --cluster create $NODES \
+    --cluster-replicas "${REPLICAS:-1}" --cluster-yes
+}
+
+health_of_redis() {
+  replication=$(REDISCLI_AUTH=$REDIS_PASSWORD ask "127.0.0.1:$PORT" --user leasehold info replication) || return 1
+  case $replication in
+    *role:master* | *master_link_status:up*) ;;
+    *) return 1 ;;
+  esac
+}
+
+health_of_cluster() {
+  REDISCLI_AUTH=$ADMIN_PASSWORD ask "127.0.0.1:$PORT" --user admin cluster info | grep -q '^cluster_state:ok'
+}
+
+# Healthy: a failover would succeed.
+health_of_sentinel() {
+  export REDISCLI_AUTH="$REDIS_PASSWORD"
+  ask "127.0.0.1:$PORT" sentinel ckquorum mymaster | grep -q '^OK' &&
+    ask "127.0.0.1:$PORT" info sentinel | grep -q '^master0:.*status=ok,.*slaves=[1-9]'
+}
+
+case ${1:-} in
+  redis | cluster | sentinel | health | create)
+    check_passwords
+    [ -n "$server" ] && [ -n "$client" ] || die 'there is neither redis-server nor valkey-server in this image'
+    ;;
+esac
+case ${1:-} in
+  redis | cluster)
+    "$1_conf"
+    exec "$server" "$data/redis.conf"
+    ;;
+  sentinel)
+    sentinel_conf
+    exec "$server" "$data/sentinel.conf" --sentinel
+    ;;
+  create) create ;;
+  health)
+    # What runs here is the first process of the container, started by this script with a word for what it is.
+    "health_of_${NODE:?}"
+    ;;
+  master) master ;;
+  net)
+    trap 'exit 0' TERM INT
+    while :; do
+      sleep 3600 &
+      wait $!
+    done
+    ;;
+  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master" ;;
+esac
