@@ -9,8 +9,9 @@
 #   entry.sh net         nothing; its network is what other containers share
 #   entry.sh health      whether this node is of use, for a health check
 #   entry.sh master      where the master is, by the Sentinels
+#   entry.sh role        what this data node takes itself for: master or slave
 #
-# PORT, ANNOUNCE (the address under which others reach this node), MASTER (host:port of the first master) and SENTINELS
+# NODE (the word it was started with), PORT, ANNOUNCE (the address under which others reach this node), MASTER (host:port of the first master) and SENTINELS
 # (host:port of each) come from the compose files, the passwords from there or from the environment around them.
 set -eu
 
@@ -73,7 +74,7 @@ acl() {
 
 # Whom to follow. A master that comes back after its failover would take itself for the master for some ten seconds, and
 # grant leases that are lost when the Sentinels demote it; so it asks them first. Nobody to ask: as before the stop.
-role() {
+following() {
   if current=$(master); then
     [ "$current" = "$ANNOUNCE:$PORT" ] || echo "replicaof ${current%:*} ${current##*:}"
   elif [ -e "$data/redis.conf" ]; then
@@ -85,7 +86,7 @@ role() {
 
 # Written anew at each start, so that changes in config/ and of passwords reach a node that is kept.
 redis_conf() {
-  following=$(role)
+  following=$(following)
   umask 077
   acl
   {
@@ -115,9 +116,20 @@ cluster_conf() {
   } >>"$data/redis.conf"
 }
 
+# A Sentinel looks for replicas when it meets the master, and then ten seconds later.
+await_replicas() {
+  tries=0
+  until REDISCLI_AUTH=$REDIS_PASSWORD ask "$MASTER" --user leasehold info replication | grep -q '^connected_slaves:2'; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 20 ] || return 0
+    sleep 0.5
+  done
+}
+
 # Written once: what the Sentinel adds to it, the epoch and the other nodes, must outlive a restart.
 sentinel_conf() {
   [ ! -e "$data/sentinel.conf" ] || return 0
+  await_replicas
   umask 077
   {
     without_comments "$config/sentinel.conf" | sed \
@@ -155,11 +167,15 @@ create() {
   fi
   # shellcheck disable=SC2086 # a list of words
   "$client" --no-auth-warning --user admin --cluster create $NODES \
-    --cluster-replicas "${REPLICAS:-1}" --cluster-yes
+    --cluster-replicas 1 --cluster-yes
+}
+
+replication() {
+  REDISCLI_AUTH=$REDIS_PASSWORD ask "127.0.0.1:$PORT" --user leasehold info replication
 }
 
 health_of_redis() {
-  replication=$(REDISCLI_AUTH=$REDIS_PASSWORD ask "127.0.0.1:$PORT" --user leasehold info replication) || return 1
+  replication=$(replication) || return 1
   case $replication in
     *role:master* | *master_link_status:up*) ;;
     *) return 1 ;;
@@ -194,10 +210,10 @@ case ${1:-} in
     ;;
   create) create ;;
   health)
-    # What runs here is the first process of the container, started by this script with a word for what it is.
     "health_of_${NODE:?}"
     ;;
   master) master ;;
+  role) replication | sed -n 's/^role:\([a-z]*\).*/\1/p' ;;
   net)
     trap 'exit 0' TERM INT
     while :; do
@@ -205,5 +221,5 @@ case ${1:-} in
       wait $!
     done
     ;;
-  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master" ;;
+  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master, role" ;;
 esac

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod arguments;
 mod bench;
 mod cargo;
+mod compose_test;
 mod demo;
 mod faults;
 mod interop;
@@ -52,6 +53,12 @@ const COMMANDS: &[Command] = &[
         usage: interop::USAGE,
         about: "shares one limit with Atlan's SDK, redis-py and redlock-py, and counts the holders",
         run: interop::run,
+    },
+    Command {
+        name: "compose-test",
+        usage: compose_test::USAGE,
+        about: "runs the Docker clusters of docker/ with workers, breaks them, and checks what the workers did",
+        run: compose_test::run,
     },
     Command {
         name: "model",

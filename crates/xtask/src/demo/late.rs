@@ -6,16 +6,16 @@ use std::net::{SocketAddr, TcpStream};
 use super::register::Step;
 
 /// Repeats the journal's first step under its old fence, as a packet would that was stuck in the
-/// network since. Returns `false` if there is no later fence yet, so that nothing was sent.
-pub(crate) fn write_late(register: SocketAddr, journal: &[Step]) -> io::Result<bool> {
+/// network since, and gives the answer. `None` if there is no later fence yet: nothing was sent.
+pub(crate) fn write_late(register: SocketAddr, journal: &[Step]) -> io::Result<Option<String>> {
     let Some(first) = journal.first() else {
-        return Ok(false);
+        return Ok(None);
     };
     if journal.last().is_none_or(|last| last.fence == first.fence) {
-        return Ok(false);
+        return Ok(None);
     }
-    ask(register, &format!("write {} {} 0", first.fence, first.step))?;
-    Ok(true)
+    let request = format!("write {} {} 0", first.fence, first.step);
+    ask(register, &request).map(Some)
 }
 
 /// Sends one line to the register, and gives its answer.

@@ -52,13 +52,17 @@ impl Verdict {
 
     /// Whether the run kept every promise.
     pub(crate) fn holds(&self) -> bool {
+        self.is_safe() && self.resumed
+    }
+
+    /// Whether nothing happened that must not, however little did.
+    pub(crate) fn is_safe(&self) -> bool {
         self.overlaps == 0
             && self.fences_increasing
             && self.stale_writes_accepted == 0
             && self.writes_missing == 0
             && self.updates_lost == 0
             && self.unfinished == 0
-            && self.resumed
     }
 }
 

@@ -1,0 +1,90 @@
+//! What is broken, how, and how it is mended.
+
+use super::engine::docker;
+use super::stand::{Layout, Stand};
+
+/// How a container is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    Pause,
+    Kill,
+    /// `docker network disconnect`.
+    CutOff,
+}
+
+/// Whom it strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Victim {
+    Master,
+    Replica,
+    Sentinel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) means: Means,
+    pub(super) victim: Victim,
+}
+
+/// The faults of a run, in their order.
+pub(super) fn of(layout: Layout) -> Vec<Fault> {
+    let means: &[Means] = match layout {
+        Layout::Shared => &[Means::Pause, Means::Kill],
+        Layout::Parted => &[Means::CutOff],
+    };
+    let victims = [Victim::Replica, Victim::Sentinel, Victim::Master];
+    let each = means
+        .iter()
+        .flat_map(|&means| victims.map(|victim| Fault { means, victim }));
+    each.collect()
+}
+
+impl Fault {
+    /// The service that is struck.
+    pub(super) fn service(self, master: &str) -> &'static str {
+        match (self.victim, master) {
+            (Victim::Sentinel, _) => "sentinel-2",
+            (Victim::Master, "redis-1") | (Victim::Replica, "redis-3") => "redis-1",
+            (Victim::Master, "redis-2") | (Victim::Replica, "redis-1") => "redis-2",
+            (Victim::Master | Victim::Replica, _) => "redis-3",
+        }
+    }
+
+    pub(super) fn strike(self, stand: &Stand<'_>, service: &str) -> Result<(), String> {
+        let container = stand.container(service)?;
+        match self.means {
+            Means::Pause => docker(["pause", &container]),
+            Means::Kill => docker(["kill", &container]),
+            Means::CutOff => docker(["network", "disconnect", &stand.network(), &container]),
+        }
+        .map(drop)
+    }
+
+    pub(super) fn mend(self, stand: &Stand<'_>, service: &str) -> Result<(), String> {
+        let container = stand.container(service)?;
+        let network = stand.network();
+        match self.means {
+            Means::Pause => docker(["unpause", &container]),
+            Means::Kill => docker(["start", &container]),
+            Means::CutOff => {
+                let ip = stand.ip(service).ok_or("a service without an address")?;
+                docker(["network", "connect", "--ip", ip, &network, &container])
+            }
+        }
+        .map(drop)
+    }
+
+    pub(super) fn in_words(self) -> &'static str {
+        match (self.means, self.victim) {
+            (Means::Pause, Victim::Master) => "the master is paused",
+            (Means::Pause, Victim::Replica) => "a replica is paused",
+            (Means::Pause, Victim::Sentinel) => "a Sentinel is paused",
+            (Means::Kill, Victim::Master) => "the master is killed",
+            (Means::Kill, Victim::Replica) => "a replica is killed",
+            (Means::Kill, Victim::Sentinel) => "a Sentinel is killed",
+            (Means::CutOff, Victim::Master) => "the master is cut off",
+            (Means::CutOff, Victim::Replica) => "a replica is cut off",
+            (Means::CutOff, Victim::Sentinel) => "a Sentinel is cut off",
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One run: the cluster up, the workers at work, fault after fault, and everything that was recorded.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::engine::{Engine, docker};
+use super::faults::{self, Fault, Victim};
+use super::images::Images;
+use super::say;
+use super::stand::{Layout, Stand, WORKERS, wait};
+use crate::demo::history::{History, Record};
+use crate::demo::late::{ask, write_late};
+use crate::demo::register::{Step, parse_journal};
+use crate::demo::verdict::Verdict;
+
+/// How long a fault lasts at least; one that leaves the master alone would be over at once.
+const FAULT: Duration = Duration::from_secs(2);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// A fault, and how the work went on.
+pub(super) struct Struck {
+    pub(super) fault: Fault,
+    pub(super) service: &'static str,
+    /// From the fault to a step in the journal that was begun after it.
+    pub(super) until_work: Duration,
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.fault.in_words();
+        let seconds = self.until_work.as_secs_f64();
+        write!(
+            f,
+            "{seconds:5.1} s until work goes on when {what} ({})",
+            self.service
+        )
+    }
+}
+
+/// What came of a run.
+pub(super) struct Run {
+    pub(super) layout: Layout,
+    pub(super) struck: Vec<Struck>,
+    pub(super) history: History,
+    pub(super) verdict: Verdict,
+    /// What the workers themselves did wrong.
+    pub(super) complaints: Vec<String>,
+    pub(super) up: Duration,
+}
+
+impl Run {
+    pub(super) fn is_good(&self) -> bool {
+        // That work went on after each fault was waited for.
+        self.verdict.is_safe() && self.complaints.is_empty()
+    }
+}
+
+pub(super) fn play(
+    engine: &Engine,
+    images: &Images,
+    source: &Path,
+    directory: &Path,
+    layout: Layout,
+) -> Result<Run, Failure> {
+    let beginning = Instant::now();
+    let stand = Stand::start(engine, images, source, directory, layout)?;
+    wait_for_steps(&stand, 2)?;
+    let up = beginning.elapsed();
+    say(&format!(
+        "{}: the workers work after {:.1} s",
+        layout.file(),
+        up.as_secs_f64()
+    ));
+
+    let mut struck = Vec::new();
+    for fault in faults::of(layout) {
+        let one = strike(&stand, fault)?;
+        say(&format!("{}: {one}", layout.file()));
+        struck.push(one);
+    }
+    stand.settle()?;
+    wait_for_steps(&stand, 2)?;
+
+    say(&format!("{}: stopping the workers", layout.file()));
+    let (history, complaints) = collect(&stand, directory)?;
+    Ok(Run {
+        layout,
+        struck,
+        verdict: Verdict::of(&history),
+        history,
+        complaints,
+        up,
+    })
+}
+
+fn strike(stand: &Stand<'_>, fault: Fault) -> Result<Struck, Failure> {
+    let master = stand.settle()?;
+    let service = fault.service(master);
+    let struck_at = Instant::now();
+    fault.strike(stand, service)?;
+    // The first new step may have been on its way already.
+    wait_for_steps(stand, 2)?;
+    let until_work = struck_at.elapsed();
+    if fault.victim == Victim::Master {
+        wait("a new master", || match stand.master()? {
+            same if same == service => Err(format!("it is still {same}")),
+            _ => Ok(()),
+        })?;
+    }
+    sleep(FAULT.saturating_sub(struck_at.elapsed()));
+    fault.mend(stand, service)?;
+    Ok(Struck {
+        fault,
+        service,
+        until_work,
+    })
+}
+
+/// Waits until so many steps more are in the journal.
+fn wait_for_steps(stand: &Stand<'_>, count: u64) -> Result<(), String> {
+    let last = || -> Result<u64, String> {
+        let answer = ask(stand.journal, "last").map_err(|error| format!("the journal: {error}"))?;
+        answer
+            .parse()
+            .map_err(|_| format!("the journal answered {answer:?}"))
+    };
+    let goal = wait("the journal", last)? + count;
+    wait("work to go on", || match last()? {
+        step if step < goal => Err(format!("the journal ends at step {step}")),
+        _ => Ok(()),
+    })
+}
+
+/// Stops the workers, and gathers what they and the journal recorded.
+fn collect(stand: &Stand<'_>, directory: &Path) -> Result<(History, Vec<String>), Failure> {
+    let mut history = History {
+        workers: WORKERS,
+        ..History::default()
+    };
+    let mut complaints = Vec::new();
+    let workers: Result<Vec<String>, String> = (1..=WORKERS)
+        .map(|number| stand.container(&format!("worker-{number}")))
+        .collect();
+    let workers = workers?;
+    let stop = ["stop", "--time", "15"];
+    docker(stop.into_iter().chain(workers.iter().map(String::as_str)))?;
+    for (index, worker) in workers.iter().enumerate() {
+        let state = "{{.State.ExitCode}} {{.RestartCount}}";
+        let ended = docker(["inspect", "--format", state, worker])?;
+        if ended != "0 0" {
+            complaints.push(format!(
+                "worker-{}: exit code and restarts are {ended}",
+                index + 1
+            ));
+        }
+        let lines = docker(["logs", worker])?;
+        history.add(index, lines.lines().filter_map(Record::read).collect());
+    }
+    let journal = read_journal(stand, directory)?;
+    let answer = write_late(stand.journal, &journal)?;
+    if answer.as_deref() != Some("refused") {
+        complaints.push(format!(
+            "a write under the first fence was answered {answer:?}"
+        ));
+    }
+    history.journal = read_journal(stand, directory)?;
+    Ok((history, complaints))
+}
+
+fn read_journal(stand: &Stand<'_>, directory: &Path) -> Result<Vec<Step>, Failure> {
+    let copy = directory.join("journal");
+    let inside = format!("{}:/data/journal", stand.container("journal")?);
+    docker(["cp", &inside, &copy.display().to_string()])?;
+    Ok(parse_journal(&std::fs::read_to_string(copy)?)?)
+}

@@ -1,0 +1,248 @@
+//! A running project of compose: its containers, and what its nodes say of themselves.
+
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::engine::{Engine, docker, output};
+use super::images::Images;
+use super::say;
+
+/// How long anything may take before the run is given up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const WORKERS: usize = 4;
+const NODES: [&str; 3] = ["redis-1", "redis-2", "redis-3"];
+const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
+/// Which the workers and the cluster have in common.
+const PASSWORD: &str = "leasehold-development";
+
+/// Which of the clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `compose.yml`: all in one network, on ports of the host.
+    Shared,
+    /// `compose.fixed-ip.yml`: each with an address of its own, so that it can be cut off.
+    Parted,
+}
+
+impl Layout {
+    pub(super) fn file(self) -> &'static str {
+        match self {
+            Self::Shared => "compose.yml",
+            Self::Parted => "compose.fixed-ip.yml",
+        }
+    }
+
+    fn project(self) -> &'static str {
+        match self {
+            Self::Shared => "leasehold-test-shared",
+            Self::Parted => "leasehold-test-parted",
+        }
+    }
+}
+
+/// A cluster with workers, that is taken down when this is dropped.
+pub(super) struct Stand<'a> {
+    engine: &'a Engine,
+    layout: Layout,
+    files: [PathBuf; 2],
+    variables: Vec<(String, String)>,
+    /// Of the data nodes and then the Sentinels, as host:port.
+    addresses: Vec<String>,
+    pub(super) journal: SocketAddr,
+}
+
+impl<'a> Stand<'a> {
+    /// Starts it all, and waits until the workers run.
+    pub(super) fn start(
+        engine: &'a Engine,
+        images: &Images,
+        source: &Path,
+        directory: &Path,
+        layout: Layout,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let [data, sentinels, [journal, ..]] = free_ports()?;
+        let subnet = std::env::var("SUBNET").unwrap_or_else(|_| "172.30.57".to_owned());
+        let address = |index: usize| match layout {
+            Layout::Shared => format!("127.0.0.1:{}", [data, sentinels].concat()[index]),
+            Layout::Parted if index < 3 => format!("{subnet}.{}:6379", 11 + index),
+            Layout::Parted => format!("{subnet}.{}:26379", 18 + index),
+        };
+        let addresses: Vec<String> = (0..6).map(address).collect();
+        let env_file = directory.join(format!("{}.env", layout.project()));
+        std::fs::write(&env_file, worker_env(&addresses[3..]))?;
+
+        let mut variables = vec![
+            ("REDIS_IMAGE".to_owned(), images.redis.clone()),
+            ("WORKER_IMAGE".to_owned(), images.worker.clone()),
+            ("LEASEHOLD_ENV".to_owned(), env_file.display().to_string()),
+            ("REDIS_PASSWORD".to_owned(), PASSWORD.to_owned()),
+            ("SUBNET".to_owned(), subnet),
+            // Short, for the sake of the test's length.
+            ("DOWN_AFTER".to_owned(), "1500".to_owned()),
+            ("FAILOVER_TIMEOUT".to_owned(), "3000".to_owned()),
+            ("JOURNAL_PORT".to_owned(), journal.to_string()),
+        ];
+        for index in 0..3 {
+            let number = index + 1;
+            let redis = (format!("REDIS_{number}_PORT"), data[index].to_string());
+            let sentinel = (
+                format!("SENTINEL_{number}_PORT"),
+                sentinels[index].to_string(),
+            );
+            variables.extend([redis, sentinel]);
+        }
+        let file = |name: &str| source.join("docker").join(name);
+        let stand = Self {
+            engine,
+            layout,
+            files: [file(layout.file()), file("compose.workers.yml")],
+            variables,
+            addresses,
+            journal: SocketAddr::from(([127, 0, 0, 1], journal)),
+        };
+        // A run that was interrupted may have left something.
+        stand.down()?;
+        say(&format!("{}: starting the cluster", layout.file()));
+        stand.compose(&["up", "-d"])?;
+        Ok(stand)
+    }
+
+    fn compose(&self, words: &[&str]) -> Result<String, String> {
+        let mut command = self.engine.compose_command();
+        command.args(["-p", self.layout.project()]);
+        for file in &self.files {
+            command.arg("-f").arg(file);
+        }
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        output(command.args(words).envs(variables))
+    }
+
+    fn down(&self) -> Result<String, String> {
+        self.compose(&["down", "--volumes", "--remove-orphans", "--timeout", "1"])
+    }
+
+    /// The container of a service.
+    pub(super) fn container(&self, service: &str) -> Result<String, String> {
+        let label = |name: &str, value: &str| format!("label=com.docker.compose.{name}={value}");
+        let project = label("project", self.layout.project());
+        let service_label = label("service", service);
+        let words = [
+            "ps",
+            "-aq",
+            "--filter",
+            &project,
+            "--filter",
+            &service_label,
+        ];
+        let found = docker(words)?;
+        let first = found.lines().next();
+        Ok(first
+            .ok_or(format!("{service} has no container"))?
+            .to_owned())
+    }
+
+    /// The network whose members can be cut off.
+    pub(super) fn network(&self) -> String {
+        format!("{}_nodes", self.layout.project())
+    }
+
+    /// The IP address of a service.
+    pub(super) fn ip(&self, service: &str) -> Option<&str> {
+        let all = NODES.iter().chain(&SENTINELS);
+        let (_, address) = all
+            .zip(&self.addresses)
+            .find(|(name, _)| **name == service)?;
+        address.split(':').next()
+    }
+
+    fn entry(&self, service: &str, word: &str) -> Result<String, String> {
+        let container = self.container(service)?;
+        docker(["exec", &container, "sh", "/leasehold/entry.sh", word])
+    }
+
+    /// The data node that most of the Sentinels name.
+    pub(super) fn master(&self) -> Result<&'static str, String> {
+        let answers: Vec<String> = SENTINELS
+            .iter()
+            .filter_map(|sentinel| self.entry(sentinel, "master").ok())
+            .collect();
+        let votes = |address: &String| answers.iter().filter(|answer| *answer == address).count();
+        let mut nodes = NODES.iter().zip(&self.addresses);
+        let (node, _) = nodes
+            .find(|(_, address)| votes(address) >= 2)
+            .ok_or(format!("the Sentinels name {answers:?} as the master"))?;
+        Ok(node)
+    }
+
+    /// Waits until the Sentinels' master is the only one, everything is healthy, and gives the master.
+    pub(super) fn settle(&self) -> Result<&'static str, String> {
+        wait("the cluster to settle", || {
+            let master = self.master()?;
+            for node in NODES {
+                let role = self.entry(node, "role")?;
+                if (role == "master") != (node == master) {
+                    return Err(format!("{node} takes itself for {role}"));
+                }
+            }
+            for service in NODES.iter().chain(&SENTINELS) {
+                self.entry(service, "health")
+                    .map_err(|_| format!("{service} is not healthy"))?;
+            }
+            Ok(master)
+        })
+    }
+}
+
+impl Drop for Stand<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.down() {
+            say(&error);
+        }
+    }
+}
+
+/// Tries again until it works, for as long as [`PATIENCE`].
+pub(super) fn wait<T>(
+    what: &str,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() > give_up => {
+                return Err(format!("waited {PATIENCE:?} for {what}: {error}"));
+            }
+            Err(_) => sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// The documented variables, nothing else.
+fn worker_env(sentinels: &[String]) -> String {
+    [
+        "IS_LOCKING_DISABLED=false".to_owned(),
+        format!("REDIS_SENTINEL_HOSTS={}", sentinels.join(",")),
+        "REDIS_SENTINEL_SERVICE=mymaster".to_owned(),
+        "REDIS_USERNAME=leasehold".to_owned(),
+        format!("REDIS_PASSWORD={PASSWORD}"),
+        "LOCK_TTL=2s".to_owned(),
+        "LOCK_MAX_TTL=2s\n".to_owned(),
+    ]
+    .join("\n")
+}
+
+/// Ports that nobody listens at; all are held at once so that they differ.
+fn free_ports() -> Result<[[u16; 3]; 3], Box<dyn Error + Send + Sync>> {
+    let mut held = Vec::new();
+    let mut ports = [[0; 3]; 3];
+    for port in ports.iter_mut().flatten() {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
