@@ -27,7 +27,7 @@ die() {
 
 # The servers' files take a password as a word; quoting would be lost when a Sentinel rewrites its file.
 check_passwords() {
-  for name in REDIS_PASSWORD REPLICA_PASSWORD SENTINEL_PASSWORD ADMIN_PASSWORD; do
+  for name in REDIS_PASSWORD OBSERVER_PASSWORD REPLICA_PASSWORD SENTINEL_PASSWORD ADMIN_PASSWORD; do
     eval "password=\${$name:-}"
     case $password in
       '') die "$name is not set" ;;
@@ -65,10 +65,15 @@ without_comments() {
 # Redis takes the SHA-256 of a password in place of the password, whatever characters that has.
 acl() {
   text=$(cat "$config/users.acl")
-  for user in LEASEHOLD:$REDIS_PASSWORD REPLICA:$REPLICA_PASSWORD SENTINEL:$SENTINEL_PASSWORD ADMIN:$ADMIN_PASSWORD; do
+  for user in LEASEHOLD:$REDIS_PASSWORD OBSERVER:$OBSERVER_PASSWORD REPLICA:$REPLICA_PASSWORD \
+    SENTINEL:$SENTINEL_PASSWORD ADMIN:$ADMIN_PASSWORD; do
     hash=$(printf %s "${user#*:}" | sha256sum | cut -d' ' -f1)
     text=$(printf '%s\n' "$text" | sed "s/>${user%%:*}_PASSWORD/#$hash/")
   done
+  # A user that this script does not know would have the placeholder for a password.
+  case $text in
+    *'>'*) die 'users.acl has a password that no variable sets' ;;
+  esac
   printf '%s\n' "$text" >"$data/users.acl"
 }
 
