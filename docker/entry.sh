@@ -28,6 +28,7 @@ die() {
 # The servers' files take a password as a word; quoting would be lost when a Sentinel rewrites its file.
 check_passwords() {
   for name in REDIS_PASSWORD OBSERVER_PASSWORD REPLICA_PASSWORD SENTINEL_PASSWORD ADMIN_PASSWORD; do
+    password=
     eval "password=\${$name:-}"
     case $password in
       '') die "$name is not set" ;;
@@ -201,7 +202,7 @@ health_of_sentinel() {
 case ${1:-} in
   redis | cluster | sentinel | health | create)
     check_passwords
-    [ -n "$server" ] && [ -n "$client" ] || die 'there is neither redis-server nor valkey-server in this image'
+    [ -n "$server$client" ] || die 'there is neither redis-server nor valkey-server in this image'
     ;;
 esac
 case ${1:-} in

@@ -19,8 +19,11 @@ const PASSWORDS: AclPasswords<'static> = AclPasswords {
 /// Rights whose lack one healthy server does not show.
 const NOT_SEEN_HERE: [&str; 6] = [
     // Granted to whoever has not logged in yet, so nobody can be without them.
-    "hello", "auth", // Confirms writes on replicas, of which there are none here.
-    "wait", // Tells a slow server from a dead one.
+    "hello",
+    "auth",
+    // Confirms writes on replicas, of which there are none here.
+    "wait",
+    // Tells a slow server from a dead one.
     "ping",
     // Which master has which hash slot; this server is no cluster.
     "cluster|info",
