@@ -253,7 +253,9 @@ impl Claim {
                     slot,
                 ));
             }
-            Granting::NotReplicated(_) | Granting::NoQuorum { .. } => self.give_back(),
+            Granting::NotReplicated(_) | Granting::NoQuorum { .. } | Granting::Resynced { .. } => {
+                self.give_back();
+            }
             Granting::Held { before, .. } => {
                 self.before = before;
                 self.may_be_queued = before.is_some();
@@ -315,11 +317,13 @@ impl Claim {
                 owner,
                 remaining,
             }),
-            Granting::GateClosed { remaining, epoch } => Error::GateClosed(GateClosed {
-                resource,
-                remaining,
-                epoch,
-            }),
+            Granting::GateClosed { remaining, epoch } | Granting::Resynced { remaining, epoch } => {
+                Error::GateClosed(GateClosed {
+                    resource,
+                    remaining,
+                    epoch,
+                })
+            }
             Granting::NotReplicated(confirmed) => Error::NotReplicated {
                 resource,
                 acknowledged: confirmed.acknowledged,

@@ -73,6 +73,11 @@ pub(crate) enum Granting {
         epoch: u64,
     },
     NotReplicated(Confirmed),
+    /// A replica brought a history of its own: the gate closes again, and the grant is void.
+    Resynced {
+        remaining: Option<Duration>,
+        epoch: u64,
+    },
     NoQuorum {
         granted: usize,
         members: usize,

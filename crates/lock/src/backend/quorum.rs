@@ -457,7 +457,7 @@ impl Tally {
                 self.note(&member, &format!("held by {by}"));
                 self.holders.push((owner, remaining));
             }
-            Ok(Granting::GateClosed { remaining, .. }) => {
+            Ok(Granting::GateClosed { remaining, .. } | Granting::Resynced { remaining, .. }) => {
                 self.note(&member, "its gate is closed after a start");
                 self.gate = self.gate.max(remaining);
             }

@@ -121,7 +121,18 @@ impl Single {
         for _ in 0..2 {
             let (reply, confirmed) = link.call_confirmed(self.acquire(&link, request)).await?;
             match Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))? {
-                Acquired::Granted { fence, slot } if confirmed.by_majority() => {
+                Acquired::Granted { syncs, .. } if !confirmed.by_followers_since(syncs) => {
+                    // The token has the lock already: where the gate stays open, it is asked again.
+                    let remaining = match self.open_gate(&link).await? {
+                        Some(Duration::ZERO) => continue,
+                        remaining => remaining,
+                    };
+                    return Ok(Granting::Resynced {
+                        remaining,
+                        epoch: link.epoch(),
+                    });
+                }
+                Acquired::Granted { fence, slot, .. } if confirmed.by_majority() => {
                     self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
                     return Ok(Granting::Granted {
                         fence,
@@ -159,17 +170,22 @@ impl Single {
                     return Ok(Granting::AboveSharedBound { most });
                 }
                 Acquired::OtherIncarnation => return Err(other_incarnation(&link)),
-                Acquired::GateUnclaimed => {
-                    match gate::open(&link, &self.gate_key, self.longest_lease).await? {
-                        Gate::OpenIn(Duration::ZERO) => {}
-                        Gate::OpenIn(remaining) => return Ok(closed(&link, Some(remaining))),
-                        Gate::Unconfirmed => return Ok(closed(&link, None)),
-                        Gate::OtherIncarnation => return Err(other_incarnation(&link)),
-                    }
-                }
+                Acquired::GateUnclaimed => match self.open_gate(&link).await? {
+                    Some(Duration::ZERO) => {}
+                    remaining => return Ok(closed(&link, remaining)),
+                },
             }
         }
         Ok(closed(&link, None))
+    }
+
+    /// How long the gate stays closed; `None` as long as its claim is not confirmed.
+    async fn open_gate(&self, link: &Link) -> Result<Option<Duration>, Failure> {
+        match gate::open(link, &self.gate_key, self.longest_lease).await? {
+            Gate::OpenIn(remaining) => Ok(Some(remaining)),
+            Gate::Unconfirmed => Ok(None),
+            Gate::OtherIncarnation => Err(other_incarnation(link)),
+        }
     }
 
     pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
@@ -368,6 +384,7 @@ enum Acquired {
     Granted {
         fence: Fence,
         slot: usize,
+        syncs: i64,
     },
     Held {
         owner: Option<String>,
@@ -400,7 +417,8 @@ impl Acquired {
                 let slot = usize::try_from(number(2)?).map_err(|error| Unexpected {
                     detail: error.to_string(),
                 })?;
-                Ok(Self::Granted { fence, slot })
+                let syncs = number(3)?;
+                Ok(Self::Granted { fence, slot, syncs })
             }
             0 => Ok(Self::Held {
                 owner: Some(match reply::text(reply::item(items, 2)?)?.as_str() {

@@ -24,6 +24,9 @@ pub(crate) struct Confirmed {
     pub(crate) acknowledged: usize,
     pub(crate) needed: usize,
     pub(crate) data_nodes: usize,
+    /// Replicas that this life of the master has sent everything to, counted after the write was
+    /// confirmed; `None` where nothing is confirmed.
+    pub(crate) full_syncs: Option<i64>,
 }
 
 impl Confirmed {
@@ -32,11 +35,26 @@ impl Confirmed {
             acknowledged: 1,
             needed: 1,
             data_nodes: 1,
+            full_syncs: None,
         }
     }
 
     pub(crate) fn by_majority(self) -> bool {
         self.acknowledged >= self.needed
+    }
+
+    /// The same write with none of its confirmations counted.
+    pub(crate) fn by_nobody_else(self) -> Self {
+        Self {
+            acknowledged: 1,
+            ..self
+        }
+    }
+
+    /// Whether those who confirmed have followed this incarnation, and nobody else, since the gate
+    /// was claimed: no replica has come since then that brought a history of its own.
+    pub(crate) fn by_followers_since(self, syncs_at_claim: i64) -> bool {
+        self.full_syncs.is_none_or(|now| now == syncs_at_claim)
     }
 }
 
@@ -146,8 +164,11 @@ async fn send(
         .cmd("WAIT")
         .arg(needed - 1)
         .arg(wait.as_millis().max(1) as u64);
+    // After WAIT, so that a replica which came in time to confirm is counted.
+    pipeline.cmd("INFO").arg("stats");
     // The reply to WAIT may take all of its time, and the network as much again.
     let mut replies = connection.run_all(&pipeline, 2 * wait).await?;
+    let full_syncs = full_syncs(connection, replies.pop().unwrap_or(Value::Nil))?;
     let waited = connection.checked(replies.pop().unwrap_or(Value::Nil))?;
     let replicas = reply::integer(&waited).map_err(|unexpected| {
         let cause = Cause::Protocol {
@@ -162,8 +183,22 @@ async fn send(
             acknowledged,
             needed,
             data_nodes,
+            full_syncs: Some(full_syncs),
         },
     ))
+}
+
+fn full_syncs(connection: &Connection, answer: Value) -> Result<i64, Failure> {
+    let answer = connection.checked(answer)?;
+    let stats = reply::text(&answer).unwrap_or_default();
+    let count = reply::info_field(&stats, "sync_full").and_then(|count| count.parse().ok());
+    count.ok_or_else(|| {
+        let detail = "INFO has no sync_full".to_owned();
+        Failure::unknown(Unavailable::on(
+            connection.node(),
+            Cause::Protocol { detail },
+        ))
+    })
 }
 
 /// Answers every job, except those whose script the server did not know when `retry` is set.

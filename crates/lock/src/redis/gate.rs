@@ -64,7 +64,8 @@ pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Ga
         .argument(&link.incarnation.replication_id)
         .argument(longest.as_millis())
         .argument(link.data_nodes())
-        .argument(link.epoch());
+        .argument(link.epoch())
+        .argument(u8::from(link.confirms()));
     let (claimed, confirmed) = link.call_confirmed(claim).await?;
     let (code, number) = code_and_number(link, &claimed)?;
     match code {

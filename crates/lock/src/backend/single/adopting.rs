@@ -10,7 +10,6 @@ use super::{FENCE_KEPT, Single, data_set, other_incarnation, unknown_code};
 use crate::backend::{Adopting, Request};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
-use crate::redis::gate::{self, Gate};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
 use crate::redis::script::{ADOPT, Call};
@@ -30,10 +29,16 @@ impl Single {
             let (reply, confirmed) = link.call_confirmed(call).await?;
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
-                Answer::Adopted(_) if !confirmed.by_majority() => {
+                Answer::Adopted { syncs, .. } if !confirmed.by_followers_since(syncs) => {
+                    match self.open_gate(&link).await? {
+                        Some(Duration::ZERO) => continue,
+                        _ => Adopting::NotReplicated(confirmed.by_nobody_else()),
+                    }
+                }
+                Answer::Adopted { .. } if !confirmed.by_majority() => {
                     Adopting::NotReplicated(confirmed)
                 }
-                Answer::Adopted(fence) => {
+                Answer::Adopted { fence, .. } => {
                     self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
                     Adopting::Adopted {
                         fence,
@@ -44,14 +49,10 @@ impl Single {
                 Answer::Stolen { by } => Adopting::Stolen { by },
                 Answer::GateClosed(remaining) => closed(Some(remaining)),
                 Answer::OtherIncarnation => return Err(other_incarnation(&link)),
-                Answer::GateUnclaimed => {
-                    match gate::open(&link, &self.gate_key, self.longest_lease).await? {
-                        Gate::OpenIn(Duration::ZERO) => continue,
-                        Gate::OpenIn(remaining) => closed(Some(remaining)),
-                        Gate::Unconfirmed => closed(None),
-                        Gate::OtherIncarnation => return Err(other_incarnation(&link)),
-                    }
-                }
+                Answer::GateUnclaimed => match self.open_gate(&link).await? {
+                    Some(Duration::ZERO) => continue,
+                    remaining => closed(remaining),
+                },
             });
         }
         Ok(closed(None))
@@ -82,7 +83,7 @@ impl Single {
 
 /// The reply of `adopt.lua`.
 enum Answer {
-    Adopted(Fence),
+    Adopted { fence: Fence, syncs: i64 },
     Missing,
     Stolen { by: String },
     GateUnclaimed,
@@ -95,10 +96,14 @@ impl Answer {
         let items = reply::array(reply)?;
         match reply::integer(reply::item(items, 0)?)? {
             1 => {
-                let fence = Fence::try_from(reply::integer(reply::item(items, 1)?)?);
-                fence.map(Self::Adopted).map_err(|error| Unexpected {
-                    detail: error.to_string(),
-                })
+                let fence =
+                    Fence::try_from(reply::integer(reply::item(items, 1)?)?).map_err(|error| {
+                        Unexpected {
+                            detail: error.to_string(),
+                        }
+                    })?;
+                let syncs = reply::integer(reply::item(items, 2)?)?;
+                Ok(Self::Adopted { fence, syncs })
             }
             0 => Ok(Self::Missing),
             -1 => {

@@ -3,7 +3,7 @@
 -- KEYS[1]   the fence: the greatest fence granted so far
 -- KEYS[2]   the queue, KEYS[3] alive: see queue.lua
 -- KEYS[4…]  the lock, or one key per slot: a plain string, the holder's token
--- KEYS[n]   after them, in strict mode, the gate: incarnation, open_from (server ms), longest (ms)
+-- KEYS[n]   after them, in strict mode, the gate: incarnation, open_from (server ms), longest (ms), syncs
 -- ARGV[1]   token
 -- ARGV[2]   TTL in ms
 -- ARGV[3]   floor: the greatest fence that this client has seen, or 0
@@ -16,7 +16,8 @@
 -- ARGV[10]  the name that waiters are told
 -- ARGV[11]  the slot to look at first, from 0
 --
--- Replies  {1, fence, slot}                granted; asked again with the same token, granted again
+-- Replies  {1, fence, slot, syncs}         granted; asked again with the same token, granted again;
+--                                          in strict mode with what the gate counted of `sync_full`
 --          {0, remaining ms or -1, token, before, foreign}  held; how many wait before (-1: not
 --                                          waiting); 1 if some holder is no Leasehold client, whose
 --                                          release calls nobody. Without a token the lock is free
@@ -29,14 +30,14 @@ local token, ttl_ms, waiter = ARGV[1], tonumber(ARGV[2]), ARGV[6]
 local claim_ms = tonumber(ARGV[8])
 local queue = waiters(KEYS[2], KEYS[3], ARGV[9], ARGV[10], claim_ms)
 
-local slots = #KEYS - 3
+local slots, syncs = #KEYS - 3, -1
 if ARGV[5] ~= '' then
   slots = slots - 1
   local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
   if incarnation ~= ARGV[5] then
     return {-3}
   end
-  local gate = redis.call('HMGET', KEYS[#KEYS], 'incarnation', 'open_from', 'longest')
+  local gate = redis.call('HMGET', KEYS[#KEYS], 'incarnation', 'open_from', 'longest', 'syncs')
   if gate[1] ~= incarnation or not gate[2] then
     return {-2}
   end
@@ -47,6 +48,7 @@ if ARGV[5] ~= '' then
   if ttl_ms > tonumber(gate[3]) then
     return {-4, tonumber(gate[3])}
   end
+  syncs = tonumber(gate[4])
 end
 
 local mine, vacant, free = nil, nil, 0
@@ -89,4 +91,4 @@ redis.call('SET', KEYS[4 + slot], token, 'PX', ARGV[2])
 if waiter ~= '' then
   queue.leave(waiter)
 end
-return {1, fence, slot}
+return {1, fence, slot, syncs}

@@ -33,10 +33,12 @@ local incarnation = string.match(redis.call('INFO', 'replication'), 'master_repl
 if incarnation ~= ARGV[5] then
   return {-3}
 end
-local gate = redis.call('HMGET', KEYS[3], 'incarnation', 'open_from')
+local gate = redis.call('HMGET', KEYS[3], 'incarnation', 'open_from', 'resynced')
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + time[2] / 1000
-if gate[1] == incarnation and gate[2] and tonumber(gate[2]) <= now_ms then
+-- A gate that was closed again for a replica's sake had been open before: somebody may have been here.
+local was_open = gate[3] == '1' or (gate[2] and tonumber(gate[2]) <= now_ms)
+if gate[1] == incarnation and was_open then
   return {0}
 end
 local stored = tonumber(redis.call('GET', KEYS[2]) or 0)
