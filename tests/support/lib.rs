@@ -182,4 +182,6 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/guarantees.md")]
+#[doc = include_str!("../../docs/migration.md")]
+#[doc = include_str!("../../docs/observability.md")]
 pub struct Readme;

@@ -25,6 +25,17 @@
 //!
 //! On the wire a lease is the plain recipe, `SET key token NX PX ttl` and compare-and-delete, so it
 //! excludes and is excluded by every client that uses it.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `tls` | yes | TLS to data nodes and Sentinels, by rustls. Without it a configuration that asks for TLS is an error |
+//! | `metrics` | no | counters, gauges and histograms through the `metrics` facade, and [`AcquireOptions::label`] has an effect |
+//! | `probe` | no | the module `probe`, which asks single servers directly, for programs like `leasehold doctor` |
+//!
+//! Spans and events go to `tracing` in any case. Features only add: each may be switched on by any
+//! crate of a program. The oldest Rust that works is 1.88; raising it is a minor version.
 
 mod acquiring;
 mod backend;
