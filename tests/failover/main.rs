@@ -1,5 +1,6 @@
 //! Sentinel: the master dies, hangs, is deposed; leases are kept or reported lost, waiters go on.
 
+mod delay;
 mod holders;
 mod masters;
 mod waiters;
