@@ -3,6 +3,7 @@
 mod delay;
 mod holders;
 mod masters;
+mod replicas;
 mod waiters;
 
 use std::time::Duration;
