@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ const NODES: [&str; 3] = ["redis-1", "redis-2", "redis-3"];
 const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
 /// Which the workers and the cluster have in common.
 const PASSWORD: &str = "leasehold-development";
+
+const DOWN: [&str; 5] = ["down", "--volumes", "--remove-orphans", "--timeout", "1"];
 
 /// Which of the clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,7 @@ impl Layout {
 /// A cluster with workers, that is taken down when this is dropped.
 pub(super) struct Stand<'a> {
     engine: &'a Engine,
+    guardian: Option<Child>,
     layout: Layout,
     files: [PathBuf; 2],
     variables: Vec<(String, String)>,
@@ -95,33 +100,56 @@ impl<'a> Stand<'a> {
             variables.extend([redis, sentinel]);
         }
         let file = |name: &str| source.join("docker").join(name);
-        let stand = Self {
+        let mut stand = Self {
             engine,
+            guardian: None,
             layout,
             files: [file(layout.file()), file("compose.workers.yml")],
             variables,
             addresses,
             journal: SocketAddr::from(([127, 0, 0, 1], journal)),
         };
-        // A run that was interrupted may have left something.
-        stand.down()?;
+        // A run that was interrupted while it began may have left something.
+        stand.compose(&DOWN)?;
+        stand.guardian = Some(stand.guardian()?);
         say(&format!("{}: starting the cluster", layout.file()));
         stand.compose(&["up", "-d"])?;
         Ok(stand)
     }
 
     fn compose(&self, words: &[&str]) -> Result<String, String> {
+        let mut command = self.compose_command();
+        output(command.args(words))
+    }
+
+    fn compose_command(&self) -> Command {
         let mut command = self.engine.compose_command();
         command.args(["-p", self.layout.project()]);
         for file in &self.files {
             command.arg("-f").arg(file);
         }
         let variables = self.variables.iter().map(|(name, value)| (name, value));
-        output(command.args(words).envs(variables))
+        command.envs(variables);
+        command
     }
 
-    fn down(&self) -> Result<String, String> {
-        self.compose(&["down", "--volumes", "--remove-orphans", "--timeout", "1"])
+    /// Takes everything down when this process ends, however it ends: the guardian waits for its
+    /// input to close. It is in a group of its own, so that Ctrl-C does not reach it.
+    fn guardian(&self) -> Result<Child, std::io::Error> {
+        let compose = self.compose_command();
+        let variables = compose.get_envs();
+        let variables = variables.filter_map(|(name, value)| Some((name, value?)));
+        Command::new("sh")
+            .args(["-c", "cat >/dev/null; exec \"$@\" >/dev/null 2>&1", "sh"])
+            .arg(compose.get_program())
+            .args(compose.get_args())
+            .args(DOWN)
+            .envs(variables)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
     }
 
     /// The container of a service.
@@ -198,8 +226,14 @@ impl<'a> Stand<'a> {
 
 impl Drop for Stand<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.down() {
-            say(&error);
+        let Some(guardian) = &mut self.guardian else {
+            return;
+        };
+        // Waiting closes its input.
+        match guardian.wait() {
+            Ok(status) if status.success() => {}
+            Ok(status) => say(&format!("taking the containers down: {status}")),
+            Err(error) => say(&format!("taking the containers down: {error}")),
         }
     }
 }
