@@ -133,15 +133,22 @@ async fn a_script_that_never_ends() {
             .arg(0)
             .exec(&mut other)
     });
-    let (error, message) = soon("BUSY", async {
+    soon("BUSY", async {
         loop {
-            let (error, message) = refused(&redis, &locker).await;
-            if error.unavailable().map(Unavailable::cause) == Some(&Cause::Busy) {
-                break (error, message);
+            let attempt = locker.try_acquire("report").await;
+            let error = attempt.map(drop).err();
+            if error
+                .as_ref()
+                .and_then(Error::unavailable)
+                .map(Unavailable::cause)
+                == Some(&Cause::Busy)
+            {
+                break;
             }
         }
     })
     .await;
+    let (error, message) = refused(&redis, &locker).await;
     assert_eq!(
         message,
         "it is blocked by a slow script (BUSY); find the slow script in SLOWLOG; SCRIPT KILL ends it"
@@ -169,6 +176,8 @@ async fn loading() {
     let redis = RedisServer::builder()
         .persistence(true)
         .config("key-load-delay", "20000")
+        // Between keys the server answers, if they are long enough.
+        .config("rdbcompression", "no")
         .config("loading-process-events-interval-bytes", "1024")
         .start()
         .expect("redis-server");
