@@ -181,3 +181,43 @@ async fn a_slot_on_its_way_to_another_node_is_followed() {
         Released::Released
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_goes_on_under_load_while_a_master_is_replaced() {
+    let cluster = RedisCluster::start().expect("a cluster");
+    let names: Vec<String> = (0..6).map(|number| format!("resource-{number}")).collect();
+    let grants = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let mut workers = Vec::new();
+    for number in 0..12 {
+        let locker = locker(&cluster).await;
+        let (name, grants, stopped) = (
+            names[number % names.len()].clone(),
+            grants.clone(),
+            stopped.clone(),
+        );
+        workers.push(tokio::spawn(async move {
+            let mut last = None;
+            while !*stopped.borrow() {
+                let lease = locker.acquire(&name).await.expect("a lease");
+                assert!(Some(lease.fence()) > last, "{name}: a fence went back");
+                last = Some(lease.fence());
+                grants.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                // What the old master had granted may be lost: that is relaxed mode.
+                let _ = lease.release().await;
+            }
+        }));
+    }
+    let granted = || grants.load(std::sync::atomic::Ordering::SeqCst);
+    eventually("work under way", async || granted() > 200).await;
+    let old = cluster.owner_of(&names[0]).expect("an owner");
+    cluster.node(old).kill();
+    let new = tokio::task::block_in_place(|| cluster.wait_for_new_owner(&names[0], old));
+    new.expect("a new owner");
+    let at_failover = granted();
+    eventually("work goes on", async || granted() > at_failover + 200).await;
+    let _ = stop.send(true);
+    for worker in workers {
+        soon("the end of the work", worker).await.expect("the task");
+    }
+}
