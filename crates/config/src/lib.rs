@@ -25,6 +25,9 @@ mod config;
 mod endpoint;
 mod env_file;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod layer;
 mod lock_options;
 mod nodes;

@@ -12,6 +12,7 @@ use crate::{
     port::Port,
     process::{self, Plan, ServerProcess},
     redis_server::RedisServer,
+    rights,
     spawn::Launch,
 };
 
@@ -163,16 +164,26 @@ impl RedisServerBuilder {
             username: None,
             password: self.password.clone(),
         };
-        let credentials = self.login.clone().unwrap_or(fallback);
+        let (credentials, application) = if self.has_least_rights() {
+            (rights::kit(), Some(fallback))
+        } else {
+            (self.login.clone().unwrap_or(fallback), None)
+        };
         let plan = Plan {
             kind: "redis-server",
             host: self.place.address().to_owned(),
             port,
             launch,
             credentials,
+            application,
             directory,
         };
         ServerProcess::start(plan)
+    }
+
+    /// Unless the test has an access control list of its own.
+    fn has_least_rights(&self) -> bool {
+        self.access_control.is_none() && rights::are_least()
     }
 
     fn conf(&self, program: &Path, port: u16, directory: &Path) -> Result<ConfFile> {
@@ -186,13 +197,19 @@ impl RedisServerBuilder {
         if binary::major_version(program) >= 7 {
             conf.set("enable-debug-command", "yes");
         }
-        if let Some(password) = &self.password {
+        if self.has_least_rights() {
+            let (username, password) = rights::replica();
+            conf.set("masteruser", username);
+            conf.set("masterauth", password);
+        } else if let Some(password) = &self.password {
             conf.set("requirepass", &quoted(password));
             conf.set("masterauth", &quoted(password));
         }
-        if let Some(text) = &self.access_control {
+        let least = || rights::access_control_list(self.password.as_deref());
+        let text = self.access_control.clone();
+        if let Some(text) = text.or_else(|| self.has_least_rights().then(least)) {
             let path = directory.join("users.acl");
-            process::write(&path, text)?;
+            process::write(&path, &text)?;
             conf.set("aclfile", &quoted(&path.to_string_lossy()));
         }
         if let Some((host, port)) = &self.replica_of {

@@ -58,6 +58,8 @@
 //!   a second, which cannot be changed.
 //! - The servers' configuration begins with this project's own files ([`REDIS_CONF`], [`SENTINEL_CONF`]).
 //! - `LEASEHOLD_REDIS_SERVER` names another server program, such as `valkey-server`.
+//! - `LEASEHOLD_TEST_RIGHTS=least` gives whoever does not log in the rights of the user `leasehold` of this project's access
+//!   control list, and no more; the kit's own commands go by another user.
 //! - When a test process is killed with `SIGKILL`, the kernel kills its servers (on Linux), but their directories stay in
 //!   the temporary directory.
 
@@ -80,6 +82,7 @@ mod proxy;
 mod redis_cluster;
 mod redis_server;
 mod resp;
+mod rights;
 mod sentinel_cluster;
 mod sentinel_server;
 mod spawn;
@@ -100,6 +103,7 @@ pub use proxy::{Afterwards, Counter, Mode, Proxy};
 pub use redis_cluster::{RedisCluster, RedisClusterBuilder};
 pub use redis_server::{RedisServer, Role};
 pub use resp::{Protocol, Reply, Request};
+pub use rights::RIGHTS_VARIABLE;
 pub use sentinel_cluster::{SentinelCluster, SentinelClusterBuilder};
 pub use sentinel_server::{SentinelServer, SentinelServerBuilder};
 pub use unreachable::Unreachable;

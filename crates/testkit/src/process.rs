@@ -43,6 +43,7 @@ pub struct ServerProcess {
     port: Port,
     launch: Launch,
     credentials: Credentials,
+    application: Option<Credentials>,
     directory: TempDir,
     child: Mutex<Option<Arc<ChildProcess>>>,
 }
@@ -56,6 +57,7 @@ impl ServerProcess {
             port,
             launch,
             credentials,
+            application,
             directory,
         } = plan;
         let child = Mutex::new(None);
@@ -65,6 +67,7 @@ impl ServerProcess {
             port,
             launch,
             credentials,
+            application,
             directory,
             child,
         };
@@ -90,10 +93,16 @@ impl ServerProcess {
         format!("{}:{}", self.host, self.port())
     }
 
-    /// A `redis://` URL with the credentials that the kit itself uses.
+    /// A `redis://` URL with the credentials of an application: those that the kit itself uses, unless tests have the
+    /// least rights.
     #[must_use]
     pub fn url(&self) -> String {
-        self.credentials.url(&self.host, self.port())
+        let credentials = self.application.as_ref().unwrap_or(&self.credentials);
+        credentials.url(&self.host, self.port())
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The directory of this server: configuration, log and data.

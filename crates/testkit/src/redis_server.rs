@@ -150,6 +150,26 @@ impl RedisServer {
             .and_then(|port| port.parse().ok()))
     }
 
+    /// Moves a key to another server (`MIGRATE`), where the kit logs in as it does here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`command`](ServerProcess::command).
+    pub fn migrate(&self, key: &str, to: &RedisServer) -> Result<()> {
+        let port = to.port().to_string();
+        let mut words = vec!["MIGRATE", to.host(), &port, key, "0", "5000"];
+        let credentials = self.credentials();
+        match (&credentials.username, &credentials.password) {
+            (Some(username), Some(password)) => words.extend(["AUTH2", username, password]),
+            (None, Some(password)) => words.extend(["AUTH", password]),
+            _ => {}
+        }
+        match self.command(&words)? {
+            Value::Okay => Ok(()),
+            other => Err(self.odd("MIGRATE", &other)),
+        }
+    }
+
     /// Waits until as many replicas as given have received everything written so far.
     ///
     /// # Errors

@@ -8,11 +8,15 @@ use crate::{client, error::Result, process::ServerProcess};
 ///
 /// A replica is passed over at promotion when it has been silent for five ping periods, while replicas of a dead master
 /// are asked once a second, hard-coded: so the ping period must stay above 200 ms.
+///
+/// For the same reason the Sentinel that leads may need a second to see that its replica was promoted. A Sentinel that has
+/// not heard of it after four publish periods makes that node a replica again: so these must be more than a second and
+/// the period of the hello message that tells it.
 const FAST_PERIODS: &[(&str, u32)] = &[
     ("INFO-PERIOD", 200),
     ("PING-PERIOD", 250),
     ("ASK-PERIOD", 100),
-    ("PUBLISH-PERIOD", 200),
+    ("PUBLISH-PERIOD", 500),
     ("MIN-LINK-RECONNECT-PERIOD", 500),
     ("SLAVE-RECONF-TIMEOUT", 1_000),
     ("TILT-PERIOD", 1_000),
@@ -30,6 +34,8 @@ pub struct SentinelServer {
     process: ServerProcess,
     service: String,
     fast_periods: bool,
+    /// How it logs in at nodes, as options of the master.
+    node_login: Vec<(&'static str, String)>,
 }
 
 impl SentinelServer {
@@ -47,6 +53,21 @@ impl SentinelServer {
     pub fn restart(&self) -> Result<()> {
         self.process.restart()?;
         self.quicken()
+    }
+
+    /// Has it watch a master (`SENTINEL MONITOR`) under the name that it was started with, as it logs in at nodes from
+    /// its start.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`command`](ServerProcess::command).
+    pub fn monitor(&self, host: &str, port: u16, quorum: u32) -> Result<()> {
+        let (port, quorum) = (port.to_string(), quorum.to_string());
+        self.command(&["SENTINEL", "MONITOR", &self.service, host, &port, &quorum])?;
+        for (option, value) in &self.node_login {
+            self.command(&["SENTINEL", "SET", &self.service, option, value])?;
+        }
+        Ok(())
     }
 
     /// The name of the master that it watches.

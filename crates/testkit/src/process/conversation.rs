@@ -33,12 +33,24 @@ impl ServerProcess {
     ///
     /// [`Error::Command`] when it cannot be made.
     pub fn connection(&self) -> Result<redis::Connection> {
-        client::connect(&self.host, self.port(), &self.credentials).map_err(|source| {
-            Error::Command {
-                server: self.name(),
-                command: "connect".to_owned(),
-                source,
-            }
+        self.connection_of(&self.credentials)
+    }
+
+    /// A connection of the synchronous client, with the credentials of an application: see [`url`](Self::url). Without
+    /// a password nothing was sent on it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] when it cannot be made.
+    pub fn application_connection(&self) -> Result<redis::Connection> {
+        self.connection_of(self.application.as_ref().unwrap_or(&self.credentials))
+    }
+
+    fn connection_of(&self, credentials: &client::Credentials) -> Result<redis::Connection> {
+        client::connect(&self.host, self.port(), credentials).map_err(|source| Error::Command {
+            server: self.name(),
+            command: "connect".to_owned(),
+            source,
         })
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) port: Port,
     pub(crate) launch: Launch,
     pub(crate) credentials: Credentials,
+    /// Whom an application logs in as, where that is another than the kit.
+    pub(crate) application: Option<Credentials>,
     pub(crate) directory: TempDir,
 }
 

@@ -14,6 +14,7 @@ use crate::{
     netns::Host,
     port::Port,
     process::{self, Plan, ServerProcess},
+    rights,
     spawn::Launch,
 };
 
@@ -141,6 +142,7 @@ impl SentinelServerBuilder {
         let process = process::start_on(self.port, |port| self.start_on(&program, port))?;
         let server = SentinelServer {
             process,
+            node_login: self.node_login(),
             service: self.service,
             fast_periods,
         };
@@ -174,9 +176,24 @@ impl SentinelServerBuilder {
             port,
             launch,
             credentials,
+            application: None,
             directory,
         };
         ServerProcess::start(plan)
+    }
+
+    fn node_login(&self) -> Vec<(&'static str, String)> {
+        if rights::are_least() {
+            let (username, password) = rights::sentinel();
+            return vec![
+                ("auth-user", username.into()),
+                ("auth-pass", password.into()),
+            ];
+        }
+        let password = self.node_password.iter();
+        password
+            .map(|password| ("auth-pass", password.clone()))
+            .collect()
     }
 
     fn conf(&self, port: u16, directory: &str) -> ConfFile {
@@ -200,8 +217,8 @@ impl SentinelServerBuilder {
             &format!("sentinel failover-timeout {service}"),
             &milliseconds(self.failover_timeout),
         );
-        if let Some(password) = &self.node_password {
-            conf.set(&format!("sentinel auth-pass {service}"), &quoted(password));
+        for (option, value) in self.node_login() {
+            conf.set(&format!("sentinel {option} {service}"), &quoted(&value));
         }
         if let Some(password) = &self.password {
             conf.set("requirepass", &quoted(password));
