@@ -1,12 +1,12 @@
 //! From asking to holding: the queue of this process, then attempts until one is granted.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::backend::single::CLAIM;
 use crate::backend::{Adopting, Granting, Request};
 use crate::clock::validity;
 use crate::core::{Core, SHORT_PAUSE, new_master, unanswered};
@@ -14,6 +14,7 @@ use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::held::{Grant, Held};
 use crate::options::Terms;
 use crate::redis::classify::Outcome;
+use crate::redis::script::CLAIM;
 use crate::redis::topology::State;
 use crate::resource::{Keys, Resource};
 use crate::telemetry::{self, Obstacles};
@@ -46,7 +47,7 @@ pub(crate) async fn try_acquire(
             .attempt()
             .await
     };
-    telemetry::acquiring(&target.resource, terms, "try", attempt).await
+    telemetry::acquiring(&target.resource, terms, "try", pin!(attempt)).await
 }
 
 /// Takes over the lease that `from` holds on one of the target's locks.
@@ -63,7 +64,7 @@ pub(crate) async fn adopt(
         claim.request.slot = Some(slot);
         claim.adopt(from, slot).await
     };
-    telemetry::acquiring(&resource, terms, "adopt", adopting).await
+    telemetry::acquiring(&resource, terms, "adopt", pin!(adopting)).await
 }
 
 /// Attempts until the lease is granted or the timeout passes.
@@ -74,7 +75,7 @@ pub(crate) async fn acquire(
 ) -> Result<Arc<Held>, Error> {
     let resource = target.resource.clone();
     let waiting = acquire_within(core, target, terms);
-    telemetry::acquiring(&resource, terms, "wait", waiting).await
+    telemetry::acquiring(&resource, terms, "wait", pin!(waiting)).await
 }
 
 async fn acquire_within(
@@ -83,13 +84,18 @@ async fn acquire_within(
     terms: Terms,
 ) -> Result<Arc<Held>, Error> {
     let mut place = core.waiting.enter(&target.keys.name);
-    let waiting = acquire_in_turn(core, target.clone(), terms, &mut place);
-    let Some(timeout) = terms.timeout else {
-        return waiting.await;
+    let outcome = {
+        let waiting = pin!(acquire_in_turn(core, target.clone(), terms, &mut place));
+        let Some(timeout) = terms.timeout else {
+            return waiting.await;
+        };
+        timeout_at(Instant::now() + timeout, waiting)
+            .await
+            .map_err(|_| timeout)
     };
-    match timeout_at(Instant::now() + timeout, waiting).await {
+    match outcome {
         Ok(outcome) => outcome,
-        Err(_) => Err(timed_out(core, target.resource, timeout, place.obstacle())),
+        Err(timeout) => Err(timed_out(core, target.resource, timeout, place.obstacle())),
     }
 }
 

@@ -103,6 +103,7 @@ impl Connector<'_> {
             command_timeout: SENTINEL_PATIENCE,
             client_name: self.client_name.clone(),
             tls: load(sentinel.tls.as_ref())?,
+            batches: false,
         };
         let sentinels = Sentinels::start(
             &sentinel.sentinels,
@@ -143,10 +144,12 @@ impl Connector<'_> {
              the fence tells them apart"
         );
         let waiter = self.waiter()?;
+        let mut settings = self.settings(&cluster.nodes)?;
+        settings.batches = false;
         let parts = ClusterParts {
             seeds: cluster.seeds,
             address_map: cluster.address_map,
-            settings: self.settings(&cluster.nodes)?,
+            settings,
             calls: calls(&waiter, self.waiting),
             waiter,
             key_prefix: self.lock.key_prefix.clone(),
@@ -167,6 +170,7 @@ impl Connector<'_> {
             command_timeout: nodes.command_timeout,
             client_name: self.client_name.clone(),
             tls: load(nodes.tls.as_ref())?,
+            batches: true,
         })
     }
 

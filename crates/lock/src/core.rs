@@ -8,7 +8,7 @@ use leasehold_config::LockOptions;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::backend::{Backend, Releasing, Request};
+use crate::backend::{Backend, Releasing};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::held::Held;
@@ -74,11 +74,9 @@ impl Core {
     }
 
     /// Releases, again and again within the patience for one operation.
-    pub(crate) async fn release(
-        &self,
-        resource: &Resource,
-        request: &Request,
-    ) -> Result<Releasing, Error> {
+    pub(crate) async fn release(&self, held: &Held) -> Result<Releasing, Error> {
+        let request = &held.request;
+        let mut may_be_released = false;
         let until = Instant::now() + self.patience;
         let mut topology = self.backend.topology();
         loop {
@@ -90,12 +88,21 @@ impl Core {
                     if !self.backend.calls_waiters(&request.keys) {
                         self.waiting.freed(&request.keys.name);
                     }
-                    return Ok(releasing);
+                    return Ok(match releasing {
+                        // It was the attempt whose reply was lost.
+                        Releasing::Missing { data_set }
+                            if may_be_released && held.must_be_kept_on(&data_set) =>
+                        {
+                            Releasing::Released
+                        }
+                        releasing => releasing,
+                    });
                 }
                 Err(failure) => failure,
             };
+            may_be_released |= failure.outcome == Outcome::Unknown;
             if Instant::now() >= until || !failure.unavailable.is_retryable() {
-                return Err(unanswered(resource, "released", failure));
+                return Err(unanswered(&held.resource, "released", failure));
             }
             tokio::select! {
                 () = sleep(SHORT_PAUSE) => {}
@@ -110,6 +117,7 @@ impl Core {
         for held in self.keeper.lose_all() {
             self.reaper.take_back(&held.request, held.request.ttl);
         }
+        self.reaper.leave(self.waiting.take_unclaimed());
         self.reaper.finished().await;
     }
 }

@@ -162,6 +162,13 @@ impl Held {
         }
     }
 
+    /// Whether the key cannot have vanished by itself: its time has not passed, and the data are
+    /// those in which it was confirmed.
+    pub(crate) fn must_be_kept_on(&self, now: &DataSet) -> bool {
+        let is_in_time = self.age() < validity(self.request.ttl);
+        is_in_time && self.standing().data_set.incarnation == now.incarnation
+    }
+
     /// Why the lease is lost when its deadline has passed.
     pub(crate) fn expiry(&self) -> LostReason {
         LostReason::Expired {

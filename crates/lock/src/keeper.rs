@@ -46,6 +46,10 @@ struct Agenda {
 struct Entries {
     by_time: BTreeMap<(Instant, u64), (Arc<Held>, Errand)>,
     times: HashMap<u64, Instant>,
+    /// When the keeper looks next without being told; `None` if only when it is told.
+    looks_at: Option<Instant>,
+    /// Whether something was entered since the keeper looked last.
+    is_in_use: bool,
 }
 
 /// What to do when a lease falls due.
@@ -121,15 +125,14 @@ impl Agenda {
         if let Some(before) = entries.times.insert(held.id, at) {
             entries.by_time.remove(&(before, held.id));
         }
-        let is_first = entries
-            .by_time
-            .first_key_value()
-            .is_none_or(|((first, _), _)| at < *first);
         entries
             .by_time
             .insert((at, held.id), (held.clone(), errand));
-        drop(entries);
-        if is_first {
+        // A lease that is given back before the keeper would look again does not wake it at all.
+        entries.is_in_use = true;
+        if entries.looks_at.is_none_or(|looks_at| at < looks_at) {
+            entries.looks_at = Some(at);
+            drop(entries);
             self.changed.notify_one();
         }
     }
@@ -149,11 +152,17 @@ impl Agenda {
         }
     }
 
-    fn first(&self) -> Option<Instant> {
-        self.entries()
-            .by_time
-            .first_key_value()
-            .map(|((at, _), _)| *at)
+    /// When to look next: at the first errand, and at the clock while there is any. For as long
+    /// after the last one, so that short leases one after the other do not each wake the keeper.
+    fn plan(&self) -> Option<Instant> {
+        let mut entries = self.entries();
+        let first = entries.by_time.first_key_value().map(|((at, _), _)| *at);
+        let was_in_use = std::mem::take(&mut entries.is_in_use);
+        entries.looks_at = (first.is_some() || was_in_use).then(|| {
+            let clock = Instant::now() + LOOK_AT_CLOCK;
+            first.map_or(clock, |first| first.min(clock))
+        });
+        entries.looks_at
     }
 
     /// Takes every lease that is due now or within `together`, if at least one is due now.
@@ -199,13 +208,10 @@ impl Round {
         let mut generation = None;
         let mut looked = (Instant::now(), self.clock.now());
         loop {
-            let wake = self
-                .agenda
-                .first()
-                .map(|first| first.min(Instant::now() + LOOK_AT_CLOCK));
+            let looks_at = self.agenda.plan();
             tokio::select! {
                 biased;
-                () = until(wake) => {}
+                () = until(looks_at) => {}
                 () = self.agenda.changed.notified() => {}
                 Some((held, renewed)) = renewing.next(), if !renewing.is_empty() => {
                     let held: Arc<Held> = held;
@@ -290,9 +296,9 @@ impl Round {
     }
 }
 
-async fn until(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => sleep_until(wake).await,
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
 }

@@ -188,12 +188,14 @@ impl Lease {
     /// the TTL frees the resource.
     pub async fn release(mut self) -> Result<Released, Error> {
         self.core.end(&self.held);
-        let releasing = self.core.release(&self.held.resource, &self.held.request);
-        let releasing = telemetry::releasing(&self.held, releasing).await?;
+        let releasing = {
+            let releasing = pin!(self.core.release(&self.held));
+            telemetry::releasing(&self.held, releasing).await?
+        };
         self.is_settled = true;
         Ok(match releasing {
             Releasing::Released => Released::Released,
-            Releasing::Missing => Released::Expired,
+            Releasing::Missing { .. } => Released::Expired,
             Releasing::Stolen { by } => Released::HeldByAnother { by },
         })
     }

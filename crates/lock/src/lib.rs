@@ -45,6 +45,9 @@ mod connecting;
 mod core;
 mod error;
 mod fence;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod keeper;
 mod lease;

@@ -57,8 +57,13 @@ pub struct Holder {
     pub owner: Option<String>,
     /// After how long the key expires unless it is renewed; `None` if it never does.
     pub remaining: Option<Duration>,
-    /// The fence of the last grant, unless only foreign clients ever held it.
+    /// The fence of the last grant, of any slot, unless only foreign clients ever held it.
     pub fence: Option<Fence>,
+    /// For how long, by the server's clock: at least, if that clock was set back meanwhile. `None`
+    /// for a foreign client, and for a slot, which shares its fence with the others.
+    pub held_for: Option<Duration>,
+    /// How many processes wait in the queue for the resource; `None` if the store has no queue.
+    pub waiters: Option<u64>,
     /// Tells this holding from every other, for [`Locker::force_release`]. It is no secret: the
     /// token cannot be found from it.
     pub id: Option<String>,
@@ -70,6 +75,8 @@ impl From<Holding> for Holder {
             owner: holding.owner,
             remaining: holding.remaining,
             fence: holding.fence,
+            held_for: holding.held_for,
+            waiters: holding.waiters,
             id: holding.id,
         }
     }
@@ -161,6 +168,12 @@ impl Locker {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         !matches!(&*self.core.backend, Backend::Noop(_))
+    }
+
+    /// How leases behave that are acquired without options of their own.
+    #[must_use]
+    pub fn options(&self) -> &LockOptions {
+        &self.core.options
     }
 
     fn target(&self, resource: Resource) -> Target {
@@ -375,6 +388,23 @@ impl Locker {
         Ok(Lease::new(self.core.clone(), held))
     }
 
+    /// Why this locker still waits for a resource: what stood in the way of its last attempt, such
+    /// as [`Error::GateClosed`] after a failover. `None` if it does not wait, or has only begun.
+    ///
+    /// Asks nobody. What a wait that timed out was waiting for is in [`Error::TimedOut`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resource`] for an invalid name.
+    pub fn obstacle<R>(&self, resource: R) -> Result<Option<Error>, Error>
+    where
+        R: TryInto<Resource>,
+        R::Error: Into<NameError>,
+    {
+        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        Ok(self.core.waiting.obstacle(&keys.name))
+    }
+
     /// Reads who holds a resource, without touching it. `None` if nobody does.
     ///
     /// # Errors
@@ -386,9 +416,9 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
-        let holding = self.core.backend.inspect(&keys).await;
-        let holding = holding.map_err(|failure| Error::Unavailable(failure.unavailable))?;
-        Ok(holding.map(Holder::from))
+        let holdings = self.core.backend.inspect(&keys).await;
+        let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
+        Ok(holdings.into_iter().next().flatten().map(Holder::from))
     }
 
     /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits until all

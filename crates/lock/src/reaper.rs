@@ -135,6 +135,12 @@ impl Reaper {
         self.shared.changed.notify_one();
     }
 
+    /// Gives up places in queues that nobody wants any more.
+    pub(crate) fn leave(&self, names: HashSet<String>) {
+        self.shared.leave_all(names);
+        self.shared.changed.notify_one();
+    }
+
     /// Waits until nothing is left to take back.
     ///
     /// Cancel safe.
@@ -172,12 +178,17 @@ impl Shared {
 
     /// Gives up places that nobody wants any more.
     fn leave_all(&self, names: HashSet<String>) {
+        if names.is_empty() {
+            return;
+        }
         let until = Instant::now() + PLACE_COUNTS;
         let mut state = self.state();
         for name in names {
             let errand = Errand::Leave(Arc::new(Keys::of_queue(name)));
             state.debts.insert(errand.id(), Debt { errand, until });
         }
+        drop(state);
+        self.idle.send_replace(false);
     }
 
     fn settled(&self, debt: &Debt) {

@@ -1,5 +1,6 @@
 //! One renewal of one lease: send, judge the reply, and prolong, retry or lose.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub(crate) async fn renew(
     held: &Arc<Held>,
     purpose: Purpose,
 ) -> Renewed {
-    let attempt = attempt(backend, reaper, clock, held, purpose);
+    let attempt = pin!(attempt(backend, reaper, clock, held, purpose));
     telemetry::renewing(held, attempt).await
 }
 

@@ -6,6 +6,7 @@ use crate::acquiring::{self, Target};
 use crate::core::Core;
 use crate::error::Error;
 use crate::lease::Lease;
+use crate::locker::Holder;
 use crate::options::AcquireOptions;
 use crate::resource::{Keys, Resource};
 
@@ -81,6 +82,26 @@ impl Slots {
         let terms = AcquireOptions::new().resolve(&self.core.options)?;
         let held = acquiring::try_acquire(&self.core, self.target.clone(), terms).await?;
         Ok(Lease::new(self.core.clone(), held))
+    }
+
+    /// As [`Locker::obstacle`](crate::Locker::obstacle), for those who wait for a slot.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Error> {
+        self.core.waiting.obstacle(&self.target.keys.name)
+    }
+
+    /// Reads who holds each slot, without touching any. The first is slot 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if Redis could not be asked.
+    pub async fn inspect(&self) -> Result<Vec<Option<Holder>>, Error> {
+        let holdings = self.core.backend.inspect(&self.target.keys).await;
+        let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
+        let holders = holdings
+            .into_iter()
+            .map(|holding| holding.map(Holder::from));
+        Ok(holders.collect())
     }
 }
 

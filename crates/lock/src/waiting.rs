@@ -128,6 +128,12 @@ impl Waiting {
         self.queues().contains_key(key)
     }
 
+    /// What stood in the way of the head of a queue last.
+    pub(crate) fn obstacle(&self, key: &str) -> Option<Error> {
+        let queue = self.queues().get(key)?.clone();
+        queue.obstacle_slot().clone()
+    }
+
     fn queues(&self) -> MutexGuard<'_, HashMap<String, Arc<Queue>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,18 +174,17 @@ impl Place {
     }
 
     pub(crate) fn set_obstacle(&self, obstacle: Error) {
-        *self.obstacle_slot() = Some(obstacle);
+        *self.queue.obstacle_slot() = Some(obstacle);
     }
 
     pub(crate) fn obstacle(&self) -> Option<Error> {
-        self.obstacle_slot().clone()
+        self.queue.obstacle_slot().clone()
     }
+}
 
+impl Queue {
     fn obstacle_slot(&self) -> MutexGuard<'_, Option<Error>> {
-        self.queue
-            .obstacle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,7 +12,7 @@ use leasehold::{Lease, Locker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::journal::{Answer, Journal};
+use self::journal::{Answer, Journal};
 
 mod journal;
 mod records;
@@ -20,6 +20,11 @@ mod records;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
+    work().await
+}
+
+/// Works until it is told to stop.
+pub(crate) async fn work() -> Result<(), Box<dyn Error>> {
     let journal = Journal::at(std::env::var("JOURNAL")?);
     let mut terminated = signal(SignalKind::terminate())?;
 
@@ -37,6 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Waits for the lease, works under it, gives it back, and has a rest so that others get a chance.
 async fn shift(locker: &Locker, journal: &Journal) -> Result<(), Box<dyn Error>> {
+    records::asked();
     let shift = locker.with_lock("journal", async |lease| add_step(lease, journal).await);
     match shift.await {
         Ok(outcome) => outcome?,

@@ -15,7 +15,12 @@ pub(crate) struct Holding<'a> {
 
 impl<'a> Holding<'a> {
     pub(crate) fn begin(lease: &'a Lease) -> Self {
-        println!("granted {} {}", lease.fence(), micros(Instant::now()));
+        let fence = lease.fence();
+        println!("granted {fence} {}", micros(Instant::now()));
+        let deadline = lease.deadline();
+        // The request was sent no earlier than this.
+        let sent = deadline.checked_sub(lease.ttl()).unwrap_or(deadline);
+        println!("term {fence} {} {}", micros(sent), micros(deadline));
         Self { lease }
     }
 }
@@ -23,9 +28,14 @@ impl<'a> Holding<'a> {
 impl Drop for Holding<'_> {
     /// After a pause of the whole process this runs late; the lease was over at its deadline.
     fn drop(&mut self) {
-        let end = Instant::now().min(self.lease.deadline());
-        println!("over {} {}", self.lease.fence(), micros(end));
+        let (fence, deadline) = (self.lease.fence(), self.lease.deadline());
+        println!("extended {fence} {}", micros(deadline));
+        println!("over {fence} {}", micros(Instant::now().min(deadline)));
     }
+}
+
+pub(crate) fn asked() {
+    println!("asked {}", micros(Instant::now()));
 }
 
 pub(crate) fn accepted(fence: Fence, step: u64) {
@@ -44,6 +54,9 @@ pub(crate) fn trouble(error: &dyn Display) {
 /// but keeps its number to itself).
 fn micros(instant: Instant) -> u128 {
     let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
-    let past = Instant::now().saturating_duration_since(instant);
-    now.saturating_sub(past).as_micros()
+    let (past, ahead) = (
+        Instant::now().saturating_duration_since(instant),
+        instant.saturating_duration_since(Instant::now()),
+    );
+    (now + ahead).saturating_sub(past).as_micros()
 }

@@ -109,7 +109,8 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
+        check_slots(keys)?;
         self.at(keys, |single| {
             let keys = keys.clone();
             async move { single.inspect(&keys).await }
@@ -121,6 +122,15 @@ impl Cluster {
         self.at(keys, |single| {
             let (keys, id) = (keys.clone(), id.to_owned());
             async move { single.force_release(&keys, &id).await }
+        })
+        .await
+    }
+
+    #[cfg(feature = "probe")]
+    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
+        self.at(keys, |single| {
+            let keys = keys.clone();
+            async move { single.forget(&keys).await }
         })
         .await
     }

@@ -229,19 +229,25 @@ impl Memory {
                 None => {}
             }
         }
-        Ok(other.map_or(Releasing::Missing, |by| Releasing::Stolen { by }))
+        Ok(other.map_or_else(Releasing::missing, |by| Releasing::Stolen { by }))
     }
 
-    pub(crate) fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+    pub(crate) fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
         let fence = Fence::try_from(state.last_fence).ok();
-        Ok(live(&mut state, clock, &keys.name).map(|lock| Holding {
+        let holding = |lock: &mut Lock| Holding {
             owner: Some(lock.token.owner()),
             remaining: Some(clock.remaining(lock.since, lock.ttl)),
             fence,
+            held_for: None,
+            waiters: None,
             id: Some(token::id_of(lock.token.reveal())),
-        }))
+        };
+        let locks = keys.locks.iter();
+        Ok(locks
+            .map(|key| live(&mut state, clock, key).map(holding))
+            .collect())
     }
 
     fn usable(&self) -> Result<MutexGuard<'_, State>, Failure> {

@@ -130,8 +130,17 @@ pub(crate) enum Adopting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Releasing {
     Released,
-    Missing,
+    Missing { data_set: DataSet },
     Stolen { by: String },
+}
+
+impl Releasing {
+    /// Missing where there is but one life of the data.
+    pub(crate) fn missing() -> Self {
+        Self::Missing {
+            data_set: DataSet::local(),
+        }
+    }
 }
 
 /// Who holds a lock now.
@@ -140,6 +149,10 @@ pub(crate) struct Holding {
     pub(crate) owner: Option<String>,
     pub(crate) remaining: Option<Duration>,
     pub(crate) fence: Option<Fence>,
+    /// Since the grant, where that can be told.
+    pub(crate) held_for: Option<Duration>,
+    /// Processes in the queue.
+    pub(crate) waiters: Option<u64>,
     /// Tells this holding from every other without giving the token away.
     pub(crate) id: Option<String>,
 }
@@ -148,6 +161,8 @@ pub(crate) struct Holding {
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) name: String,
+    /// Which slot of the resource `name`, if its key is that of a slot.
+    pub(crate) slot: Option<usize>,
     pub(crate) holding: Holding,
     /// Whether it is surely a lock, and not just any string.
     pub(crate) is_lock: bool,
@@ -263,10 +278,10 @@ impl Backend {
         }
     }
 
-    /// Reads who holds a lock, without touching it.
-    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+    /// Reads who holds each of the locks, without touching them.
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         match self {
-            Self::Noop(_) => Ok(None),
+            Self::Noop(_) => Ok(vec![None; keys.locks.len()]),
             Self::Memory(memory) => memory.inspect(keys),
             Self::Single(single) => single.inspect(keys).await,
             Self::Quorum(quorum) => quorum.inspect(keys).await,
@@ -294,6 +309,17 @@ impl Backend {
             Self::Single(single) => single.force_release(keys, id).await,
             Self::Quorum(quorum) => quorum.force_release(keys, id).await,
             Self::Cluster(cluster) => cluster.force_release(keys, id).await,
+        }
+    }
+
+    /// Removes what is left of a resource that nobody holds; `false` if somebody does.
+    #[cfg(feature = "probe")]
+    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
+        match self {
+            Self::Noop(_) | Self::Memory(_) => Ok(true),
+            Self::Single(single) => single.forget(keys).await,
+            Self::Quorum(quorum) => quorum.forget(keys).await,
+            Self::Cluster(cluster) => cluster.forget(keys).await,
         }
     }
 

@@ -271,7 +271,7 @@ impl Quorum {
         while let Some(Answer { result, .. }) = answers.recv().await {
             match result {
                 Ok(Releasing::Released) => released += 1,
-                Ok(Releasing::Missing) => missing += 1,
+                Ok(Releasing::Missing { .. }) => missing += 1,
                 Ok(Releasing::Stolen { by }) => {
                     missing += 1;
                     thief = Some(by);
@@ -282,14 +282,14 @@ impl Quorum {
                 return Ok(Releasing::Released);
             }
             if released + missing >= self.needed() && missing > self.members.len() - self.needed() {
-                return Ok(thief.map_or(Releasing::Missing, |by| Releasing::Stolen { by }));
+                return Ok(thief.map_or_else(Releasing::missing, |by| Releasing::Stolen { by }));
             }
         }
         if released + missing >= self.needed() {
             return Ok(if released > 0 {
                 Releasing::Released
             } else {
-                Releasing::Missing
+                Releasing::missing()
             });
         }
         Err(Failure::unknown(
@@ -314,34 +314,37 @@ impl Quorum {
         })
     }
 
-    /// Who holds the lock on a majority of the members.
-    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+    /// Who holds each of the locks on a majority of the members.
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         let keys = keys.clone();
+        let locks = keys.locks.len();
         let mut answers = self.ask(move |member| {
             let keys = keys.clone();
             async move { member.single.inspect(&keys).await }
         });
-        let mut holdings: Vec<Option<Holding>> = Vec::new();
+        let mut seen: Vec<Vec<Option<Holding>>> = Vec::new();
         let mut missing = Vec::new();
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(holding) => holdings.push(holding),
+                Ok(holdings) => seen.push(holdings),
                 Err(failure) => {
                     missing.push((member.endpoint, failure.unavailable.cause().clone()));
                 }
             }
-            let agreeing = |one: &Option<Holding>| {
-                let id = |holding: &Option<Holding>| holding.as_ref().map(|held| held.id.clone());
-                holdings.iter().filter(|other| id(other) == id(one)).count()
-            };
-            if let Some(agreed) = holdings.iter().find(|one| agreeing(one) >= self.needed()) {
-                return Ok(agreed.clone());
+            let agreed: Option<Vec<_>> = (0..locks)
+                .map(|lock| agreed(&seen, lock, self.needed()))
+                .collect();
+            if let Some(agreed) = agreed {
+                return Ok(agreed);
             }
         }
-        if holdings.len() >= self.needed() {
-            return Ok(None);
+        if seen.len() < self.needed() {
+            return Err(Failure::not_applied(self.too_few(seen.len(), missing)));
         }
-        Err(Failure::not_applied(self.too_few(holdings.len(), missing)))
+        // Nobody holds what no majority agrees on.
+        Ok((0..locks)
+            .map(|lock| agreed(&seen, lock, self.needed()).flatten())
+            .collect())
     }
 
     /// The locks on the first member that is connected. One that only a minority has is listed too.
@@ -389,6 +392,21 @@ impl Quorum {
         }
     }
 
+    /// Removes what is left of a resource on every member; `false` if somebody holds it on one.
+    #[cfg(feature = "probe")]
+    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
+        let keys = keys.clone();
+        let mut answers = self.ask(move |member| {
+            let keys = keys.clone();
+            async move { member.single.forget(&keys).await }
+        });
+        let mut is_free = true;
+        while let Some(Answer { result, .. }) = answers.recv().await {
+            is_free &= result?;
+        }
+        Ok(is_free)
+    }
+
     fn needed(&self) -> usize {
         majority(self.members.len())
     }
@@ -426,6 +444,19 @@ impl Quorum {
         }
         answers
     }
+}
+
+/// What so many members say alike of one lock; `None` if that is not known (yet).
+fn agreed(seen: &[Vec<Option<Holding>>], lock: usize, needed: usize) -> Option<Option<Holding>> {
+    fn id(holding: &Option<Holding>) -> Option<&Option<String>> {
+        holding.as_ref().map(|held| &held.id)
+    }
+    let mut candidates = seen.iter().filter_map(|holdings| holdings.get(lock));
+    let agreeing = |one: &Option<Holding>| {
+        let all = seen.iter().filter_map(|holdings| holdings.get(lock));
+        all.filter(|other| id(other) == id(one)).count()
+    };
+    candidates.find(|one| agreeing(one) >= needed).cloned()
 }
 
 /// The answers to a grant so far.

@@ -1,6 +1,7 @@
 //! Locks on one master: a standalone Redis, or the one that Sentinel names.
 
 mod adopting;
+mod looking;
 mod operator;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,20 +18,13 @@ use crate::redis::confirm::Confirmed;
 use crate::redis::gate::{self, Gate};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ACQUIRE, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
+use crate::redis::script::{
+    ACQUIRE, CHANNELS, CLAIM, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script,
+};
 use crate::redis::topology::Topology;
 use crate::resource::Keys;
-use crate::token::{id_of, owner_in};
+use crate::token::owner_in;
 use crate::unavailable::{Cause, Unavailable};
-
-/// How long a fence outlives its last grant. Time alone keeps fences increasing after that.
-const FENCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// How long a called waiter has to take the lock before the next one is called.
-pub(crate) const CLAIM: Duration = Duration::from_secs(1);
-
-/// What the channels of all lockers begin with.
-const CHANNELS: &str = "leasehold:wake:";
 
 /// The name of one locker in every queue, and of the channel over which it is called.
 #[derive(Debug, Clone)]
@@ -194,14 +188,12 @@ impl Single {
             .call_of(&RENEW)
             .keys(request.locks())
             .key(&request.keys.fence)
+            .keys(self.gate(&link))
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
-            .argument(fence)
-            .argument(FENCE_KEPT.as_millis());
+            .argument(fence);
         if link.is_gated {
-            call = call
-                .key(&self.gate_key)
-                .argument(&link.incarnation.replication_id);
+            call = call.argument(&link.incarnation.replication_id);
         }
         let (reply, confirmed) = link.call_confirmed(call).await?;
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
@@ -233,8 +225,7 @@ impl Single {
             .keys(request.locks())
             .key(&request.keys.fence)
             .argument(request.token.reveal())
-            .argument(fence)
-            .argument(FENCE_KEPT.as_millis());
+            .argument(fence);
         let reply = link.call(&call).await?;
         self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
@@ -261,8 +252,6 @@ impl Single {
             .key(&keys.alive)
             .keys(request.locks())
             .argument(request.token.reveal())
-            .argument(CLAIM.as_millis())
-            .argument(CHANNELS)
             .argument(&keys.name)
     }
 
@@ -273,31 +262,21 @@ impl Single {
             .key(&keys.queue)
             .key(&keys.alive)
             .argument(&self.waiter.id)
-            .argument(CLAIM.as_millis())
-            .argument(CHANNELS)
             .argument(&keys.name);
         link.call_behind_grants(call).await.map(|_| ())
     }
 
-    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Option<Holding>, Failure> {
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let reply = link
-            .call(&self.call_of(&INSPECT).key(&keys.name).key(&keys.fence))
-            .await?;
-        let parse = || {
-            let items = reply::array(&reply)?;
-            if matches!(reply::item(items, 0)?, Value::Nil) {
-                return Ok(None);
-            }
-            let holder = reply::text(reply::item(items, 0)?)?;
-            Ok(Some(Holding {
-                owner: Some(owner_in(&holder)),
-                id: Some(id_of(&holder)),
-                remaining: remaining(reply::integer(reply::item(items, 1)?)?),
-                fence: Fence::try_from(reply::integer(reply::item(items, 2)?)?).ok(),
-            }))
-        };
-        parse().map_err(|unexpected| link.unexpected(unexpected))
+        let call = self
+            .call_of(&INSPECT)
+            .key(&keys.fence)
+            .key(&keys.queue)
+            .keys(&keys.locks);
+        let reply = link.call(&call).await?;
+        let is_slots = keys.locks.first() != Some(&keys.name);
+        looking::inspected(&reply, keys.locks.len(), is_slots)
+            .map_err(|unexpected| link.unexpected(unexpected))
     }
 
     fn acquire(&self, link: &Link, request: &Request) -> Call {
@@ -309,27 +288,33 @@ impl Single {
         };
         // Who cannot be called has no place in the queue, where it would only hold up others.
         let waits = request.waits && link.hears_calls;
-        self.call_of(&ACQUIRE)
+        let call = self
+            .call_of(&ACQUIRE)
             .key(&keys.fence)
             .key(&keys.queue)
             .key(&keys.alive)
             .keys(request.locks())
-            .keys(if link.is_gated {
-                std::slice::from_ref(&self.gate_key)
-            } else {
-                &[]
-            })
+            .keys(self.gate(link))
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
             .argument(self.floor.load(Ordering::Relaxed))
-            .argument(FENCE_KEPT.as_millis())
-            .argument(incarnation)
-            .argument(if waits { self.waiter.id.as_str() } else { "" })
-            .argument(self.waiter.counts_for.as_millis())
-            .argument(CLAIM.as_millis())
-            .argument(CHANNELS)
             .argument(&keys.name)
-            .argument(fastrand::usize(..request.locks().len().max(1)))
+            .argument(incarnation);
+        if waits {
+            call.argument(&self.waiter.id)
+                .argument(self.waiter.counts_for.as_millis())
+        } else {
+            call
+        }
+    }
+
+    /// The gate's key, where grants pass one.
+    fn gate(&self, link: &Link) -> &[String] {
+        if link.is_gated {
+            std::slice::from_ref(&self.gate_key)
+        } else {
+            &[]
+        }
     }
 }
 
@@ -344,7 +329,9 @@ fn released(link: &Link, reply: &Value) -> Result<Releasing, Failure> {
     let answer = Coded::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
     match answer {
         Coded { code: 1, .. } => Ok(Releasing::Released),
-        Coded { code: 0, .. } => Ok(Releasing::Missing),
+        Coded { code: 0, .. } => Ok(Releasing::Missing {
+            data_set: data_set(link),
+        }),
         Coded { code: -1, holder } => Ok(Releasing::Stolen {
             by: owner_in(&holder),
         }),
@@ -429,10 +416,10 @@ impl Acquired {
                 before: u32::try_from(number(3)?).ok(),
                 foreign: number(4)? == 1,
             }),
-            -1 => Ok(Self::GateClosed(milliseconds(1)?)),
             -2 => Ok(Self::GateUnclaimed),
             -3 => Ok(Self::OtherIncarnation),
-            -4 => Ok(Self::AboveSharedBound {
+            -4 => Ok(Self::GateClosed(milliseconds(1)?)),
+            -5 => Ok(Self::AboveSharedBound {
                 most: milliseconds(1)?,
             }),
             code => Err(unknown_code(code)),
@@ -468,4 +455,21 @@ fn unknown_code(code: i64) -> Unexpected {
     Unexpected {
         detail: format!("unknown reply code {code}"),
     }
+}
+
+/// Everything that is made of a script's reply, for fuzzing: what could not be made of it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_all(reply: &Value) -> Vec<Unexpected> {
+    let names = || vec!["a".to_owned(), "b:1".to_owned()];
+    let _ = looking::found(names(), reply::array(reply).unwrap_or_default());
+    let errors = [
+        Acquired::parse(reply).err(),
+        Coded::parse(reply).err(),
+        adopting::Answer::parse(reply).err(),
+        operator::forced(reply).err(),
+        operator::scanned(reply).err(),
+        looking::inspected(reply, 1, false).err(),
+        looking::inspected(reply, 3, true).err(),
+    ];
+    errors.into_iter().flatten().collect()
 }

@@ -23,6 +23,9 @@ pub struct Listed {
     /// The name of the resource, without the configured prefix. Not necessarily one that could be
     /// leased: whoever writes to this Redis chooses it.
     pub name: String,
+    /// Which of the resource's slots this is. `None` for a resource with one holder, and for slots
+    /// that only foreign clients ever held: those look like a resource `name:0`.
+    pub slot: Option<usize>,
     /// Who holds it.
     pub holder: Holder,
     /// Whether the key is surely a lock, of this SDK or with a fence of its own. Otherwise it may be
@@ -72,6 +75,7 @@ impl Locker {
                 .strip_prefix(prefix)
                 .unwrap_or(&found.name)
                 .to_owned(),
+            slot: found.slot,
             holder: found.holding.into(),
             is_lock: found.is_lock,
         });
@@ -102,6 +106,28 @@ impl Locker {
             Forcing::Missing => Ok(Forced::Free),
             Forcing::HeldByAnother { by } => Ok(Forced::HeldByAnother { by }),
         }
+    }
+}
+
+#[cfg(feature = "probe")]
+impl Locker {
+    /// Removes what is left of a throw-away resource once it was released: its fence and its queue.
+    /// Returns `false`, and removes nothing, if somebody holds it.
+    ///
+    /// Never for a resource whose fences are compared anywhere: without the counter, later fences
+    /// are greater only as far as the server's clock is right.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if Redis could not be asked.
+    pub async fn forget<R>(&self, resource: R) -> Result<bool, Error>
+    where
+        R: TryInto<crate::Resource>,
+        R::Error: Into<NameError>,
+    {
+        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        let forgotten = self.core.backend.forget(&keys).await;
+        forgotten.map_err(|failure| Error::Unavailable(failure.unavailable))
     }
 }
 

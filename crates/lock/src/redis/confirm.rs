@@ -2,21 +2,24 @@
 //!
 //! `WAIT` holds up every command behind it on its connection, and it speaks only for writes made
 //! before it on that same connection. So confirmed scripts have a connection of their own, and go
-//! over it in batches: all scripts that came in while the last batch was being confirmed, then one
-//! `WAIT` for all of them.
+//! over it many at once: all that came in while the last ones were being confirmed, then one `WAIT`
+//! for all of them.
 
 use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::batch::Familiarity;
 use super::classify::{self, Failure};
 use super::connection::Connection;
 use super::reply;
 use super::script::Call;
+use super::shipment::{Manner, Shipment};
 use crate::unavailable::{Cause, Unavailable};
 
-const BATCH: usize = 256;
+/// The most scripts that are confirmed by one `WAIT`.
+const MOST: usize = 256;
 
 /// How many data nodes have a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +81,8 @@ struct Job {
 impl Confirmer {
     /// Takes over a connection that carries nothing else. It ends with that connection.
     pub(crate) fn new(connection: Connection, wait: Duration) -> Self {
-        let (jobs, queue) = mpsc::channel(4 * BATCH);
-        tokio::spawn(confirm_batches(connection.clone(), queue, wait));
+        let (jobs, queue) = mpsc::channel(4 * MOST);
+        tokio::spawn(confirm_jobs(connection.clone(), queue, wait));
         Self { connection, jobs }
     }
 
@@ -108,66 +111,63 @@ impl Confirmer {
     }
 }
 
-async fn confirm_batches(connection: Connection, mut queue: mpsc::Receiver<Job>, wait: Duration) {
-    let mut batch = Vec::with_capacity(BATCH);
+async fn confirm_jobs(connection: Connection, mut queue: mpsc::Receiver<Job>, wait: Duration) {
+    let mut jobs = Vec::with_capacity(MOST);
+    let mut server = Familiarity::default();
     while !connection.ending().has_ended() {
         let received = tokio::select! {
-            received = queue.recv_many(&mut batch, BATCH) => received,
+            received = queue.recv_many(&mut jobs, MOST) => received,
             _ = connection.ending().ended() => break,
         };
         if received == 0 {
             break;
         }
-        // Whoever gave up before its script was sent has nothing to confirm.
-        batch.retain(|job: &Job| !job.done.is_closed());
-        confirm_batch(&connection, std::mem::take(&mut batch), wait).await;
+        confirm_all(&connection, std::mem::take(&mut jobs), wait, &mut server).await;
     }
 }
 
-async fn confirm_batch(connection: &Connection, batch: Vec<Job>, wait: Duration) {
-    let Some(data_nodes) = batch.iter().map(|job| job.data_nodes).max() else {
-        return;
-    };
-    let mut unknown_scripts =
-        match send(connection, &batch, Call::by_digest, data_nodes, wait).await {
-            Err(failure) => return fail(batch, &failure),
-            Ok((replies, confirmed)) => settle(connection, batch, replies, confirmed, true),
+async fn confirm_all(
+    connection: &Connection,
+    mut jobs: Vec<Job>,
+    wait: Duration,
+    server: &mut Familiarity,
+) {
+    let manners = [Manner::Together, Manner::ByDigest, Manner::Whole];
+    // One is no batch.
+    for manner in manners.into_iter().skip(usize::from(jobs.len() == 1)) {
+        // Whoever gave up before its script was sent has nothing to confirm, and may have had the
+        // lock taken back already: it must not come after.
+        jobs.retain(|job| !job.done.is_closed());
+        let Some(data_nodes) = jobs.iter().map(|job| job.data_nodes).max() else {
+            return;
         };
-    // Whoever gave up meanwhile may have had the lock taken back already: it must not come after.
-    unknown_scripts.retain(|job| !job.done.is_closed());
-    if unknown_scripts.is_empty() {
-        return;
-    }
-    match send(connection, &unknown_scripts, Call::whole, data_nodes, wait).await {
-        Err(failure) => fail(unknown_scripts, &failure),
-        Ok((replies, confirmed)) => {
-            settle(connection, unknown_scripts, replies, confirmed, false);
+        let mut shipment = Shipment::new(jobs.iter().map(|job| &job.call), manner, server);
+        match send(connection, &mut shipment, data_nodes, wait).await {
+            Err(failure) => return fail(jobs, &failure),
+            Ok((replies, confirmed)) => {
+                let answers = shipment.answers(&replies, server);
+                jobs = settle(connection, jobs, answers, confirmed, manner);
+            }
         }
     }
 }
 
-type Replies = Vec<Value>;
-
 async fn send(
     connection: &Connection,
-    batch: &[Job],
-    command: fn(&Call) -> redis::Cmd,
+    shipment: &mut Shipment,
     data_nodes: usize,
     wait: Duration,
-) -> Result<(Replies, Confirmed), Failure> {
+) -> Result<(Vec<Value>, Confirmed), Failure> {
     let needed = majority(data_nodes);
-    let mut pipeline = redis::pipe();
-    for job in batch {
-        pipeline.add_command(command(&job.call));
-    }
-    pipeline
+    let commands = &mut shipment.commands;
+    commands
         .cmd("WAIT")
         .arg(needed - 1)
         .arg(wait.as_millis().max(1) as u64);
     // After WAIT, so that a replica which came in time to confirm is counted.
-    pipeline.cmd("INFO").arg("stats");
+    commands.cmd("INFO").arg("stats");
     // The reply to WAIT may take all of its time, and the network as much again.
-    let mut replies = connection.run_all(&pipeline, 2 * wait).await?;
+    let mut replies = connection.run_all(commands, 2 * wait).await?;
     let full_syncs = full_syncs(connection, replies.pop().unwrap_or(Value::Nil))?;
     let waited = connection.checked(replies.pop().unwrap_or(Value::Nil))?;
     let replicas = reply::integer(&waited).map_err(|unexpected| {
@@ -201,32 +201,35 @@ fn full_syncs(connection: &Connection, answer: Value) -> Result<i64, Failure> {
     })
 }
 
-/// Answers every job, except those whose script the server did not know when `retry` is set.
+/// Answers every job, except those that are to be sent again in the next manner: their batch left
+/// them undone, or the server did not know their script.
 fn settle(
     connection: &Connection,
-    batch: Vec<Job>,
-    replies: Replies,
+    jobs: Vec<Job>,
+    answers: Vec<Option<Value>>,
     confirmed: Confirmed,
-    retry: bool,
+    manner: Manner,
 ) -> Vec<Job> {
-    let mut unknown_scripts = Vec::new();
-    for (job, reply) in batch.into_iter().zip(replies) {
-        match &reply {
-            Value::ServerError(error) if retry && classify::is_no_script(error) => {
-                unknown_scripts.push(job);
+    let mut again = Vec::new();
+    for (job, answer) in jobs.into_iter().zip(answers) {
+        match answer {
+            None => again.push(job),
+            Some(Value::ServerError(error))
+                if manner != Manner::Whole && classify::is_no_script(&error) =>
+            {
+                again.push(job);
             }
-            _ => {
-                let _ = job
-                    .done
-                    .send(connection.checked(reply).map(|reply| (reply, confirmed)));
+            Some(reply) => {
+                let reply = connection.checked(reply).map(|reply| (reply, confirmed));
+                let _ = job.done.send(reply);
             }
         }
     }
-    unknown_scripts
+    again
 }
 
-fn fail(batch: Vec<Job>, failure: &Failure) {
-    for job in batch {
+fn fail(jobs: Vec<Job>, failure: &Failure) {
+    for job in jobs {
         let _ = job.done.send(Err(failure.clone()));
     }
 }

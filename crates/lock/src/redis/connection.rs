@@ -3,6 +3,7 @@
 //! A connection is never mended: when it ends, everything in flight on it fails at once with a
 //! typed error, and whoever owns it opens another. Every command has a deadline.
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::batcher::Batcher;
 use super::bounded::Bounded;
 use super::classify::{self, Failure};
+use super::deadlines::{Deadlines, Overdue};
+use super::gathering::Gathering;
 use super::script::Call;
 use super::tls::{self, TlsClient};
 use crate::unavailable::{Cause, Unavailable, printable};
@@ -31,6 +35,9 @@ pub(crate) struct ConnectionSettings {
     pub(crate) command_timeout: Duration,
     pub(crate) client_name: Option<String>,
     pub(crate) tls: Option<TlsClient>,
+    /// Whether scripts for different resources may run as one: not in a cluster, where the keys of a
+    /// script have one slot.
+    pub(crate) batches: bool,
 }
 
 /// An open connection; clones share it.
@@ -40,6 +47,8 @@ pub(crate) struct Connection {
     multiplexed: MultiplexedConnection,
     command_timeout: Duration,
     ending: Ending,
+    deadlines: Arc<Deadlines>,
+    batcher: Option<Arc<Batcher>>,
     /// Ends the driver task when the last clone is gone.
     _owner: Arc<DropGuard>,
 }
@@ -126,7 +135,7 @@ impl Connection {
     }
 
     /// Introduces itself on an open stream.
-    async fn log_in(
+    pub(crate) async fn log_in(
         node: &Endpoint,
         settings: &ConnectionSettings,
         ending: Ending,
@@ -146,6 +155,8 @@ impl Connection {
                 .await
                 .map_err(|error| classify::handshake_error(&error))?;
 
+        let deadlines = Deadlines::start(settings.command_timeout, ending.clone());
+        let driver = Gathering::new(driver, deadlines.under_way());
         let shutdown = CancellationToken::new();
         let owner = Arc::new(shutdown.clone().drop_guard());
         let ended = ending.clone();
@@ -168,11 +179,16 @@ impl Connection {
                 .send_packed_command(redis::cmd("CLIENT").arg("SETNAME").arg(name))
                 .await;
         }
+        let batcher = settings
+            .batches
+            .then(|| Arc::new(Batcher::new(multiplexed.clone())));
         Ok(Self {
             node: node.clone(),
             multiplexed,
+            batcher,
             command_timeout: settings.command_timeout,
             ending,
+            deadlines: Arc::new(deadlines),
             _owner: owner,
         })
     }
@@ -194,12 +210,8 @@ impl Connection {
     /// Cancel safe for the connection, not for the effect: a command that was sent is carried out.
     pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut multiplexed = self.multiplexed.clone();
-        let reply = self
-            .bounded(
-                self.command_timeout,
-                multiplexed.send_packed_command(command),
-            )
-            .await?;
+        let reply = pin!(multiplexed.send_packed_command(command));
+        let reply = self.bounded(self.command_timeout, reply).await?;
         self.checked(reply)
     }
 
@@ -211,9 +223,8 @@ impl Connection {
     ) -> Result<Vec<Value>, Failure> {
         let mut multiplexed = self.multiplexed.clone();
         let count = commands.len();
-        let replies = self
-            .bounded(limit, multiplexed.send_packed_commands(commands, 0, count))
-            .await?;
+        let replies = pin!(multiplexed.send_packed_commands(commands, 0, count));
+        let replies = self.bounded(limit, replies).await?;
         if replies.len() == count {
             return Ok(replies);
         }
@@ -224,26 +235,43 @@ impl Connection {
         )))
     }
 
-    /// Runs a script, by its digest if the server knows it.
+    /// Runs a script, in a batch with others that are ready at the same time.
     pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
         if call.is_asking() {
             return self.call_asking(call).await;
         }
-        let mut multiplexed = self.multiplexed.clone();
-        let by_digest = call.by_digest();
-        let limit = self.command_timeout;
-        let reply = match self
-            .bounded(limit, multiplexed.send_packed_command(&by_digest))
-            .await?
+        let is_busy = self.deadlines.under_way().count() > 0;
+        if let Some(batcher) = &self.batcher
+            && let Some(place) = batcher.enter(call, is_busy)
         {
+            let reply = pin!(batcher.reply(place));
+            if let Some(reply) = self.bounded(self.command_timeout, reply).await? {
+                return Ok(reply);
+            }
+        }
+        self.call_alone(call).await
+    }
+
+    /// Runs a script, by its digest if the server knows it.
+    async fn call_alone(&self, call: &Call) -> Result<Value, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let limit = self.command_timeout;
+        let by_digest = call.by_digest();
+        let reply = pin!(multiplexed.send_packed_command(&by_digest));
+        let reply = match self.bounded(limit, reply).await? {
             Value::ServerError(error) if classify::is_no_script(&error) => {
-                let whole = call.whole();
-                self.bounded(limit, multiplexed.send_packed_command(&whole))
-                    .await?
+                self.send_whole(call).await?
             }
             reply => reply,
         };
         self.checked(reply)
+    }
+
+    async fn send_whole(&self, call: &Call) -> Result<Value, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let whole = call.whole();
+        let reply = pin!(multiplexed.send_packed_command(&whole));
+        self.bounded(self.command_timeout, reply).await
     }
 
     /// Runs a script on a node that is importing its keys.
@@ -256,8 +284,8 @@ impl Connection {
 
     pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
         let mut multiplexed = self.multiplexed.clone();
-        self.bounded(self.command_timeout, multiplexed.subscribe(channels))
-            .await
+        let confirmed = pin!(multiplexed.subscribe(channels));
+        self.bounded(self.command_timeout, confirmed).await
     }
 
     /// Turns an error reply into a failure that names the node.
@@ -271,31 +299,28 @@ impl Connection {
         }
     }
 
+    /// Waits for a reply. It comes pinned: a large future is copied each time it is handed on.
     async fn bounded<T>(
         &self,
         limit: Duration,
-        command: impl Future<Output = redis::RedisResult<T>>,
+        reply: Pin<&mut impl Future<Output = redis::RedisResult<T>>>,
     ) -> Result<T, Failure> {
+        let failed = |cause| Failure::unknown(Unavailable::on(&self.node, cause));
         if self.ending.has_ended() {
-            return Err(Failure::not_applied(Unavailable::on(
-                &self.node,
-                self.ending.cause(),
-            )));
+            let cause = self.ending.cause();
+            return Err(Failure::not_applied(Unavailable::on(&self.node, cause)));
         }
-        tokio::select! {
-            biased;
-            reply = timeout(limit, command) => match reply {
-                Ok(Ok(reply)) => Ok(reply),
-                Ok(Err(error)) => {
-                    let (cause, outcome) = classify::command_error(&error);
-                    Err(Failure { unavailable: Unavailable::on(&self.node, cause), outcome })
-                }
-                Err(_) => {
-                    let cause = Cause::Timeout { after: limit };
-                    Err(Failure::unknown(Unavailable::on(&self.node, cause)))
-                }
-            },
-            cause = self.ending.ended() => Err(Failure::unknown(Unavailable::on(&self.node, cause))),
+        match self.deadlines.within(limit, reply).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => {
+                let (cause, outcome) = classify::command_error(&error);
+                Err(Failure {
+                    unavailable: Unavailable::on(&self.node, cause),
+                    outcome,
+                })
+            }
+            Err(Overdue::TimedOut) => Err(failed(Cause::Timeout { after: limit })),
+            Err(Overdue::Ended) => Err(failed(self.ending.cause())),
         }
     }
 }

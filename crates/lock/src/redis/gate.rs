@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::classify::Failure;
 use super::link::Link;
-use super::reply;
+use super::reply::{self, Unexpected};
 use super::script::{Call, GATE_CLAIM, GATE_OPEN};
 use super::topology::State;
 use crate::telemetry;
@@ -99,18 +99,17 @@ pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Ga
 }
 
 fn code_and_number(link: &Link, reply: &redis::Value) -> Result<(i64, Duration), Failure> {
-    let parse = || {
-        let items = reply::array(reply)?;
-        let code = reply::integer(reply::item(items, 0)?)?;
-        let number = items
-            .get(1)
-            .map(reply::integer)
-            .transpose()?
-            .unwrap_or_default();
-        Ok((
-            code,
-            Duration::from_millis(u64::try_from(number).unwrap_or_default()),
-        ))
-    };
-    parse().map_err(|unexpected| link.unexpected(unexpected))
+    parse(reply).map_err(|unexpected| link.unexpected(unexpected))
+}
+
+pub(crate) fn parse(reply: &redis::Value) -> Result<(i64, Duration), Unexpected> {
+    let items = reply::array(reply)?;
+    let code = reply::integer(reply::item(items, 0)?)?;
+    let number = items
+        .get(1)
+        .map(reply::integer)
+        .transpose()?
+        .unwrap_or_default();
+    let duration = Duration::from_millis(u64::try_from(number).unwrap_or_default());
+    Ok((code, duration))
 }

@@ -57,7 +57,7 @@ fn protocol(connection: &Connection, detail: String) -> Failure {
     ))
 }
 
-fn parse(server: &str, replication: &str) -> Result<Identity, Cause> {
+pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> {
     let missing = |field: &str| Cause::Protocol {
         detail: format!("INFO has no {field}"),
     };

@@ -1,15 +1,20 @@
 //! Everything that speaks to Redis and Sentinel. Knows nothing of leases.
 
+mod batch;
+mod batcher;
 mod bounded;
 pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod connection;
+mod deadlines;
 pub(crate) mod gate;
+mod gathering;
 pub(crate) mod identity;
 pub(crate) mod link;
 pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod sentinel;
+mod shipment;
 pub(crate) mod slots;
 pub(crate) mod source;
 pub(crate) mod supervisor;

@@ -1,6 +1,10 @@
 //! Replies of the server, read without trust.
 
+use std::fmt::{self, Write};
+
 use redis::Value;
+
+use crate::unavailable::printable;
 
 /// The server answered something that the protocol does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,9 +14,29 @@ pub(crate) struct Unexpected {
 
 impl Unexpected {
     fn new(expected: &str, found: &Value) -> Self {
-        let shown: String = format!("{found:?}").chars().take(80).collect();
+        let mut shown = Beginning(String::new());
+        // Ends early by intention.
+        let _ = write!(shown, "{found:?}");
+        // The server's own words are among it, as it wrote them.
+        let shown = printable(&shown.0);
         Self {
             detail: format!("expected {expected}, found {shown}"),
+        }
+    }
+}
+
+/// The beginning of a text, of which the rest is not even formatted.
+struct Beginning(String);
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const SHOWN: usize = 80;
+        let room = SHOWN.saturating_sub(self.0.chars().count());
+        self.0.extend(text.chars().take(room));
+        if self.0.chars().count() < SHOWN {
+            Ok(())
+        } else {
+            Err(fmt::Error)
         }
     }
 }
@@ -81,6 +105,16 @@ mod tests {
         assert_eq!(info_field(info, "master_replid"), Some("ab"));
         assert_eq!(info_field(info, "master_replid2"), Some("cd"));
         assert_eq!(info_field(info, "slave"), None);
+    }
+
+    #[test]
+    fn a_wrong_type_commands_no_terminal() {
+        let reply = b"*1\r\n-ERR bad \x1b[31m thing\r\n";
+        let error = redis::parse_redis_value(reply).expect("a reply");
+        let unexpected = integer(&error).expect_err("no integer");
+        let detail = unexpected.detail;
+        assert!(!detail.contains(char::is_control), "{detail:?}");
+        assert!(detail.contains("\\u{1b}[31m thing"), "{detail:?}");
     }
 
     #[test]

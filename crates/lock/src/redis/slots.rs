@@ -149,7 +149,7 @@ async fn ask(
     })
 }
 
-fn parse(
+pub(crate) fn parse(
     info: &Value,
     slots: &Value,
     asked: &Endpoint,

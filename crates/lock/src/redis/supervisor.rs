@@ -318,7 +318,7 @@ impl Pause {
 
 impl Calls {
     /// Reads a message on our channel: `free <name>` or `soon <name>`.
-    pub(super) fn dispatch(&self, message: &PushInfo) {
+    pub(crate) fn dispatch(&self, message: &PushInfo) {
         match message.kind {
             PushKind::Message => {}
             PushKind::Invalidate => return self.dispatch_changes(message),

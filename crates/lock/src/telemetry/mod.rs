@@ -7,6 +7,7 @@
 mod master;
 mod measures;
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,13 @@ use crate::renewal::Renewed;
 use crate::resource::Resource;
 
 /// Tells of one acquisition, whatever becomes of it: `how` is `wait`, `try` or `adopt`.
+///
+/// The work comes pinned, here and below: a large future is copied each time it is handed on.
 pub(crate) async fn acquiring(
     resource: &Resource,
     terms: Terms,
     how: &'static str,
-    work: impl Future<Output = Result<Arc<Held>, Error>>,
+    work: Pin<&mut impl Future<Output = Result<Arc<Held>, Error>>>,
 ) -> Result<Arc<Held>, Error> {
     let span = tracing::info_span!(
         "lock.acquire", otel.kind = "client", db.system.name = "redis",
@@ -197,7 +200,10 @@ impl Holding {
 }
 
 /// Tells of one renewal.
-pub(crate) async fn renewing(held: &Held, work: impl Future<Output = Renewed>) -> Renewed {
+pub(crate) async fn renewing(
+    held: &Held,
+    work: Pin<&mut impl Future<Output = Renewed>>,
+) -> Renewed {
     let span = tracing::debug_span!(
         parent: &held.telling.span(), "lock.renew", otel.kind = "client",
         db.system.name = "redis", resource = %held.resource, fence = %held.fence, outcome = Empty,
@@ -224,7 +230,7 @@ pub(crate) async fn renewing(held: &Held, work: impl Future<Output = Renewed>) -
 /// Tells of one release that somebody waits for.
 pub(crate) async fn releasing(
     held: &Held,
-    work: impl Future<Output = Result<Releasing, Error>>,
+    work: Pin<&mut impl Future<Output = Result<Releasing, Error>>>,
 ) -> Result<Releasing, Error> {
     let span = tracing::info_span!(
         "lock.release", otel.kind = "client", db.system.name = "redis",
@@ -233,7 +239,7 @@ pub(crate) async fn releasing(
     let result = work.instrument(span.clone()).await;
     let outcome = match &result {
         Ok(Releasing::Released) => "released",
-        Ok(Releasing::Missing) => "expired",
+        Ok(Releasing::Missing { .. }) => "expired",
         Ok(Releasing::Stolen { .. }) => "held_by_another",
         Err(error) => {
             span.record("error.type", kind(error));

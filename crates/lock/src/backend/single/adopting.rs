@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::{FENCE_KEPT, Single, data_set, other_incarnation, unknown_code};
+use super::{Single, data_set, other_incarnation, unknown_code};
 use crate::backend::{Adopting, Request};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
@@ -63,16 +63,11 @@ impl Single {
             .call_of(&ADOPT)
             .keys(request.locks())
             .key(&request.keys.fence)
-            .keys(if link.is_gated {
-                std::slice::from_ref(&self.gate_key)
-            } else {
-                &[]
-            })
+            .keys(self.gate(link))
             .argument(from.reveal())
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
-            .argument(self.floor.load(Ordering::Relaxed))
-            .argument(FENCE_KEPT.as_millis());
+            .argument(self.floor.load(Ordering::Relaxed));
         if link.is_gated {
             call.argument(&link.incarnation.replication_id)
         } else {
@@ -82,7 +77,7 @@ impl Single {
 }
 
 /// The reply of `adopt.lua`.
-enum Answer {
+pub(super) enum Answer {
     Adopted { fence: Fence, syncs: i64 },
     Missing,
     Stolen { by: String },
@@ -92,7 +87,7 @@ enum Answer {
 }
 
 impl Answer {
-    fn parse(reply: &Value) -> Result<Self, Unexpected> {
+    pub(super) fn parse(reply: &Value) -> Result<Self, Unexpected> {
         let items = reply::array(reply)?;
         match reply::integer(reply::item(items, 0)?)? {
             1 => {

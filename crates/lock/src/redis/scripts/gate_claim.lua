@@ -29,8 +29,7 @@ if ARGV[5] == '1' then
 end
 local gate = redis.call('HMGET', KEYS[1], 'incarnation', 'open_from', 'longest', 'data_nodes',
   'first', 'syncs')
-local time = redis.call('TIME')
-local now_ms = math.ceil(time[1] * 1000 + time[2] / 1000)
+local now_ms = math.ceil(now_in_us() / 1000)
 local is_ours = gate[1] == incarnation
 -- In a deployment that never had another master a new replica has confirmed nothing elsewhere.
 local is_first = is_ours and gate[5] == '1' and ARGV[4] == '0'

@@ -14,8 +14,7 @@ local gate = redis.call('HMGET', KEYS[1], 'incarnation', 'open_from', 'longest',
 if gate[1] ~= incarnation then
   return {-2}
 end
-local time = redis.call('TIME')
-local now_ms = math.ceil(time[1] * 1000 + time[2] / 1000)
+local now_ms = math.ceil(now_in_us() / 1000)
 if gate[2] then
   return {1, math.max(0, tonumber(gate[2]) - now_ms)}
 end

@@ -2,16 +2,14 @@
 --
 -- The queue is a sorted set of waiters by their time of arrival; `alive` is a hash of the server
 -- time (ms) until which each of them counts. A waiter is one locker, called over a channel of its
--- own. Once called it has `claim_ms` to take the lock, then the next one is called.
-local function waiters(queue, alive, channels, name, claim_ms)
+-- own. Once called it has a claim's time to take the lock, then the next one is called.
+local function waiters(queue, alive, name, now_us)
   local self = {}
-  local time = redis.call('TIME')
-  self.now_us = time[1] * 1000000 + time[2]
-  self.now_ms = math.floor(self.now_us / 1000)
+  local now_ms = math.floor(now_us / 1000)
 
   local function call(waiter, message)
     -- An error (no permission to publish) counts as not heard: that waiter polls.
-    local heard = redis.pcall('PUBLISH', channels .. waiter, message .. ' ' .. name)
+    local heard = redis.pcall('PUBLISH', CHANNELS .. waiter, message .. ' ' .. name)
     return type(heard) == 'number' and heard > 0
   end
 
@@ -30,12 +28,12 @@ local function waiters(queue, alive, channels, name, claim_ms)
         return
       end
       local counts_until = tonumber(redis.call('HGET', alive, waiter) or 0)
-      if counts_until <= self.now_ms then
+      if counts_until <= now_ms then
         self.leave(waiter)
-      elseif counts_until <= self.now_ms + claim_ms then
+      elseif counts_until <= now_ms + CLAIM_MS then
         at = at + 1
       elseif call(waiter, 'free') then
-        redis.call('HSET', alive, waiter, self.now_ms + claim_ms)
+        redis.call('HSET', alive, waiter, now_ms + CLAIM_MS)
         at, called = at + 1, true
         if not free then
           break
@@ -52,10 +50,16 @@ local function waiters(queue, alive, channels, name, claim_ms)
     end
   end
 
+  -- Whether a waiter was called and may still come for the lock.
+  function self.is_called(waiter)
+    local counts_until = tonumber(redis.call('HGET', alive, waiter) or 0)
+    return counts_until > 0 and counts_until <= now_ms + CLAIM_MS
+  end
+
   -- Enters the queue, or stays in it, and returns how many are before.
   function self.enter(waiter, counts_for_ms)
-    redis.call('ZADD', queue, 'NX', string.format('%.0f', self.now_us), waiter)
-    redis.call('HSET', alive, waiter, self.now_ms + counts_for_ms)
+    redis.call('ZADD', queue, 'NX', string.format('%.0f', now_us), waiter)
+    redis.call('HSET', alive, waiter, now_ms + counts_for_ms)
     redis.call('PEXPIRE', queue, 2 * counts_for_ms)
     redis.call('PEXPIRE', alive, 2 * counts_for_ms)
     return redis.call('ZRANK', queue, waiter)
@@ -65,7 +69,7 @@ local function waiters(queue, alive, channels, name, claim_ms)
   -- anyone while fewer are waiting.
   function self.may_take(waiter, free)
     local function before()
-      return waiter ~= '' and redis.call('ZRANK', queue, waiter) or redis.call('ZCARD', queue)
+      return waiter and redis.call('ZRANK', queue, waiter) or redis.call('ZCARD', queue)
     end
     if before() < free then
       return true

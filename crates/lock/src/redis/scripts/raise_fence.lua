@@ -5,7 +5,6 @@
 -- KEYS[2]  the fence
 -- ARGV[1]  token
 -- ARGV[2]  the fence of this grant
--- ARGV[3]  how long the fence is kept, in ms
 --
 -- Replies  {1}  the fence is at least that
 --          {0}  the lock is not ours, or has a greater fence
@@ -15,5 +14,5 @@ end
 if tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[2]) then
   return {0}
 end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[2], ARGV[2], 'PX', FENCE_KEPT_MS)
 return {1}

@@ -3,9 +3,7 @@
 -- KEYS[1]   the queue, KEYS[2] alive: see queue.lua
 -- KEYS[3…]  the lock, or every slot that the token may hold
 -- ARGV[1]   token
--- ARGV[2]   how long a called waiter has to take the lock, in ms
--- ARGV[3]   what a waiter's channel begins with
--- ARGV[4]   the name that waiters are told
+-- ARGV[2]   the name that waiters are told
 --
 -- Replies  {1}          released
 --          {0}          the key is missing: it expired or was deleted
@@ -15,7 +13,9 @@ for number = 3, #KEYS do
   local holder = redis.call('GET', KEYS[number])
   if holder == ARGV[1] then
     redis.call('DEL', KEYS[number])
-    waiters(KEYS[1], KEYS[2], ARGV[3], ARGV[4], tonumber(ARGV[2])).call_first()
+    if redis.call('EXISTS', KEYS[1]) == 1 then
+      waiters(KEYS[1], KEYS[2], ARGV[2], now_in_us()).call_first()
+    end
     return {1}
   end
   other = other or holder

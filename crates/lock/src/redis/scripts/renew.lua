@@ -6,8 +6,7 @@
 -- ARGV[1]  token
 -- ARGV[2]  TTL in ms
 -- ARGV[3]  the fence of this lease
--- ARGV[4]  how long the fence is kept, in ms
--- ARGV[5]  in strict mode the incarnation that the connection was verified for
+-- ARGV[4]  in strict mode the incarnation that the connection was verified for
 --
 -- Replies  {1}          renewed
 --          {2}          re-asserted: the key was missing and the gate still closed, so nobody else
@@ -25,17 +24,16 @@ end
 if holder then
   return {-1, holder}
 end
-if not ARGV[5] then
+if not ARGV[4] then
   return {0}
 end
 
 local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-if incarnation ~= ARGV[5] then
+if incarnation ~= ARGV[4] then
   return {-3}
 end
 local gate = redis.call('HMGET', KEYS[3], 'incarnation', 'open_from', 'resynced')
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + time[2] / 1000
+local now_ms = now_in_us() / 1000
 -- A gate that was closed again for a replica's sake had been open before: somebody may have been here.
 local was_open = gate[3] == '1' or (gate[2] and tonumber(gate[2]) <= now_ms)
 if gate[1] == incarnation and was_open then
@@ -43,6 +41,6 @@ if gate[1] == incarnation and was_open then
 end
 local stored = tonumber(redis.call('GET', KEYS[2]) or 0)
 local fence = math.max(stored, tonumber(ARGV[3]))
-redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', ARGV[4])
+redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', FENCE_KEPT_MS)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {2}

@@ -221,7 +221,7 @@ impl Keeper {
 }
 
 /// Whether an event speaks of our master: its payload begins with the name, or with `master <name>`.
-fn concerns(message: &PushInfo, service: &str) -> bool {
+pub(crate) fn concerns(message: &PushInfo, service: &str) -> bool {
     if message.kind != PushKind::Message {
         return false;
     }

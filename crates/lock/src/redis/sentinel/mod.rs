@@ -4,9 +4,9 @@
 //! than half of the known Sentinels must name the same master at the same configuration epoch.
 //! Events are hints to ask again, never an address.
 
-mod link;
+pub(crate) mod link;
 mod resolver;
-mod view;
+pub(crate) mod view;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,130 @@
+//! Many scripts in one pipeline, as few commands as they can be.
+
+use redis::{Pipeline, Value};
+
+use super::batch::{Batch, Familiarity, Layout, Number};
+use super::script::Call;
+
+/// How scripts are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// In batches as far as they can be.
+    Together,
+    ByDigest,
+    Whole,
+}
+
+/// The commands, and where the reply to each script will be.
+pub(crate) struct Shipment {
+    pub(crate) commands: Pipeline,
+    places: Vec<Place>,
+    /// The command that each batch became.
+    batches: Vec<(usize, Layout)>,
+}
+
+enum Place {
+    Command(usize),
+    InBatch(usize, Number),
+}
+
+impl Shipment {
+    pub(crate) fn new<'a>(
+        calls: impl Iterator<Item = &'a Call>,
+        manner: Manner,
+        server: &mut Familiarity,
+    ) -> Self {
+        let mut shipment = Self {
+            commands: redis::pipe(),
+            places: Vec::new(),
+            batches: Vec::new(),
+        };
+        let mut batch = Batch::default();
+        for call in calls {
+            if batch.is_full() {
+                shipment.add_batch(std::mem::take(&mut batch), server);
+            }
+            let number = (manner == Manner::Together).then(|| batch.push(call));
+            let place = match number.flatten() {
+                Some(number) => Place::InBatch(shipment.batches.len(), number),
+                None => shipment.add(call, manner),
+            };
+            shipment.places.push(place);
+        }
+        if batch.count() > 0 {
+            shipment.add_batch(batch, server);
+        }
+        shipment
+    }
+
+    fn add(&mut self, call: &Call, manner: Manner) -> Place {
+        self.commands.add_command(match manner {
+            Manner::Together | Manner::ByDigest => call.by_digest(),
+            Manner::Whole => call.whole(),
+        });
+        Place::Command(self.commands.len() - 1)
+    }
+
+    fn add_batch(&mut self, batch: Batch, server: &mut Familiarity) {
+        let (command, layout) = batch.into_command(server);
+        self.batches.push((self.commands.len(), layout));
+        self.commands.add_command(command);
+    }
+
+    /// The reply to each script in their order; `None`: its batch left it undone, or failed.
+    pub(crate) fn answers(
+        &self,
+        replies: &[Value],
+        server: &mut Familiarity,
+    ) -> Vec<Option<Value>> {
+        for (command, _) in &self.batches {
+            if let Some(reply) = replies.get(*command) {
+                server.learn(reply);
+            }
+        }
+        let answer = |place: &Place| match *place {
+            Place::Command(command) => replies.get(command).cloned(),
+            Place::InBatch(batch, number) => {
+                let (command, layout) = *self.batches.get(batch)?;
+                layout.reply_to(number, replies.get(command)?)
+            }
+        };
+        self.places.iter().map(answer).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::script::{LEAVE, RELEASE};
+
+    fn release(lock: usize) -> Call {
+        let keys = ["queue".to_owned(), "alive".to_owned(), lock.to_string()];
+        Call::new(&RELEASE).keys(&keys).argument("token")
+    }
+
+    #[test]
+    fn each_script_gets_its_own_reply() {
+        let mut calls: Vec<Call> = (0..100).map(release).collect();
+        calls.insert(3, Call::new(&LEAVE).key("queue"));
+        let mut server = Familiarity::default();
+        let shipment = Shipment::new(calls.iter(), Manner::Together, &mut server);
+        // One that cannot be in a batch, a full batch, and the rest.
+        assert_eq!(shipment.commands.len(), 3);
+        let batch = |locks: std::ops::Range<i64>| Value::Array(locks.map(Value::Int).collect());
+        let replies = [Value::Okay, batch(0..64), batch(64..99)];
+        let mut answers = shipment.answers(&replies, &mut server);
+        assert_eq!(answers.remove(3), Some(Value::Okay));
+        assert_eq!(answers.pop(), Some(None), "the last reply is missing");
+        let expected = (0..99).map(|lock| Some(Value::Int(lock)));
+        assert!(answers.into_iter().eq(expected));
+    }
+
+    #[test]
+    fn alone_each_script_is_a_command() {
+        let calls: Vec<Call> = (0..3).map(release).collect();
+        for manner in [Manner::ByDigest, Manner::Whole] {
+            let shipment = Shipment::new(calls.iter(), manner, &mut Familiarity::default());
+            assert_eq!(shipment.commands.len(), 3);
+        }
+    }
+}
