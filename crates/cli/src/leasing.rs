@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use leasehold::config::Builder;
-use leasehold::{AcquireOptions, Error, Lease, Locker};
+use leasehold::{AcquireOptions, Config, Error, Lease, Locker};
+use tokio::time::{Instant, sleep};
 
 use crate::duration;
 use crate::exit::{self, Failure};
-use crate::output::Output;
+use crate::output::{Output, plain};
 use crate::waiting;
+
+/// Between attempts to connect.
+const RECONNECT: Duration = Duration::from_millis(500);
+/// How long giving up a place in the queue may take.
+const LEAVING: Duration = Duration::from_millis(500);
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
@@ -38,23 +44,62 @@ impl Terms {
         }
     }
 
+    /// When whoever asked to wait has waited long enough.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        Some(Instant::now() + self.wait?)
+    }
+
+    /// Connects, and tries again `until` then: a master may have died a moment ago.
+    pub(crate) async fn connect(
+        &self,
+        config: Config,
+        until: Option<Instant>,
+        output: Output,
+    ) -> Result<Locker, Failure> {
+        let mut is_told = false;
+        loop {
+            let error = match Locker::connect(config.clone()).await {
+                Ok(locker) => return Ok(locker),
+                Err(error) => error,
+            };
+            let may_wait = until.is_some_and(|until| Instant::now() + RECONNECT < until);
+            if !may_wait || !error.is_retryable() {
+                return Err(error.into());
+            }
+            if !std::mem::replace(&mut is_told, true) && !output.quiet {
+                output.note(&format!("waiting for Redis: {}", plain(&error.to_string())));
+            }
+            sleep(RECONNECT).await;
+        }
+    }
+
     /// Takes the lease, and tells who holds the resource while it waits.
     pub(crate) async fn acquire(
         &self,
         locker: &Locker,
         resource: &str,
+        until: Option<Instant>,
         output: Output,
     ) -> Result<Lease, Failure> {
         let acquired = tokio::select! {
-            acquired = self.ask(locker, resource) => acquired,
-            never = waiting::tell(locker, resource, output) => match never {},
+            acquired = self.ask(locker, resource, until) => acquired,
+            never = waiting::tell(locker, resource, self.slots, output) => match never {},
         };
+        if acquired.is_err() {
+            // Whoever waits behind must not have to find out that nobody waits here any more.
+            let _ = locker.clone().close(LEAVING).await;
+        }
         acquired.map_err(|error| self.failure(error))
     }
 
-    async fn ask(&self, locker: &Locker, resource: &str) -> Result<Lease, Error> {
-        let options = match self.wait {
-            Some(limit) => AcquireOptions::new().timeout(limit),
+    async fn ask(
+        &self,
+        locker: &Locker,
+        resource: &str,
+        until: Option<Instant>,
+    ) -> Result<Lease, Error> {
+        let options = match until {
+            Some(until) => AcquireOptions::new().timeout(until - Instant::now()),
             None => AcquireOptions::new(),
         };
         match (self.slots, self.no_wait) {

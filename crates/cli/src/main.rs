@@ -20,7 +20,9 @@ use clap::error::ErrorKind;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{env as env_command, list, release, shell, status, ticket, topology, wait};
+use crate::commands::{
+    bench, env as env_command, list, release, shell, status, ticket, topology, wait, watch,
+};
 use crate::connect::Source;
 use crate::exit::Failure;
 use crate::output::{Output, complain};
@@ -54,9 +56,11 @@ enum Command {
     Release(release::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
+    Watch(watch::Arguments),
     Wait(wait::Arguments),
     Topology(topology::Arguments),
     Doctor(doctor::Arguments),
+    Bench(bench::Arguments),
     Env(env_command::Arguments),
     Completions(shell::Arguments),
     /// Print the manual page
@@ -112,9 +116,11 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Renew(arguments) => ticket::renew(&arguments, source, output).await,
         Command::Status(arguments) => status::main(&arguments, source, output).await,
         Command::List(arguments) => list::main(&arguments, source, output).await,
+        Command::Watch(arguments) => watch::main(&arguments, source, output).await,
         Command::Wait(arguments) => wait::main(&arguments, source, output).await,
         Command::Release(arguments) => release::main(&arguments, source, output).await,
         Command::Doctor(_) => doctor::main(source, output).await,
+        Command::Bench(arguments) => bench::main(&arguments, source, output).await,
         Command::Topology(_) => topology::main(source, output).await,
         Command::Env(arguments) => env_command::main(&arguments, source, output),
         Command::Completions(arguments) => Ok(shell::completions(&arguments)),

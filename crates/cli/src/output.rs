@@ -14,6 +14,7 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     colours: bool,
+    is_screen: bool,
 }
 
 /// Colours with a meaning.
@@ -26,13 +27,20 @@ pub(crate) enum Tone {
 
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let is_screen = !is_dumb && io::stdout().is_terminal();
         Self {
             json,
             quiet,
-            colours: !unwanted && io::stdout().is_terminal(),
+            colours: is_screen && !is_plain,
+            is_screen,
         }
+    }
+
+    /// Whether standard output is a terminal on which the cursor can be moved.
+    pub(crate) fn is_screen(self) -> bool {
+        self.is_screen
     }
 
     /// One line of data. A reader that has gone is no failure.
@@ -104,7 +112,7 @@ fn is_deceptive(character: char) -> bool {
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let widest = cells.map(|cell| width_of(cell)).max().unwrap_or(0);
         widest.max(headings[column].chars().count())
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
@@ -114,7 +122,7 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
             line.push_str(cell);
             line.extend(std::iter::repeat_n(
                 ' ',
-                width.saturating_sub(cell.chars().count()) + 2,
+                width.saturating_sub(width_of(cell)) + 2,
             ));
         }
         line.trim_end().to_owned()
@@ -125,6 +133,14 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     text
+}
+
+/// The width of a cell without its colours. Nothing from elsewhere has an escape character.
+fn width_of(cell: &str) -> usize {
+    let mut parts = cell.split('\u{1b}');
+    let before = parts.next().unwrap_or_default().chars().count();
+    let after = parts.map(|part| part.split_once('m').map_or("", |(_, text)| text));
+    before + after.map(|text| text.chars().count()).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -145,5 +161,9 @@ mod tests {
             vec!["long".into(), "2".into()],
         ];
         assert_eq!(table(&["NAME", "N"], &rows), "NAME  N\na     1\nlong  2");
+        assert_eq!(
+            width_of("\u{1b}[31mred\u{1b}[0m and \u{1b}[32mgreen\u{1b}[0m"),
+            13
+        );
     }
 }

@@ -303,3 +303,46 @@ fn a_lock_costs_little_more_than_a_question() -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// After a restart of the master nothing is granted for a while: whoever waits is told why.
+#[test]
+fn who_waits_for_the_gate_is_told_so() -> Result<(), Failure> {
+    let server = RedisServer::builder().start()?;
+    let mut command = leasehold(&server_env(&server));
+    command.env("LOCK_SAFETY", "strict");
+    command.args(["run", "order", "--", "true"]);
+    let ended = output(command)?;
+    assert_eq!(code(&ended), 0, "{}", stderr(&ended));
+    let told = stderr(&ended);
+    assert!(
+        told.contains("waiting for `order` since") && told.contains("gate closed for another"),
+        "{told}"
+    );
+    Ok(())
+}
+
+/// A master that is down when the command starts may come back while it waits; without `--wait` the
+/// command does not.
+#[test]
+fn who_waits_also_waits_for_redis() -> Result<(), Failure> {
+    let server = RedisServer::builder().start()?;
+    let port = server.port();
+    server.kill();
+    let directory = tempfile::tempdir()?;
+    let told = directory.path().join("told");
+    let mut command = leasehold(&common::port_env(port));
+    command.args(["run", "--wait", "60s", "order", "--", "true"]);
+    command.stderr(std::fs::File::create(&told)?);
+    let waiting = ChildProcess::spawn(command)?;
+    assert!(content(&told)?.contains("waiting for Redis"));
+    let impatient = output({
+        let mut command = leasehold(&common::port_env(port));
+        command.args(["run", "order", "--", "true"]);
+        command
+    })?;
+    assert_eq!(code(&impatient), 69, "{}", stderr(&impatient));
+    server.restart()?;
+    let ended = waiting.wait(PATIENCE)?;
+    assert_eq!(ended.code(), Some(0), "{}", content(&told)?);
+    Ok(())
+}

@@ -20,12 +20,14 @@ fn no_command_prints_a_password_or_a_token() -> Result<(), Failure> {
         "PX",
         "60000",
     ])?;
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 14] = [
         &["run", "order", "true"],
         &["run", "taken", "--no-wait", "true"],
         &["run", "order", "--max-hold", "100ms", "sleep", "9"],
         &["status", "taken"],
+        &["status", "taken", "--slots", "2"],
         &["list"],
+        &["watch", "--count", "1"],
         &["wait", "taken", "-t", "100ms"],
         &["env"],
         &["topology"],
@@ -77,7 +79,8 @@ fn what_others_wrote_cannot_command_the_terminal() -> Result<(), Failure> {
     for name in names {
         server.command(&["SET", name, owner, "PX", "60000"])?;
     }
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
+        &["watch", "--count", "1"],
         &["list"],
         &["list", "--json"],
         &["status", "plain"],
@@ -132,6 +135,9 @@ fn an_observer_sees_and_cannot_touch() -> Result<(), Failure> {
     assert_eq!(ended(&["status", "free"])?.0, 1);
     let (listed, text) = ended(&["list"])?;
     assert!(listed == 0 && text.contains("taken"), "{text}");
+    let (watched, text) = ended(&["watch", "--count", "1"])?;
+    assert!(watched == 0 && text.contains("taken"), "{text}");
+    assert_eq!(ended(&["status", "free", "--slots", "2"])?.0, 1);
     assert_eq!(ended(&["topology"])?.0, 0);
     assert_eq!(ended(&["run", "mine", "true"])?.0, 77);
     assert_eq!(ended(&["release", "taken", "--force", "--yes"])?.0, 77);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use leasehold::Listed;
-use serde_json::json;
+use leasehold::{Error, Listed, Locker};
+use serde_json::{Value, json};
 
-use super::{document, owner, remaining};
+use super::{document, fence, owner, remaining};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::{Output, plain, table};
@@ -16,9 +16,16 @@ use crate::output::{Output, plain, table};
 /// meanwhile may be missing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Which locks are looked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Selection {
     /// A Redis glob, such as 'orders:*'
     #[arg(default_value = "*")]
-    pattern: String,
+    pub(crate) pattern: String,
     /// Also keys that may be a plain client's lock, or any other string
     #[arg(long)]
     all: bool,
@@ -27,36 +34,50 @@ pub(crate) struct Arguments {
     limit: usize,
 }
 
+/// What was found, in the order of the names.
+pub(crate) struct Found {
+    pub(crate) locks: Vec<Listed>,
+    /// Whether there is more than was asked for.
+    pub(crate) is_cut: bool,
+}
+
+impl Selection {
+    /// Walks through the keys in bounded steps.
+    pub(crate) async fn collect(&self, locker: &Locker) -> Result<Found, Error> {
+        let mut found: BTreeMap<(String, Option<usize>), Listed> = BTreeMap::new();
+        let mut start = Some(0);
+        while let Some(at) = start.filter(|_| found.len() <= self.limit) {
+            let page = locker.list(&self.pattern, at).await?;
+            let wanted = page.found.into_iter();
+            let wanted = wanted.filter(|listed| listed.is_lock || self.all);
+            found.extend(wanted.map(|listed| ((listed.name.clone(), listed.slot), listed)));
+            start = page.next;
+        }
+        let is_cut = found.len() > self.limit;
+        Ok(Found {
+            locks: found.into_values().take(self.limit).collect(),
+            is_cut,
+        })
+    }
+}
+
 pub(crate) async fn main(
     arguments: &Arguments,
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
     let locker = source.locker().await?;
-    let mut found: BTreeMap<String, Listed> = BTreeMap::new();
-    let mut start = Some(0);
-    while let Some(at) = start.filter(|_| found.len() <= arguments.limit) {
-        let page = locker.list(&arguments.pattern, at).await?;
-        let wanted = page.found.into_iter();
-        let wanted = wanted.filter(|listed| listed.is_lock || arguments.all);
-        found.extend(wanted.map(|listed| (listed.name.clone(), listed)));
-        start = page.next;
-    }
-    let is_cut = found.len() > arguments.limit;
-    let shown: Vec<&Listed> = found.values().take(arguments.limit).collect();
+    let Found { locks, is_cut } = arguments.selection.collect(&locker).await?;
     if output.json {
-        let locks: Vec<_> = shown
-            .iter()
-            .map(|listed| document(&listed.name, Some(&listed.holder)))
-            .collect();
+        let locks: Vec<_> = locks.iter().map(described).collect();
         output.document(&json!({ "locks": locks, "truncated": is_cut }));
         return Ok(exit::OK);
     }
-    if shown.is_empty() {
+    if locks.is_empty() {
         output.note("nothing is held");
         return Ok(exit::OK);
     }
-    let rows: Vec<Vec<String>> = shown.iter().map(|listed| row(listed)).collect();
+    let rows: Vec<Vec<String>> = locks.iter().map(row).collect();
     output.line(&table(&["RESOURCE", "HOLDER", "REMAINING", "FENCE"], &rows));
     if is_cut {
         output.note("there are more: raise --limit");
@@ -64,12 +85,29 @@ pub(crate) async fn main(
     Ok(exit::OK)
 }
 
+/// A lock as JSON.
+pub(crate) fn described(listed: &Listed) -> Value {
+    let mut document = document(&listed.name, Some(&listed.holder));
+    if let Some(slot) = listed.slot {
+        document["slot"] = slot.into();
+    }
+    document
+}
+
+/// The name of the resource, and which of its slots it is.
+pub(crate) fn named(listed: &Listed) -> String {
+    let name = plain(&listed.name);
+    match listed.slot {
+        Some(slot) => format!("{name} (slot {slot})"),
+        None => name,
+    }
+}
+
 fn row(listed: &Listed) -> Vec<String> {
-    let fence = listed.holder.fence;
     vec![
-        plain(&listed.name),
+        named(listed),
         owner(&listed.holder),
         remaining(&listed.holder),
-        fence.map_or_else(|| "-".to_owned(), |fence| fence.to_string()),
+        fence(&listed.holder),
     ]
 }

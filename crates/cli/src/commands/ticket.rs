@@ -45,14 +45,17 @@ pub(crate) async fn acquire(
     output: Output,
 ) -> Result<u8, Failure> {
     let config = source.config(|builder| arguments.terms.adjust(builder))?;
-    let locker = leasehold::Locker::connect(config).await?;
+    let terms = &arguments.terms;
+    let until = terms.until();
+    let locker = terms.connect(config, until, output).await?;
     if !locker.is_enabled() {
         let message =
             "locking is disabled (IS_LOCKING_DISABLED=true): there is no lease to give out";
         return Err(Failure::new(exit::CONFIG, message));
     }
-    let terms = &arguments.terms;
-    let lease = terms.acquire(&locker, &arguments.resource, output).await?;
+    let lease = terms
+        .acquire(&locker, &arguments.resource, until, output)
+        .await?;
     hand_out(lease, arguments.ticket.as_deref(), output).await
 }
 

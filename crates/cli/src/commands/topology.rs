@@ -51,9 +51,12 @@ pub(crate) async fn main(source: &Source, output: Output) -> Result<u8, Failure>
     })
 }
 
-type Asked<T> = (Endpoint, Result<T, String>);
+pub(crate) type Asked<T> = (Endpoint, Result<T, String>);
 
-async fn views(topology: &Topology, configured: &SentinelTopology) -> Vec<Asked<SentinelView>> {
+pub(crate) async fn views(
+    topology: &Topology,
+    configured: &SentinelTopology,
+) -> Vec<Asked<SentinelView>> {
     let mut views = Vec::new();
     for endpoint in &configured.sentinels {
         let asked = sentinel_view(topology, endpoint, &configured.service).await;
@@ -63,7 +66,10 @@ async fn views(topology: &Topology, configured: &SentinelTopology) -> Vec<Asked<
 }
 
 /// Every node that some Sentinel takes for the master: one, as a rule.
-fn masters(views: &[Asked<SentinelView>], configured: &SentinelTopology) -> Vec<Endpoint> {
+pub(crate) fn masters(
+    views: &[Asked<SentinelView>],
+    configured: &SentinelTopology,
+) -> Vec<Endpoint> {
     let mut masters: Vec<Endpoint> = Vec::new();
     for view in views.iter().filter_map(|(_, view)| view.as_ref().ok()) {
         let reachable = configured.address_map.map(&view.master);

@@ -101,8 +101,10 @@ fn examine_disk(info: &str, report: &mut Report) {
     } else {
         report.warn(
             PERSISTENCE,
-            "no append-only file: a master that restarts empty empties its replicas",
-            "CONFIG SET appendonly yes, or never restart a master before it was replaced",
+            "no append-only file: a master that restarts empty empties its replicas, and one that \
+             restarts from a snapshot brings back what was released and forgets what it confirmed",
+            "CONFIG SET appendonly yes and CONFIG SET save '' on every data node, or never restart \
+             one before it was replaced",
         );
     }
 }

@@ -4,14 +4,14 @@ pub(crate) mod deadline;
 pub(crate) mod exec;
 pub(crate) mod guard;
 mod holder;
-mod signals;
+pub(crate) mod signals;
 mod tree;
 mod wire;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use leasehold::{Lease, Locker};
+use leasehold::Lease;
 
 use self::deadline::Margins;
 use self::holder::{Ending, Task};
@@ -62,12 +62,14 @@ pub(crate) async fn main(
     let config = source.config(|builder| arguments.terms.adjust(builder))?;
     let ttl = config.lock.ttl;
     let acquiring = async {
-        let locker = Locker::connect(config).await?;
+        let terms = &arguments.terms;
+        let until = terms.until();
+        let locker = terms.connect(config, until, output).await?;
         if !locker.is_enabled() {
             return Ok((locker, None));
         }
-        let terms = &arguments.terms;
-        let lease = terms.acquire(&locker, &arguments.resource, output).await?;
+        let resource = &arguments.resource;
+        let lease = terms.acquire(&locker, resource, until, output).await?;
         Ok::<_, Failure>((locker, Some(lease)))
     };
     let (locker, lease) = tokio::select! {
@@ -145,6 +147,6 @@ fn conclude(arguments: &Arguments, ending: Ending) -> Result<u8, Failure> {
     }
 }
 
-fn by_signal(number: i32) -> u8 {
+pub(crate) fn by_signal(number: i32) -> u8 {
     u8::try_from(number).map_or(exit::INTERNAL, |number| exit::SIGNAL.saturating_add(number))
 }

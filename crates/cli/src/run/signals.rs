@@ -52,6 +52,11 @@ pub(crate) fn is_typed(number: i32) -> bool {
     number == INT || number == QUIT
 }
 
+/// Whether a signal was ignored when this process started.
+pub(crate) fn is_ignored(number: i32) -> bool {
+    ignored() & (1 << (number - 1)) != 0
+}
+
 /// The signals that this process ignores, one bit each.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

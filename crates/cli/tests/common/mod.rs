@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod terminal;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;

@@ -1,0 +1,98 @@
+//! `leasehold watch`: who holds what, again and again.
+
+mod screen;
+mod view;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use self::screen::{Event, Screen};
+use self::view::View;
+use super::list::Selection;
+use crate::connect::Source;
+use crate::duration;
+use crate::exit::{self, Failure};
+use crate::output::{Output, complain};
+use crate::run::by_signal;
+
+/// Show who holds what, and go on doing so
+///
+/// On a terminal the table is redrawn until you press Ctrl-C; elsewhere one table is printed per
+/// interval, with --json one object a line. Walks through the keys in small steps (SCAN), so it
+/// holds nobody up. A holder whose grant cannot be dated (a plain client, or one of several slots)
+/// is timed from when this command first saw it, marked with `>`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// How often to look
+    #[arg(long, short = 'i', value_name = "DURATION", value_parser = duration::parse, default_value = "2s")]
+    interval: Duration,
+    /// End after looking so many times
+    #[arg(long, short = 'c', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+}
+
+pub(crate) async fn main(
+    arguments: &Arguments,
+    source: &Source,
+    output: Output,
+) -> Result<u8, Failure> {
+    let locker = source.locker().await?;
+    let catching = |error| Failure::internal("catching signals", &error);
+    let mut screen = Screen::open(output.is_screen() && !output.json).map_err(catching)?;
+    let mut view = View::default();
+    let mut left = arguments.count;
+    loop {
+        let next = Instant::now() + arguments.interval;
+        let looked = tokio::select! {
+            looked = arguments.selection.collect(&locker) => looked,
+            number = screen.ending() => return Ok(by_signal(number)),
+        };
+        match looked {
+            Ok(found) => view.update(found),
+            // A failover ends, and so may the trouble.
+            Err(error) if error.is_retryable() => view.trouble = Some(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        left = left.map(|left| left - 1);
+        let is_last = left == Some(0);
+        if is_last {
+            // What was seen last stays.
+            screen.close();
+        }
+        if !show(&mut screen, &view, arguments, output) || is_last {
+            return Ok(exit::OK);
+        }
+        loop {
+            tokio::select! {
+                () = sleep_until(next) => break,
+                event = screen.event() => match event {
+                    Event::Ended(number) => return Ok(by_signal(number)),
+                    Event::Redraw => screen.draw(&view.drawing(arguments, output)),
+                },
+            }
+        }
+    }
+}
+
+/// Shows what was seen last. Returns whether somebody still reads it.
+fn show(screen: &mut Screen, view: &View, arguments: &Arguments, output: Output) -> bool {
+    if screen.is_open() {
+        screen.draw(&view.drawing(arguments, output));
+        return true;
+    }
+    if let Some(trouble) = &view.trouble {
+        complain(trouble);
+        return true;
+    }
+    let text = if output.json {
+        view.document().to_string()
+    } else {
+        view.table(output)
+    };
+    let mut out = io::stdout();
+    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+}
