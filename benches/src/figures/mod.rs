@@ -8,6 +8,7 @@ use crate::{Error, Result};
 
 mod failover;
 mod fairness;
+mod gate;
 mod hand_over;
 mod idle;
 mod quorum;
@@ -20,7 +21,7 @@ mod uncontended;
 pub const PART: &str = "--part";
 
 /// The names of all figures, in the order in which they are measured.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "uncontended",
     "strict",
     "hand-over",
@@ -29,6 +30,7 @@ pub const NAMES: [&str; 9] = [
     "scale",
     "start-up",
     "failover",
+    "gate",
     "quorum",
 ];
 
@@ -69,6 +71,7 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
         "fairness" => fairness::measure(effort).await,
         "scale" => scale::measure(effort).await,
         "start-up" => start_up::measure(effort).await,
+        "gate" => gate::measure(effort).await,
         "failover" => failover::measure(effort).await,
         "quorum" => quorum::measure(effort).await,
         other => Err(Error::from(format!(
