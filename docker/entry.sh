@@ -9,6 +9,7 @@
 #   entry.sh net         nothing; its network is what other containers share
 #   entry.sh health      whether this node is of use, for a health check
 #   entry.sh master      where the master is, by the Sentinels
+#   entry.sh held KEY    1 if this data node has the key, 0 if not
 #   entry.sh role        what this data node takes itself for: master or slave
 #
 # NODE (the word it was started with), PORT, ANNOUNCE (the address under which others reach this node), MASTER (host:port of the first master) and SENTINELS
@@ -20,9 +21,27 @@ data=${DATA:-/data}
 server=$(command -v redis-server || command -v valkey-server || true)
 client=$(command -v redis-cli || command -v valkey-cli || true)
 
+# TLS is a directory with certificates, or nothing.
+client_tls=${TLS:+--tls --cacert $TLS/ca.crt}
+
 die() {
   echo "entry.sh: $1" >&2
   exit 1
+}
+
+# The port, in the clear or for TLS. With tls-replication, replicas and Sentinels speak it, too.
+listen() {
+  if [ -z "${TLS:-}" ]; then
+    echo "port $PORT"
+    return
+  fi
+  echo "port 0"
+  echo "tls-port $PORT"
+  echo "tls-cert-file $TLS/server.crt"
+  echo "tls-key-file $TLS/server.key"
+  echo "tls-ca-cert-file $TLS/ca.crt"
+  echo "tls-auth-clients no"
+  echo "tls-replication yes"
 }
 
 # The servers' files take a password as a word; quoting would be lost when a Sentinel rewrites its file.
@@ -41,7 +60,8 @@ check_passwords() {
 ask() {
   at=$1
   shift
-  timeout 1 "$client" --no-auth-warning -e -h "${at%:*}" -p "${at##*:}" "$@" 2>/dev/null
+  # shellcheck disable=SC2086 # several words, or none
+  timeout 1 "$client" $client_tls --no-auth-warning -e -h "${at%:*}" -p "${at##*:}" "$@" 2>/dev/null
 }
 
 # The first answer is enough: Sentinels that disagree are about to agree.
@@ -98,7 +118,7 @@ redis_conf() {
   {
     without_comments "$config/redis.conf"
     echo "bind * -::*"
-    echo "port $PORT"
+    listen
     echo "dir $data"
     echo "aclfile $data/users.acl"
     echo "masteruser replica"
@@ -140,10 +160,11 @@ sentinel_conf() {
   {
     without_comments "$config/sentinel.conf" | sed \
       -e "s/^bind .*/bind * -::*/" \
-      -e "s/^port .*/port $PORT/" \
+      -e "/^port /d" \
       -e "s/^\(sentinel monitor mymaster\) .*/\1 ${MASTER%:*} ${MASTER##*:} ${QUORUM:-2}/" \
       -e "s/^\(sentinel down-after-milliseconds mymaster\) .*/\1 ${DOWN_AFTER:-5000}/" \
       -e "s/^\(sentinel failover-timeout mymaster\) .*/\1 ${FAILOVER_TIMEOUT:-15000}/"
+    listen
     echo "dir $data"
     echo "sentinel announce-ip $ANNOUNCE"
     echo "sentinel announce-port $PORT"
@@ -172,7 +193,7 @@ create() {
     return
   fi
   # shellcheck disable=SC2086 # a list of words
-  "$client" --no-auth-warning --user admin --cluster create $NODES \
+  "$client" $client_tls --no-auth-warning --user admin --cluster create $NODES \
     --cluster-replicas 1 --cluster-yes
 }
 
@@ -219,6 +240,7 @@ case ${1:-} in
     "health_of_${NODE:?}"
     ;;
   master) master ;;
+  held) REDISCLI_AUTH=$ADMIN_PASSWORD ask "127.0.0.1:$PORT" --user admin exists "$2" ;;
   role) replication | sed -n 's/^role:\([a-z]*\).*/\1/p' ;;
   net)
     trap 'exit 0' TERM INT
@@ -227,5 +249,5 @@ case ${1:-} in
       wait $!
     done
     ;;
-  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master, role" ;;
+  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master, held, role" ;;
 esac

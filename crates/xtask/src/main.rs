@@ -12,6 +12,7 @@ mod cargo;
 mod compose_test;
 mod demo;
 mod faults;
+mod fuzz;
 mod interop;
 mod model;
 mod prepare;
@@ -38,8 +39,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        usage: "[CARGO TEST ARGUMENTS…]",
-        about: "gets what is missing and runs every test",
+        usage: test::USAGE,
+        about: "gets what is missing and runs every test; or those of the library, as a user with its rights alone",
         run: test::run,
     },
     Command {
@@ -47,6 +48,12 @@ const COMMANDS: &[Command] = &[
         usage: faults::USAGE,
         about: "breaks servers, network and clients at random, and checks that no rule of the leases was broken",
         run: faults::run,
+    },
+    Command {
+        name: "fuzz",
+        usage: fuzz::USAGE,
+        about: "searches for replies and .env files that break a promise, with libFuzzer",
+        run: fuzz::run,
     },
     Command {
         name: "interop",

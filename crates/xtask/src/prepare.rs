@@ -23,6 +23,16 @@ impl Need {
         package: "redis-server",
         least: Some((6, 2)),
     };
+    pub(crate) const POSTGRES: Self = Self {
+        program: "initdb",
+        package: "postgresql",
+        least: None,
+    };
+    pub(crate) const PROMTOOL: Self = Self {
+        program: "promtool",
+        package: "prometheus",
+        least: None,
+    };
     pub(crate) const IP: Self = Self {
         program: "ip",
         package: "iproute2",
@@ -93,11 +103,20 @@ fn set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// Looks in `PATH`, and in the system directories that an ordinary user's `PATH` leaves out.
+/// Looks in `PATH`, in the system directories that an ordinary user's `PATH` leaves out, and where
+/// Debian keeps each version of PostgreSQL.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir("/usr/lib/postgresql");
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .chain(
+            versions
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|version| version.path().join("bin")),
+        )
         .map(|directory| directory.join(program))
         .find(|candidate| candidate.is_file())
 }
@@ -111,8 +130,8 @@ fn install(package: &str) -> Result<(), Box<dyn Error>> {
     }
     let prefix = rights(package)?;
     eprintln!("xtask: {package} is missing; installing it with apt-get");
-    if package == "redis-server" {
-        eprintln!("xtask: (the package may also start a server on port 6379, which is not used)");
+    if matches!(package, "redis-server" | "postgresql" | "prometheus") {
+        eprintln!("xtask: (the package may also start a server, which is not used)");
     }
     let install = ["install", "--yes", "--no-install-recommends", package];
     // Package lists may be missing on a fresh machine, or too old to find anything by.

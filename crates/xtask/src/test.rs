@@ -1,10 +1,34 @@
 //! `cargo xtask test`: every test of the workspace, with whatever it needs.
 
+use leasehold_testkit::RIGHTS_VARIABLE;
+
 use crate::arguments::Arguments;
 use crate::prepare::{self, Need};
 use crate::{Outcome, cargo};
 
-pub(crate) fn run(arguments: Arguments) -> Outcome {
+pub(crate) const USAGE: &str = "[--least-privilege] [CARGO TEST ARGUMENTS…]";
+
+/// Tests of what the library does on servers. Others bring users of their own, or look at servers as
+/// an operator does.
+const OF_THE_LIBRARY: [&str; 14] = [
+    "bad_input",
+    "batches",
+    "cluster",
+    "conformance",
+    "documentation",
+    "endings",
+    "example_programs",
+    "failover",
+    "lease",
+    "quorum",
+    "safety",
+    "sentinels",
+    "server_errors",
+    "telemetry",
+];
+
+pub(crate) fn run(mut arguments: Arguments) -> Outcome {
+    let has_least_rights = arguments.flag("--least-privilege");
     prepare::get(Need::REDIS)?;
     // Without these some tests say so and pass, so that they are no condition.
     for need in [Need::IP, Need::IPTABLES] {
@@ -12,9 +36,26 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
             eprintln!("xtask: tests of network partitions will be skipped: {error}");
         }
     }
+    if let Err(error) = prepare::get(Need::POSTGRES) {
+        eprintln!("xtask: the example with a PostgreSQL table will not be tested: {error}");
+    }
+    if let Err(error) = prepare::get(Need::PROMTOOL) {
+        eprintln!("xtask: the alert rules will not be tested: {error}");
+    }
     let words = arguments.rest();
-    let words = ["test", "--workspace", "--no-fail-fast"]
-        .into_iter()
-        .chain(words.iter().map(String::as_str));
-    cargo::run(words)
+    let mut command = cargo::cargo();
+    command.args(["test", "--no-fail-fast"]);
+    if has_least_rights {
+        command.env(RIGHTS_VARIABLE, "least");
+        command.args(["--package", "leasehold-tests"]);
+        if !words.iter().any(|word| word == "--test") {
+            command.args(OF_THE_LIBRARY.iter().flat_map(|name| ["--test", name]));
+        }
+    } else {
+        command.arg("--workspace");
+    }
+    let status = command.args(words).status();
+    Ok(status
+        .map_err(|error| format!("cargo did not start: {error}"))?
+        .success())
 }

@@ -35,6 +35,12 @@ impl Engine {
         self.compose.join(" ")
     }
 
+    /// The same with the whole path of its program, which no other of that name can hide.
+    pub(super) fn compose_absolute(&self) -> Result<String, String> {
+        let program = output(Command::new("which").arg(self.compose[0]))?;
+        Ok([&[program.as_str()], &self.compose[1..]].concat().join(" "))
+    }
+
     /// The compose tool, to be given its words.
     pub(super) fn compose_command(&self) -> Command {
         let mut command = Command::new(self.compose[0]);

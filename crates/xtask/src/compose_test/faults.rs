@@ -31,6 +31,7 @@ pub(super) fn of(layout: Layout) -> Vec<Fault> {
     let means: &[Means] = match layout {
         Layout::Shared => &[Means::Pause, Means::Kill],
         Layout::Parted => &[Means::CutOff],
+        Layout::Tls => &[Means::Kill],
     };
     let victims = [Victim::Replica, Victim::Sentinel, Victim::Master];
     let each = means
@@ -72,6 +73,15 @@ impl Fault {
             }
         }
         .map(drop)
+    }
+
+    /// As the history calls it.
+    pub(super) fn kind(self) -> &'static str {
+        match self.means {
+            Means::Pause => "pause",
+            Means::Kill => "kill",
+            Means::CutOff => "partition",
+        }
     }
 
     pub(super) fn in_words(self) -> &'static str {

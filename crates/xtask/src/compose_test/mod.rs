@@ -1,5 +1,6 @@
 //! `cargo xtask compose-test`: the clusters of `docker/` with workers in containers, while nodes are
-//! paused, killed and cut off; what the workers and the journal recorded is checked like the demo's.
+//! paused, killed and cut off; what the workers and the journal recorded is checked like the demo's, and
+//! by the checker of the fault campaign. And every command of `docs/docker.md`.
 
 use std::path::Path;
 use std::thread;
@@ -7,26 +8,32 @@ use std::thread;
 use crate::Outcome;
 use crate::arguments::{Arguments, Misuse};
 
+mod book;
 mod engine;
 mod faults;
 mod images;
+mod judge;
 mod play;
 mod report;
 mod stand;
+mod subnets;
 
 use engine::Engine;
 use images::Images;
 use stand::Layout;
 
-pub(crate) const USAGE: &str = "[--only shared|parted]";
+pub(crate) const USAGE: &str = "[--only shared|parted|tls|book]";
 
 pub(crate) fn run(mut arguments: Arguments) -> Outcome {
     let only: Option<String> = arguments.value("--only")?;
     arguments.finish()?;
-    let layouts = match only.as_deref() {
-        None => vec![Layout::Shared, Layout::Parted],
+    let with_book = matches!(only.as_deref(), None | Some("book"));
+    let layouts_wanted = match only.as_deref() {
+        None => vec![Layout::Shared, Layout::Parted, Layout::Tls],
         Some("shared") => vec![Layout::Shared],
         Some("parted") => vec![Layout::Parted],
+        Some("tls") => vec![Layout::Tls],
+        Some("book") => Vec::new(),
         Some(other) => return Err(Misuse::new(format!("--only does not take {other:?}")).into()),
     };
     let engine = match Engine::find() {
@@ -45,25 +52,32 @@ pub(crate) fn run(mut arguments: Arguments) -> Outcome {
     // Two of these at once would take each other's containers away.
     let _alone = engine::alone()?;
     let images = Images::get(&source)?;
-    // At the same time: they mostly wait for Sentinels.
-    let runs = thread::scope(|scope| {
-        let play = |layout| {
-            let (engine, images, source) = (&engine, &images, &source);
-            let directory = directory.path();
-            scope.spawn(move || play::play(engine, images, source, directory, layout))
-        };
-        let playing: Vec<_> = layouts.into_iter().map(play).collect();
-        playing
-            .into_iter()
-            .map(thread::ScopedJoinHandle::join)
-            .collect::<Vec<_>>()
+    // Two at a time: they mostly wait for Sentinels, and more would be too much for a small machine.
+    let play = |layouts: &[Layout]| -> Vec<_> {
+        let wanted = layouts
+            .iter()
+            .filter(|layout| layouts_wanted.contains(layout));
+        wanted
+            .map(|&layout| play::play(&engine, &images, &source, directory.path(), layout))
+            .collect()
+    };
+    let (first, mut runs, book) = thread::scope(|scope| {
+        let first = scope.spawn(|| play(&[Layout::Shared, Layout::Tls]));
+        let second = play(&[Layout::Parted]);
+        let book = with_book.then(|| book::run(&engine, &images, &source, directory.path()));
+        (first.join(), second, book)
     });
+    runs.extend(first.map_err(|_| "a run panicked")?);
     let mut is_good = true;
     for run in runs {
-        let run = run.map_err(|_| "a run panicked")?;
         let run = run.map_err(|error| error.to_string())?;
         print!("{}", report::text(&run));
         is_good &= run.is_good();
+    }
+    match book {
+        Some(Ok(blocks)) => println!("docs/docker.md\n  {blocks} blocks of commands\n  passed"),
+        Some(Err(error)) => return Err(error.to_string().into()),
+        None => {}
     }
     Ok(is_good)
 }

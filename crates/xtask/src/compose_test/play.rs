@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Engine, docker};
 use super::faults::{self, Fault, Victim};
 use super::images::Images;
+use super::judge::{self, Log};
 use super::say;
 use super::stand::{Layout, Stand, WORKERS, wait};
 use crate::demo::history::{History, Record};
@@ -18,6 +19,9 @@ use crate::demo::verdict::Verdict;
 
 /// How long a fault lasts at least; one that leaves the master alone would be over at once.
 const FAULT: Duration = Duration::from_secs(2);
+
+/// What the workers lease.
+pub(super) const RESOURCE: &str = "journal";
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -49,13 +53,15 @@ pub(super) struct Run {
     pub(super) verdict: Verdict,
     /// What the workers themselves did wrong.
     pub(super) complaints: Vec<String>,
+    /// What the checker of the fault campaign found, in its own words.
+    pub(super) finding: judge::Finding,
     pub(super) up: Duration,
 }
 
 impl Run {
     pub(super) fn is_good(&self) -> bool {
         // That work went on after each fault was waited for.
-        self.verdict.is_safe() && self.complaints.is_empty()
+        self.verdict.is_safe() && self.finding.is_innocent && self.complaints.is_empty()
     }
 }
 
@@ -77,18 +83,22 @@ pub(super) fn play(
     ));
 
     let mut struck = Vec::new();
+    let mut log = Log::default();
     for fault in faults::of(layout) {
-        let one = strike(&stand, fault)?;
+        let one = strike(&stand, fault, &mut log)?;
         say(&format!("{}: {one}", layout.file()));
         struck.push(one);
     }
     stand.settle()?;
+    log.calm();
     wait_for_steps(&stand, 2)?;
 
     say(&format!("{}: stopping the workers", layout.file()));
-    let (history, complaints) = collect(&stand, directory)?;
+    let (history, complaints) = collect(&stand, directory, &mut log)?;
+    let written = directory.join(layout.file());
     Ok(Run {
         layout,
+        finding: log.judge(&history.journal, &written)?,
         struck,
         verdict: Verdict::of(&history),
         history,
@@ -97,9 +107,10 @@ pub(super) fn play(
     })
 }
 
-fn strike(stand: &Stand<'_>, fault: Fault) -> Result<Struck, Failure> {
+fn strike(stand: &Stand<'_>, fault: Fault, log: &mut Log) -> Result<Struck, Failure> {
     let master = stand.settle()?;
     let service = fault.service(master);
+    log.storm(fault, service);
     let struck_at = Instant::now();
     fault.strike(stand, service)?;
     // The first new step may have been on its way already.
@@ -113,6 +124,7 @@ fn strike(stand: &Stand<'_>, fault: Fault) -> Result<Struck, Failure> {
     }
     sleep(FAULT.saturating_sub(struck_at.elapsed()));
     fault.mend(stand, service)?;
+    log.mended(fault, service);
     Ok(Struck {
         fault,
         service,
@@ -136,7 +148,11 @@ fn wait_for_steps(stand: &Stand<'_>, count: u64) -> Result<(), String> {
 }
 
 /// Stops the workers, and gathers what they and the journal recorded.
-fn collect(stand: &Stand<'_>, directory: &Path) -> Result<(History, Vec<String>), Failure> {
+fn collect(
+    stand: &Stand<'_>,
+    directory: &Path,
+    log: &mut Log,
+) -> Result<(History, Vec<String>), Failure> {
     let mut history = History {
         workers: WORKERS,
         ..History::default()
@@ -147,6 +163,7 @@ fn collect(stand: &Stand<'_>, directory: &Path) -> Result<(History, Vec<String>)
         .collect();
     let workers = workers?;
     let stop = ["stop", "--time", "15"];
+    log.stopping();
     docker(stop.into_iter().chain(workers.iter().map(String::as_str)))?;
     for (index, worker) in workers.iter().enumerate() {
         let state = "{{.State.ExitCode}} {{.RestartCount}}";
@@ -158,7 +175,11 @@ fn collect(stand: &Stand<'_>, directory: &Path) -> Result<(History, Vec<String>)
             ));
         }
         let lines = docker(["logs", worker])?;
+        log.worker(index, &lines);
         history.add(index, lines.lines().filter_map(Record::read).collect());
+    }
+    if stand.is_held(RESOURCE)? {
+        log.leftover(RESOURCE);
     }
     let journal = read_journal(stand, directory)?;
     let answer = write_late(stand.journal, &journal)?;
@@ -172,7 +193,7 @@ fn collect(stand: &Stand<'_>, directory: &Path) -> Result<(History, Vec<String>)
 }
 
 fn read_journal(stand: &Stand<'_>, directory: &Path) -> Result<Vec<Step>, Failure> {
-    let copy = directory.join("journal");
+    let copy = directory.join(format!("{}.journal", stand.layout.file()));
     let inside = format!("{}:/data/journal", stand.container("journal")?);
     docker(["cp", &inside, &copy.display().to_string()])?;
     Ok(parse_journal(&std::fs::read_to_string(copy)?)?)

@@ -39,6 +39,9 @@ pub(super) fn text(run: &Run) -> String {
         let mark = if count == 0 { "ok " } else { "NO " };
         let _ = writeln!(text, "  {mark} {count} {what}");
     }
+    for line in run.finding.text.lines() {
+        let _ = writeln!(text, "      {line}");
+    }
     for complaint in &run.complaints {
         let _ = writeln!(text, "  NO  {complaint}");
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Engine, docker, output};
 use super::images::Images;
 use super::say;
+use super::subnets;
 
 /// How long anything may take before the run is given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub(super) enum Layout {
     Shared,
     /// `compose.fixed-ip.yml`: each with an address of its own, so that it can be cut off.
     Parted,
+    /// `compose.yml` with `compose.tls.yml` on top.
+    Tls,
 }
 
 impl Layout {
@@ -36,6 +39,21 @@ impl Layout {
         match self {
             Self::Shared => "compose.yml",
             Self::Parted => "compose.fixed-ip.yml",
+            Self::Tls => "compose.tls.yml",
+        }
+    }
+
+    /// All its files, in the order in which they lie on top of each other.
+    fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Shared => &["compose.yml", "compose.workers.yml"],
+            Self::Parted => &["compose.fixed-ip.yml", "compose.workers.yml"],
+            Self::Tls => &[
+                "compose.yml",
+                "compose.tls.yml",
+                "compose.workers.yml",
+                "compose.tls.workers.yml",
+            ],
         }
     }
 
@@ -43,6 +61,7 @@ impl Layout {
         match self {
             Self::Shared => "leasehold-test-shared",
             Self::Parted => "leasehold-test-parted",
+            Self::Tls => "leasehold-test-tls",
         }
     }
 }
@@ -51,8 +70,8 @@ impl Layout {
 pub(super) struct Stand<'a> {
     engine: &'a Engine,
     guardian: Option<Child>,
-    layout: Layout,
-    files: [PathBuf; 2],
+    pub(super) layout: Layout,
+    files: Vec<PathBuf>,
     variables: Vec<(String, String)>,
     /// Of the data nodes and then the Sentinels, as host:port.
     addresses: Vec<String>,
@@ -69,15 +88,21 @@ impl<'a> Stand<'a> {
         layout: Layout,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let [data, sentinels, [journal, ..]] = free_ports()?;
-        let subnet = std::env::var("SUBNET").unwrap_or_else(|_| "172.30.57".to_owned());
+        let subnet = std::env::var("SUBNET").unwrap_or_else(|_| subnets::STAND.to_owned());
         let address = |index: usize| match layout {
-            Layout::Shared => format!("127.0.0.1:{}", [data, sentinels].concat()[index]),
+            Layout::Shared | Layout::Tls => {
+                format!("127.0.0.1:{}", [data, sentinels].concat()[index])
+            }
             Layout::Parted if index < 3 => format!("{subnet}.{}:6379", 11 + index),
             Layout::Parted => format!("{subnet}.{}:26379", 18 + index),
         };
         let addresses: Vec<String> = (0..6).map(address).collect();
         let env_file = directory.join(format!("{}.env", layout.project()));
-        std::fs::write(&env_file, worker_env(&addresses[3..]))?;
+        std::fs::write(&env_file, worker_env(&addresses[3..], layout))?;
+        let certificates = directory.join("tls");
+        if layout == Layout::Tls {
+            output(Command::new(source.join("docker/make-certificates.sh")).arg(&certificates))?;
+        }
 
         let mut variables = vec![
             ("REDIS_IMAGE".to_owned(), images.redis.clone()),
@@ -85,6 +110,10 @@ impl<'a> Stand<'a> {
             ("LEASEHOLD_ENV".to_owned(), env_file.display().to_string()),
             ("REDIS_PASSWORD".to_owned(), PASSWORD.to_owned()),
             ("SUBNET".to_owned(), subnet),
+            (
+                "TLS_DIRECTORY".to_owned(),
+                certificates.display().to_string(),
+            ),
             // Short, for the sake of the test's length.
             ("DOWN_AFTER".to_owned(), "1500".to_owned()),
             ("FAILOVER_TIMEOUT".to_owned(), "3000".to_owned()),
@@ -99,12 +128,13 @@ impl<'a> Stand<'a> {
             );
             variables.extend([redis, sentinel]);
         }
-        let file = |name: &str| source.join("docker").join(name);
+        let files = layout.files().iter();
+        let files = files.map(|name| source.join("docker").join(name));
         let mut stand = Self {
             engine,
             guardian: None,
             layout,
-            files: [file(layout.file()), file("compose.workers.yml")],
+            files: files.collect(),
             variables,
             addresses,
             journal: SocketAddr::from(([127, 0, 0, 1], journal)),
@@ -191,6 +221,17 @@ impl<'a> Stand<'a> {
         docker(["exec", &container, "sh", "/leasehold/entry.sh", word])
     }
 
+    /// Whether the master has this key.
+    pub(super) fn is_held(&self, key: &str) -> Result<bool, String> {
+        let container = self.container(self.master()?)?;
+        let words = ["exec", &container, "sh", "/leasehold/entry.sh", "held", key];
+        match docker(words)?.as_str() {
+            "1" => Ok(true),
+            "0" => Ok(false),
+            other => Err(format!("EXISTS {key} was answered {other:?}")),
+        }
+    }
+
     /// The data node that most of the Sentinels name.
     pub(super) fn master(&self) -> Result<&'static str, String> {
         let answers: Vec<String> = SENTINELS
@@ -256,21 +297,25 @@ pub(super) fn wait<T>(
 }
 
 /// The documented variables, nothing else.
-fn worker_env(sentinels: &[String]) -> String {
-    [
+fn worker_env(sentinels: &[String], layout: Layout) -> String {
+    let mut lines = vec![
         "IS_LOCKING_DISABLED=false".to_owned(),
         format!("REDIS_SENTINEL_HOSTS={}", sentinels.join(",")),
         "REDIS_SENTINEL_SERVICE=mymaster".to_owned(),
         "REDIS_USERNAME=leasehold".to_owned(),
         format!("REDIS_PASSWORD={PASSWORD}"),
         "LOCK_TTL=2s".to_owned(),
-        "LOCK_MAX_TTL=2s\n".to_owned(),
-    ]
-    .join("\n")
+        "LOCK_MAX_TTL=2s".to_owned(),
+    ];
+    if layout == Layout::Tls {
+        lines.push("REDIS_TLS_ENABLED=true".to_owned());
+        lines.push("REDIS_TLS_CA_FILE=docker/tls/ca.crt".to_owned());
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Ports that nobody listens at; all are held at once so that they differ.
-fn free_ports() -> Result<[[u16; 3]; 3], Box<dyn Error + Send + Sync>> {
+pub(super) fn free_ports() -> Result<[[u16; 3]; 3], Box<dyn Error + Send + Sync>> {
     let mut held = Vec::new();
     let mut ports = [[0; 3]; 3];
     for port in ports.iter_mut().flatten() {
