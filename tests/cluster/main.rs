@@ -164,10 +164,7 @@ async fn a_slot_on_its_way_to_another_node_is_followed() {
         .cli(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &to])
         .expect("SETSLOT");
     for key in ["report", "{report}:fence"] {
-        let port = node(target).port().to_string();
-        node(source)
-            .cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"])
-            .expect("MIGRATE");
+        node(source).migrate(key, node(target)).expect("MIGRATE");
     }
     lease.renew().await.expect("a renewal under way");
     for number in [target, source] {

@@ -202,6 +202,12 @@ async fn slots_are_limited(on: &Deployment, first: &Locker) {
         soon("a slot", slots.acquire()).await.expect("a slot"),
     ];
     assert_eq!(slots.try_acquire().await.is_ok(), !on.excludes);
+    let holders = slots.inspect().await.expect("the holders");
+    let owners = holders
+        .iter()
+        .map(|holder| holder.as_ref()?.owner.as_deref());
+    let expected = on.excludes.then_some("first");
+    assert_eq!(owners.collect::<Vec<_>>(), [expected; 2]);
     for lease in leases {
         lease.release().await.expect("a release");
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use leasehold::Locker;
 use leasehold_testkit::{Mode, Proxy, RedisServer};
 use leasehold_tests::{
-    connect, connections_named, eventually, lease, port_env, soon, standalone_env,
+    connect, connections_named, eventually, lease, opened, port_env, soon, standalone_env,
 };
 
 /// Long enough that what is gone within [`SOON`] was deleted and did not expire; short enough to wait
@@ -45,11 +45,7 @@ async fn nothing_is_left(locker: &Locker, what: &str) {
 async fn granting(port: u16, safety: &str) -> Locker {
     let overrides = [LONG[0], LONG[1], ("LOCK_SAFETY", safety)];
     let locker = connect(port_env(port), &overrides).await.expect("connect");
-    lease(&locker, "first")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    opened(&locker).await;
     locker
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leasehold_testkit::RedisServer;
-use leasehold_tests::{connect, soon, standalone_env};
+use leasehold_tests::{connect, opened, soon, standalone_env};
 
 use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
 
@@ -12,11 +12,7 @@ use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
 async fn a_promoted_replica_whose_clock_is_ahead_frees_nothing_that_is_held() {
     let cluster = cluster().clock_shim(true).start().expect("a cluster");
     let (one, other) = (strict(&cluster).await, strict(&cluster).await);
-    let _ = soon("the gate", one.acquire("before"))
-        .await
-        .expect("a lease")
-        .release()
-        .await;
+    opened(&one).await;
     for replica in [1, 2] {
         cluster
             .node(replica)

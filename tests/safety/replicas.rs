@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leasehold::Error;
 use leasehold_testkit::{SentinelCluster, netns, wait_until};
-use leasehold_tests::{connect, sentinel_env, soon};
+use leasehold_tests::{connect, opened, sentinel_env, soon};
 use redis::Value;
 
 use crate::rivals::{NAME, Rival, Stranded, TTL, cluster, plain_grant, referee, strict};
@@ -25,11 +25,7 @@ async fn a_promoted_replica_that_lacks_an_acknowledged_lock_grants_it_to_nobody_
         .start()
         .expect("a cluster");
     let (one, other) = (strict(&cluster).await, strict(&cluster).await);
-    let _ = soon("the gate", one.acquire("before"))
-        .await
-        .expect("a lease")
-        .release()
-        .await;
+    opened(&one).await;
     prefer(&cluster, 2);
     network.cut(0, 2).expect("a cut");
     let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
@@ -93,15 +89,14 @@ fn prefer(cluster: &SentinelCluster, node: usize) {
 async fn a_write_that_no_replica_has_is_not_confirmed_by_a_new_connection() {
     let cluster = cluster().start().expect("a cluster");
     let locker = strict(&cluster).await;
-    let _ = soon("the gate", locker.acquire("before"))
-        .await
-        .expect("a lease")
-        .release()
-        .await;
+    opened(&locker).await;
     for replica in [1, 2] {
         cluster.node(replica).pause().expect("SIGSTOP");
     }
-    let mut fresh = cluster.node(0).connection().expect("a connection");
+    let mut fresh = cluster
+        .node(0)
+        .application_connection()
+        .expect("a connection");
     let answer: usize = redis::cmd("WAIT")
         .arg(&[2, 300])
         .query(&mut fresh)

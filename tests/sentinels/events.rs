@@ -160,7 +160,7 @@ async fn operators_reset_and_re_monitor() {
     other.release().await.expect("a release");
     blocking(|| cluster.wait_until_stable()).expect("a stable cluster");
 
-    let port = cluster.node(new).port().to_string();
+    let port = cluster.node(new).port();
     for sentinel in cluster.sentinels() {
         sentinel
             .command(&["SENTINEL", "REMOVE", "mymaster"])
@@ -176,18 +176,18 @@ async fn operators_reset_and_re_monitor() {
         .await
         .ok();
     for sentinel in cluster.sentinels() {
+        sentinel.monitor("127.0.0.1", port, 2).expect("MONITOR");
         for words in [
-            &["SENTINEL", "MONITOR", "mymaster", "127.0.0.1", &port, "2"][..],
             &[
                 "SENTINEL",
                 "SET",
                 "mymaster",
                 "down-after-milliseconds",
                 "30000",
-            ],
+            ][..],
             &["SENTINEL", "SET", "mymaster", "failover-timeout", "1000"],
         ] {
-            sentinel.command(words).expect("MONITOR");
+            sentinel.command(words).expect("SET");
         }
     }
     blocking(|| cluster.wait_until_stable()).expect("a stable cluster");

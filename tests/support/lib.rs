@@ -101,6 +101,16 @@ pub async fn lease(locker: &Locker, resource: &str) -> Lease {
     acquired.unwrap_or_else(|error| panic!("no lease on {resource}: {error}"))
 }
 
+/// Waits until `locker` grants: where there is a gate, until that is open.
+///
+/// # Panics
+///
+/// As [`lease`].
+pub async fn opened(locker: &Locker) {
+    let first = lease(locker, "before").await;
+    first.release().await.expect("a release");
+}
+
 /// A cluster whose master changes only when it is told to: on a busy machine a master that was not
 /// scheduled for half a second would count as dead.
 #[must_use]
@@ -178,10 +188,20 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     .await;
 }
 
-/// The code in the README compiles.
+/// The Rust code of the documentation compiles, and what is not marked `no_run` runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/README.md")]
+#[doc = include_str!("../../docs/architecture.md")]
+#[doc = include_str!("../../docs/concepts.md")]
+#[doc = include_str!("../../docs/configuration.md")]
+#[doc = include_str!("../../docs/docker.md")]
+#[doc = include_str!("../../docs/errors.md")]
 #[doc = include_str!("../../docs/guarantees.md")]
 #[doc = include_str!("../../docs/migration.md")]
 #[doc = include_str!("../../docs/observability.md")]
-pub struct Readme;
+#[doc = include_str!("../../docs/operations.md")]
+#[doc = include_str!("../../docs/protocol.md")]
+#[doc = include_str!("../../docs/releases.md")]
+#[doc = include_str!("../../docs/troubleshooting.md")]
+pub struct Documentation;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -29,6 +29,13 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Records what this thread tells, for as long as the guard lives.
     pub(crate) fn start() -> (Self, DefaultGuard) {
+        // Without a subscriber for everybody, whichever thread comes first to a span or an event may
+        // find that nobody wants it, and that is remembered for all threads.
+        static FOR_EVERYBODY: Once = Once::new();
+        FOR_EVERYBODY.call_once(|| {
+            let everybody = tracing_subscriber::registry();
+            let _ = tracing::subscriber::set_global_default(everybody);
+        });
         let recorder = Self::default();
         let subscriber = tracing_subscriber::registry().with(recorder.clone());
         (recorder, tracing::subscriber::set_default(subscriber))

@@ -218,6 +218,21 @@ fn a_loss_that_was_told_too_late() {
     assert_eq!(starved.broken(), [""; 0]);
 }
 
+/// A process that two faults froze is thawed once: before that it is excused, afterwards it is not.
+#[test]
+fn a_loss_after_two_faults_that_froze_its_holder() {
+    let told = |at| {
+        Story::default()
+            .stopped(10, "a", false)
+            .stopped(20, "a", false)
+            .resumed(30, "a")
+            .granted(40, "a", 1, 1, 1_000)
+            .lost(at, "a", 1)
+    };
+    assert_eq!(told(1_001).broken(), [""; 0]);
+    assert_eq!(told(1_900).broken(), ["C4"]);
+}
+
 #[test]
 fn a_lease_that_was_valid_after_its_deadline() {
     let story = Story::default()

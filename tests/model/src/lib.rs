@@ -9,24 +9,31 @@
 //! | step of the model | what it is in the SDK |
 //! | --- | --- |
 //! | `acquire` | `crates/lock/src/redis/scripts/acquire.lua`: refuses unless the gate is open for this incarnation |
-//! | `renew` | `renew.lua`: extends; re-asserts a missing key as long as the gate is not open |
-//! | `confirm` | `WAIT` on the same connection: a majority of the configured data nodes has the write |
+//! | `renew` | `renew.lua`: extends; re-asserts a missing key as long as the gate has not been open |
+//! | `confirm` | `WAIT`, then `INFO stats`, on the same connection: a majority of the configured data nodes has the write, and no grant counts if `sync_full` has grown since the gate was claimed |
 //! | `release` | `release.lua`: compare and delete |
-//! | `gate_claim` | `gate_claim.lua`: pending, for this incarnation |
+//! | `gate_claim` | `gate_claim.lua`: pending, for this incarnation; and again once `sync_full` has grown (`resynced`) |
 //! | `gate_open` | `gate_open.lua`, after `confirm`: open from now + longest lease |
 //! | `raise` | quorum mode's second phase: the write-back of the fence |
 //!
 //! Why it holds: to confirm anything a deposed master needs a data node that does not follow the new one yet. Once a
 //! majority has the new incarnation's claim there is no such majority any more. What the deposed master confirmed before
-//! ends, by its holders' own clocks, within the longest lease; only then does the gate open.
+//! ends, by its holders' own clocks, within the longest lease; only then does the gate open. A master that was deposed and
+//! never demoted keeps its incarnation and its open gate; but whoever has followed another master meanwhile is sent
+//! everything when it comes back, is counted in `sync_full` before it can confirm anything, and voids what it confirms.
 //!
 //! # What is modelled
 //!
 //! - Three data nodes. A replica copies all that its master has, at any moment or never. `WAIT` counts a replica from its
 //!   copy on, whenever the reply arrives; so acknowledgements may reach a client after the replica has been re-pointed.
 //! - Sentinel promotes any node at any moment, in whatever state its data is. Deposed masters go on serving until they
-//!   are re-pointed, if ever; so do their replicas. A client may be connected to *any* node that calls itself master, so
-//!   nothing rests on Sentinel's answers being fresh, the new-deployment exception's epoch apart.
+//!   are re-pointed, if ever; so do their replicas. Data nodes come back to them at any moment, and Sentinel may promote
+//!   them again as they are. A client may be connected to *any* node that calls itself master, so nothing rests on
+//!   Sentinel's answers being fresh, the epoch that `gate_claim` is given apart.
+//! - Partial and full synchronisation. A node is sent everything, and counted, where it has followed what another master
+//!   wrote since this one's incarnation began; where it has not, it may be all the same. In the adversary's favour a node
+//!   that was ahead of the promoted one counts as if it were not.
+//! - Scripts that come late: whoever learned that any claim of an incarnation was confirmed may run `gate_open` at any time.
 //! - Restarts, empty or with data, of any number of nodes at once; FLUSHALL; the expiry of the replication backlog.
 //! - Clients that renew, retry with the same token, let go, crash, or never hear of what they were granted. A script may
 //!   arrive later than it was sent; the deadline counts from sending.
@@ -39,13 +46,14 @@
 //!
 //! # What is assumed
 //!
-//! Each of these has a variant that breaks it, in [`strict::variants::ASSUMPTIONS`], and for those of replication
-//! [`strict::variants::REMEDIES`] has what would do without:
+//! Each of these has a variant that breaks it, in [`strict::variants::ASSUMPTIONS`] (the epoch's is `syncs-pardoned`).
+//! [`strict::variants::REMEDIES`] has what would do without the first, and what would do if synchronisations were not
+//! counted:
 //!
-//! - a data node that has followed the new master does not go back to the deposed one, be it by re-pointing, by a restart
-//!   without its configuration, or because Sentinel promotes a deposed master that it never demoted (Sentinel of Redis
-//!   7.0.15 does: freeze the master, thaw it after the failover, then stop its successor while the other replica has
-//!   priority nought; `REPLICAOF NO ONE` on a master leaves `master_replid` as it is);
+//! - a replica keeps its configuration when it restarts: it does not come up as a master;
+//! - a replica that restarts has all that it had, or nothing: with an older snapshot it would pass for one that has followed
+//!   nobody else since (Redis keeps `master_replid` in the snapshot);
+//! - the epoch that `gate_claim` is given is no older than one longest lease where it is nought;
 //! - the data nodes' clocks differ by less than the longest lease (fences only);
 //! - a forced release is certain once the former holder's deadline has passed, not before.
 //!

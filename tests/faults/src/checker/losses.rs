@@ -19,10 +19,11 @@ impl<'a> Freezes<'a> {
                     victim,
                     killed: false,
                 } => {
-                    by_process
-                        .entry(victim)
-                        .or_default()
-                        .push((event.at, u64::MAX));
+                    let freezes = by_process.entry(victim).or_default();
+                    // Who is frozen twice is thawed once.
+                    if freezes.iter().all(|(_, to)| *to != u64::MAX) {
+                        freezes.push((event.at, u64::MAX));
+                    }
                 }
                 Kind::Resumed { victim } => {
                     let frozen = by_process.get_mut(victim.as_str());
@@ -110,7 +111,8 @@ pub fn check(history: &[Event], leases: &[Lease], lateness: Duration) -> Vec<Vio
             }
             Kind::Lost { .. } => {
                 one.is_over = true;
-                let due = freezes.able(&event.process, deadline) + nanoseconds(lateness);
+                let able = freezes.able(&event.process, deadline);
+                let due = able.saturating_add(nanoseconds(lateness));
                 if event.at <= due {
                     continue;
                 }

@@ -1,11 +1,12 @@
 //! Each rule broken, each assumption broken, and what would mend the latter.
 
 use super::rules::{Incarnation, MajorityOf, Rules};
-use super::variants::{FENCES, SMALL, Variant, sound};
+use super::variants::{FAILOVERS, FENCES, SMALL, Variant, sound};
 use super::{BROKEN_STAYS_BROKEN, Bounds, FENCES_INCREASE, ONE_LEASE};
 use crate::Expected;
 
 const STRICT: Rules = Rules::STRICT;
+const UNCOUNTED: Rules = Rules::UNCOUNTED;
 
 /// One rule broken each.
 pub const BROKEN: &[Variant] = &[
@@ -52,9 +53,41 @@ pub const BROKEN: &[Variant] = &[
     ),
     broken(
         "unconfirmed-gate",
-        "the gate opens before its claim is confirmed",
+        "the gate opens before its claim is confirmed, and synchronisations are not counted",
         Rules {
             confirm_gate: false,
+            ..UNCOUNTED
+        },
+    ),
+    broken(
+        "syncs-uncounted",
+        "grants are not voided by a new synchronisation",
+        Rules {
+            count_syncs: false,
+            ..STRICT
+        },
+    ),
+    broken(
+        "replica-returns",
+        "the same, where a replica goes back to a deposed master and nothing else is new",
+        Rules {
+            no_return: false,
+            ..UNCOUNTED
+        },
+    ),
+    broken(
+        "repromoted",
+        "the same, where Sentinel promotes a deposed master that was never demoted",
+        Rules {
+            no_unbroken_repromotion: false,
+            ..UNCOUNTED
+        },
+    ),
+    broken(
+        "syncs-pardoned",
+        "full synchronisations are pardoned in a new deployment at any epoch",
+        Rules {
+            pardon_only_at_epoch_zero: false,
             ..STRICT
         },
     ),
@@ -90,7 +123,7 @@ pub const BROKEN: &[Variant] = &[
             ..STRICT
         },
     ),
-    broken(
+    counted(
         "new-after-flush",
         "the exception for new deployments holds after FLUSHALL",
         Rules {
@@ -98,7 +131,7 @@ pub const BROKEN: &[Variant] = &[
             ..STRICT
         },
     ),
-    broken(
+    counted(
         "new-at-any-uptime",
         "the exception for new deployments disregards the uptime",
         Rules {
@@ -111,9 +144,7 @@ pub const BROKEN: &[Variant] = &[
         bounds: Bounds {
             force_releases: true,
             failovers: Some(0),
-            restarts: Some(0),
-            flushes: Some(0),
-            ..SMALL
+            ..FAILOVERS
         },
         ..broken(
             "late-re-assertion",
@@ -128,27 +159,19 @@ pub const BROKEN: &[Variant] = &[
 
 /// One assumption broken each: what the protocol cannot stand, and must tell its users.
 pub const ASSUMPTIONS: &[Variant] = &[
-    broken(
-        "replica-returns",
-        "a replica goes back to a deposed master",
-        Rules {
-            no_return: false,
-            ..STRICT
-        },
-    ),
-    broken(
-        "repromoted",
-        "Sentinel promotes a deposed master that was never demoted",
-        Rules {
-            no_unbroken_repromotion: false,
-            ..STRICT
-        },
-    ),
-    broken(
+    counted(
         "restart-alone",
         "a restarted replica forgets whom it followed and comes up as a master",
         Rules {
             restarts_keep_role: false,
+            ..STRICT
+        },
+    ),
+    counted(
+        "old-snapshot",
+        "a replica restarts with what it had before it followed another master",
+        Rules {
+            no_old_snapshots: false,
             ..STRICT
         },
     ),
@@ -165,7 +188,7 @@ pub const ASSUMPTIONS: &[Variant] = &[
         expected: Expected::Breaks(BROKEN_STAYS_BROKEN),
         bounds: Bounds {
             force_releases: true,
-            ..SMALL
+            ..FAILOVERS
         },
         ..broken(
             "force-then-failover",
@@ -175,23 +198,39 @@ pub const ASSUMPTIONS: &[Variant] = &[
     },
 ];
 
-/// What is known to be needless as long as the assumptions hold: without it no state is reached that was not before.
-pub const REDUNDANT: &[Variant] = &[Variant {
-    rules: Rules {
-        reassert_only_while_closed: false,
-        ..STRICT
-    },
-    ..sound(
+/// What is needless as long as the rest holds: without it nothing is lost that the model can see. Each guards against
+/// what the others take for granted.
+pub const REDUNDANT: &[Variant] = &[
+    redundant(
         "late-re-assertion-alone",
         "re-assertion at an open gate, if nobody deletes keys by hand",
-        SMALL,
-    )
-}];
+        Rules {
+            reassert_only_while_closed: false,
+            ..STRICT
+        },
+    ),
+    redundant(
+        "resynced-re-assertion-alone",
+        "re-assertion at a gate that was closed again, if nobody deletes keys by hand",
+        Rules {
+            resynced_refuses: false,
+            ..STRICT
+        },
+    ),
+    redundant(
+        "unconfirmed-gate-alone",
+        "the gate opens before its claim is confirmed, if every full synchronisation is counted",
+        Rules {
+            confirm_gate: false,
+            ..STRICT
+        },
+    ),
+];
 
 const ASK: Rules = Rules {
     grants_ask_sentinel: true,
     renewals_ask_sentinel: true,
-    ..STRICT
+    ..UNCOUNTED
 };
 
 /// What would mend broken assumptions, and what is still broken with half of it.
@@ -203,16 +242,16 @@ pub const REMEDIES: &[Variant] = &[
             restarts_keep_role: false,
             claim_asks_sentinel: true,
             renew_needs_claim: true,
-            ..STRICT
+            ..UNCOUNTED
         },
     ),
-    broken(
+    half(
         "restart-alone+ask-only",
         "claims only where Sentinel says master",
         Rules {
             restarts_keep_role: false,
             claim_asks_sentinel: true,
-            ..STRICT
+            ..UNCOUNTED
         },
     ),
     mended(
@@ -222,19 +261,19 @@ pub const REMEDIES: &[Variant] = &[
             no_unbroken_repromotion: false,
             grants_ask_sentinel: true,
             epoch_in_record: true,
-            ..STRICT
+            ..UNCOUNTED
         },
     ),
-    broken(
+    half(
         "repromoted+epoch-only",
         "the record bears the epoch",
         Rules {
             no_unbroken_repromotion: false,
             epoch_in_record: true,
-            ..STRICT
+            ..UNCOUNTED
         },
     ),
-    broken(
+    half(
         "repromoted+ask-only",
         "grants and renewals ask Sentinel before and after",
         Rules {
@@ -250,13 +289,13 @@ pub const REMEDIES: &[Variant] = &[
             ..ASK
         },
     ),
-    broken(
+    half(
         "replica-returns+ask-grants",
         "only grants ask Sentinel before and after",
         Rules {
             no_return: false,
             grants_ask_sentinel: true,
-            ..STRICT
+            ..UNCOUNTED
         },
     ),
     mended(
@@ -277,17 +316,17 @@ const fn broken(name: &'static str, about: &'static str, rules: Rules) -> Varian
         name,
         about,
         rules,
-        bounds: SMALL,
+        bounds: FAILOVERS,
         expected: Expected::Breaks(ONE_LEASE),
     }
 }
 
-/// Without the exception's bounds every fault is another state, so here they are few.
+/// What needs another fault than failovers; of each there is one.
 const fn counted(name: &'static str, about: &'static str, rules: Rules) -> Variant {
     let bounds = Bounds {
         failovers: Some(1),
-        restarts: Some(0),
-        flushes: Some(0),
+        restarts: Some(1),
+        flushes: Some(1),
         backlog_expiries: Some(1),
         ..SMALL
     };
@@ -304,5 +343,24 @@ const fn mended(name: &'static str, about: &'static str, rules: Rules) -> Varian
         rules,
         bounds: SMALL,
         expected: Expected::Holds,
+    }
+}
+
+/// Half of a remedy, under faults without bound.
+const fn half(name: &'static str, about: &'static str, rules: Rules) -> Variant {
+    Variant {
+        bounds: SMALL,
+        ..broken(name, about, rules)
+    }
+}
+
+const fn redundant(name: &'static str, about: &'static str, rules: Rules) -> Variant {
+    let bounds = Bounds {
+        failovers: Some(1),
+        ..FAILOVERS
+    };
+    Variant {
+        rules,
+        ..sound(name, about, bounds)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Strict;
 use super::rules::Incarnation;
-use super::state::{Gate, Lock, NOBODY, State};
+use super::state::{EVERYONE, Gate, Kind, Lock, NOBODY, State};
 use super::steps::below;
 
 impl Strict {
@@ -11,8 +11,41 @@ impl Strict {
         if from == node || !state.serves(usize::from(from)) {
             return None;
         }
+        self.synchronise(state, node, from);
+        Some(())
+    }
+
+    /// The replica fell so far behind that the backlog does not reach: it is sent everything.
+    pub(super) fn full_sync(&self, state: &mut State, node: u8) -> Option<()> {
+        let from = state.nodes[usize::from(node)].upstream;
+        if !self.rules.count_syncs || from == node || !state.serves(usize::from(from)) {
+            return None;
+        }
+        self.count_sync(state, from);
         self.copy(state, node, from);
         Some(())
+    }
+
+    /// `PSYNC`: whoever has a history of its own is sent everything, and is counted before it acknowledges anything.
+    fn synchronise(&self, state: &mut State, node: u8, from: u8) {
+        if state.nodes[usize::from(node)].partial & (1 << from) == 0 {
+            self.count_sync(state, from);
+        }
+        self.copy(state, node, from);
+    }
+
+    /// `sync_full` of `from` grows. Grants that are not confirmed yet will find it so.
+    fn count_sync(&self, state: &mut State, from: u8) {
+        if !self.rules.count_syncs {
+            return;
+        }
+        state.nodes[usize::from(from)].synced = true;
+        for client in &mut state.clients {
+            let write = &mut client.write;
+            if write.node == from && write.kind == Kind::Acquire {
+                (write.node, write.acks) = (NOBODY, 0);
+            }
+        }
     }
 
     /// `node` now has all that `from` has, and acknowledges it.
@@ -21,6 +54,7 @@ impl Strict {
         let target = &mut state.nodes[usize::from(node)];
         target.lock = source.lock;
         target.fence = source.fence;
+        target.partial = 1 << from;
         // What a copy says of its source's incarnation can never name the copy's own, except by run_id.
         let keeps_names = self.rules.incarnation == Incarnation::RunId;
         target.gate = if keeps_names || source.gate.of == NOBODY {
@@ -44,12 +78,14 @@ impl Strict {
         self.end_incarnation(state, node, false);
         state.nodes[usize::from(node)].upstream = node;
         state.nodes[usize::from(node)].was_replica = true;
+        continue_history(state, node);
         state.master = node;
         Some(())
     }
 
     pub(super) fn repromote(&self, state: &mut State, node: u8) -> Option<()> {
         if self.rules.no_unbroken_repromotion
+            || state.master == NOBODY
             || node == state.master
             || !state.serves(usize::from(node))
         {
@@ -79,6 +115,9 @@ impl Strict {
     }
 
     pub(super) fn repoint(&self, state: &mut State, node: u8) -> Option<()> {
+        if state.master == NOBODY {
+            return None;
+        }
         self.follow(state, node, state.master)
     }
 
@@ -101,7 +140,7 @@ impl Strict {
             self.end_incarnation(state, node, false);
         }
         state.nodes[usize::from(node)].upstream = upstream;
-        self.copy(state, node, upstream);
+        self.synchronise(state, node, upstream);
         Some(())
     }
 
@@ -121,7 +160,23 @@ impl Strict {
         if empty {
             (node.lock, node.gate, node.fence) =
                 (Lock::FREE, Gate::ABSENT, self.bounds.fence_behind());
+            node.partial = if serves { 1 << name } else { 0 };
+        } else {
+            continue_history(state, name);
         }
+        Some(())
+    }
+
+    /// Against the assumption: the replica is back with what it had at some time before, so it may pass for one that
+    /// has followed nobody else since.
+    pub(super) fn restart_old(&self, state: &mut State, name: u8) -> Option<()> {
+        if self.rules.no_old_snapshots || state.serves(usize::from(name)) {
+            return None;
+        }
+        if let Some(most) = self.bounds.restarts {
+            state.restarts = below(state.restarts, most)?;
+        }
+        state.nodes[usize::from(name)].partial = EVERYONE;
         Some(())
     }
 
@@ -131,6 +186,7 @@ impl Strict {
         }
         self.restart(state, node, true)?;
         state.nodes[usize::from(node)].upstream = node;
+        state.nodes[usize::from(node)].partial = 1 << node;
         Some(())
     }
 
@@ -160,6 +216,7 @@ impl Strict {
         }
         self.end_incarnation(state, name, false);
         state.nodes[usize::from(name)].was_replica = false;
+        state.nodes[usize::from(name)].partial = 1 << name;
         Some(())
     }
 
@@ -173,6 +230,9 @@ impl Strict {
                 }
             }
         }
+        for node in &mut state.nodes {
+            node.partial &= !(1 << name);
+        }
         state.nodes[usize::from(name)].claim_acks = 0;
         for client in &mut state.clients {
             if client.write.node == name {
@@ -181,4 +241,14 @@ impl Strict {
             }
         }
     }
+}
+
+/// The node begins an incarnation that continues an earlier history (`master_replid2`). Whoever has not gone beyond that
+/// history is synchronised partially. Whether someone has is not kept; to the adversary's favour nobody has, as long as
+/// it follows no later writes of anyone else.
+fn continue_history(state: &mut State, name: u8) {
+    for node in &mut state.nodes {
+        node.partial |= 1 << name;
+    }
+    state.nodes[usize::from(name)].partial = 1 << name;
 }

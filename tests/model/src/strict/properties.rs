@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use super::state::{Kind, NODES, State};
+use super::state::{Kind, NOBODY, NODES, State};
 use super::{Step, Strict};
 
 /// At most one client holds a valid lease.
@@ -11,8 +11,8 @@ pub const ONE_LEASE: &str = "at most one valid lease";
 pub const FENCES_INCREASE: &str = "fences increase in grant order";
 /// A lease that was released by force does not get its key back.
 pub const BROKEN_STAYS_BROKEN: &str = "a lease released by force stays lost";
-/// Once faults stop, a waiting client is granted a lease within the longest lease.
-pub const RECOVERS: &str = "a grant is possible again within the longest lease once faults stop";
+/// Once faults stop, a waiting client is granted a lease within two longest leases.
+pub const RECOVERS: &str = "a grant is possible again within two longest leases once faults stop";
 
 /// The properties of the configuration.
 pub(super) fn all(model: &Strict) -> Vec<Property<Strict>> {
@@ -37,72 +37,98 @@ pub(super) fn all(model: &Strict) -> Vec<Property<Strict>> {
     }
     if model.bounds.failovers != Some(0) {
         properties.push(Property::sometimes(
-            "a master grants after a failover",
-            |_, state: &State| grants(state) && state.epoch >= 1,
+            "two masters' gates are open, and one of them grants",
+            |_, state: &State| grants_with_gates_open(state, 2),
         ));
         properties.push(Property::sometimes(
             "a master re-takes a holder's key while its gate is closed",
             |_, state: &State| {
-                let master = usize::from(state.master);
-                state.epoch >= 1
-                    && !state.gate_is_open(master)
-                    && granted_at(state, Kind::Renew, state.master)
+                (0..NODES).any(|node| {
+                    state.epoch >= 1
+                        && state.serves(node)
+                        && !state.gate_is_open(node)
+                        && granted_at(state, Kind::Renew, node)
+                })
             },
         ));
     }
     if model.bounds.failovers.is_some_and(|most| most >= 2) {
         properties.push(Property::sometimes(
             "a master grants after two failovers",
-            |_, state: &State| grants(state) && state.epoch >= 2,
+            |_, state: &State| state.epoch >= 2 && grants_with_gates_open(state, 2),
         ));
     }
     properties
 }
 
-/// The present master has just run `acquire` for someone.
-fn grants(state: &State) -> bool {
-    granted_at(state, Kind::Acquire, state.master)
+/// As many masters believe that they may grant; so all but the first of them have waited for their gates. One has just
+/// run `acquire` for someone.
+fn grants_with_gates_open(state: &State, open: usize) -> bool {
+    let may_grant = |node: &usize| state.serves(*node) && state.gate_is_open(*node);
+    (0..NODES).filter(may_grant).count() >= open
+        && (0..NODES).any(|node| granted_at(state, Kind::Acquire, node))
 }
 
-fn granted_at(state: &State, kind: Kind, node: u8) -> bool {
+fn granted_at(state: &State, kind: Kind, node: usize) -> bool {
     state
         .clients
         .iter()
-        .any(|client| client.write.kind == kind && client.write.node == node)
+        .any(|client| client.write.kind == kind && usize::from(client.write.node) == node)
 }
 
-/// Stops all faults and lets Sentinel and one waiting client do their duty while every holder is silent: within the
-/// longest lease the client must have its grant.
+/// From here a lease is granted in time, whichever master Sentinel settles on.
 fn recovers(model: &Strict, state: &State) -> bool {
+    match state.master {
+        NOBODY => (0..NODES as u8)
+            .filter(|node| state.serves(usize::from(*node)))
+            .all(|master| recovers_with(model, state, master)),
+        master => recovers_with(model, state, master),
+    }
+}
+
+/// Stops all faults and lets Sentinel and one waiting client do their duty while every holder is silent: the client must
+/// have its grant within the longest lease, or within two if a replica was sent everything while the gate was closed.
+fn recovers_with(model: &Strict, state: &State, master: u8) -> bool {
     let mut calm = Calm {
         model,
         state: *state,
     };
-    let master = state.master;
     // A client that holds nothing and waits for nothing. If there is none, the first to let go is one.
     let Some(waiting) = state.crew().find(|name| state.clients[*name].lease == 0) else {
         return true;
     };
-    let waiting = u8::try_from(waiting).unwrap_or(0);
-    calm.go(Step::GiveUp { client: waiting });
+    let client = u8::try_from(waiting).unwrap_or(0);
+    let acquire = Step::Acquire {
+        client,
+        node: master,
+        late: 0,
+    };
+    calm.go(Step::GiveUp { client });
     for node in 0..NODES as u8 {
-        calm.go(Step::Repoint { node });
+        calm.follow(node, master);
     }
-    calm.go(Step::GateClaim { node: master });
-    calm.replicate();
-    calm.go(Step::GateOpen { node: master });
-    for tick in 0..=model.bounds.lease {
+    if !calm.state.nodes[usize::from(master)].gate.phase.has_time() {
+        calm.open_gate(master);
+    }
+    for tick in 0..=2 * model.bounds.lease {
         if tick > 0 {
             calm.go(Step::Tick);
         }
-        if calm.go(Step::Acquire {
-            client: waiting,
-            node: master,
-            late: 0,
-        }) {
-            calm.replicate();
-            return calm.go(Step::Confirm { client: waiting });
+        if !calm.go(acquire) {
+            continue;
         }
+        calm.replicate();
+        if calm.go(Step::Confirm { client }) {
+            return true;
+        }
+        // Void: a replica was sent everything. Where the gate stays open, the same token asks again.
+        calm.open_gate(master);
+        if calm.go(acquire) {
+            calm.replicate();
+            return calm.go(Step::Confirm { client });
+        }
+        calm.go(Step::GiveUp { client });
+        calm.go(Step::Release { node: master });
     }
     false
 }
@@ -121,6 +147,18 @@ impl Calm<'_> {
             self.state = next;
         }
         next.is_some()
+    }
+
+    fn follow(&mut self, node: u8, master: u8) {
+        if !self.go(Step::Repoint { node }) {
+            self.go(Step::Return { node, to: master });
+        }
+    }
+
+    fn open_gate(&mut self, master: u8) {
+        self.go(Step::GateClaim { node: master });
+        self.replicate();
+        self.go(Step::GateOpen { node: master });
     }
 
     fn replicate(&mut self) {

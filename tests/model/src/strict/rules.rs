@@ -34,7 +34,17 @@ pub struct Rules {
     pub gate_short_by: u8,
     /// A renewal that is confirmed after the old deadline is void.
     pub void_late_renewals: bool,
-    /// A data node that has followed the new master does not go back to the deposed one (an assumption, not a rule).
+    /// A grant is void where the master has given a full synchronisation since its gate was claimed, and the gate is
+    /// claimed anew then.
+    pub count_syncs: bool,
+    /// Full synchronisations are pardoned in a new deployment at Sentinel's epoch nought only.
+    pub pardon_only_at_epoch_zero: bool,
+    /// `renew` does not re-assert at a gate that was open before it was closed anew.
+    pub resynced_refuses: bool,
+    /// A restarted replica has all that it had, or nothing; not what it had earlier (an assumption, not a rule).
+    pub no_old_snapshots: bool,
+    /// A data node that has followed the new master does not go back to the deposed one. Assumed only where
+    /// synchronisations are not counted.
     pub no_return: bool,
     /// A data set without a record is treated like one with a foreign record, new deployments apart.
     pub absent_record_waits: bool,
@@ -62,7 +72,8 @@ pub struct Rules {
     pub renewals_ask_sentinel: bool,
     /// The gate's record bears Sentinel's epoch too; one of another epoch is claimed anew.
     pub epoch_in_record: bool,
-    /// Sentinel never promotes a deposed master that it has not demoted first (an assumption, not a rule).
+    /// Sentinel never promotes a deposed master that it has not demoted first. Assumed only where synchronisations are
+    /// not counted.
     pub no_unbroken_repromotion: bool,
 }
 
@@ -74,7 +85,11 @@ impl Rules {
         confirm_gate: true,
         gate_short_by: 0,
         void_late_renewals: true,
-        no_return: true,
+        count_syncs: true,
+        pardon_only_at_epoch_zero: true,
+        resynced_refuses: true,
+        no_old_snapshots: true,
+        no_return: false,
         absent_record_waits: true,
         reassert_only_while_closed: true,
         incarnation: Incarnation::ReplicationId,
@@ -88,6 +103,26 @@ impl Rules {
         grants_ask_sentinel: false,
         renewals_ask_sentinel: false,
         epoch_in_record: false,
+        no_unbroken_repromotion: false,
+    };
+
+    /// Nobody asks Sentinel, any node may follow any master, and any master may be promoted again: so it decides
+    /// nothing whom Sentinel names, once there has been a failover.
+    #[must_use]
+    pub const fn any_master_will_do(&self) -> bool {
+        !(self.no_return
+            || self.no_unbroken_repromotion
+            || self.claim_asks_sentinel
+            || self.grants_ask_sentinel
+            || self.renewals_ask_sentinel
+            || self.epoch_in_record)
+    }
+
+    /// Without the rule on synchronisations, and with the assumptions that it would need then.
+    pub const UNCOUNTED: Self = Self {
+        count_syncs: false,
+        no_return: true,
         no_unbroken_repromotion: true,
+        ..Self::STRICT
     };
 }

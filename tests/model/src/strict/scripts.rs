@@ -5,7 +5,8 @@
 
 use super::rules::MajorityOf;
 use super::state::{
-    EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, PAST, Phase, REPLICAS_FOR_MAJORITY, State, Write,
+    EVERYONE, EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, Node, PAST, Phase,
+    REPLICAS_FOR_MAJORITY, State, Write,
 };
 use super::steps::below;
 use super::{FENCES_PER_TICK, Strict};
@@ -77,7 +78,7 @@ impl Strict {
         }
         match state.nodes[at].lock.owner {
             owner if owner == client => {}
-            NOBODY if !state.gate_is_open(at) || !self.rules.reassert_only_while_closed => {
+            NOBODY if self.may_reassert(state, at) => {
                 state.broken_lease_came_back |= asks.broken;
                 let server = &mut state.nodes[at];
                 server.fence = server.fence.max(asks.fence);
@@ -88,7 +89,16 @@ impl Strict {
         Some(())
     }
 
-    /// Sets the key, and remembers what `confirm` has to wait for.
+    /// A gate that has been open on this incarnation may have let somebody in.
+    fn may_reassert(&self, state: &State, at: usize) -> bool {
+        let gate = state.nodes[at].gate;
+        let closed_anew =
+            usize::from(gate.of) == at && gate.resynced && self.rules.resynced_refuses;
+        !self.rules.reassert_only_while_closed || !(closed_anew || state.gate_is_open(at))
+    }
+
+    /// Sets the key, and remembers what `confirm` has to wait for. A grant under a record that no longer counts all
+    /// full synchronisations is void from the start.
     pub(super) fn write(
         &self,
         state: &mut State,
@@ -102,9 +112,10 @@ impl Strict {
             owner: client,
             left: self.bounds.lease,
         };
+        let is_void = kind == Kind::Acquire && state.nodes[usize::from(node)].synced;
         state.clients[usize::from(client)].write = Write {
             kind,
-            node,
+            node: if is_void { NOBODY } else { node },
             acks: 0,
             left: self.bounds.lease - late,
             fence,
@@ -163,57 +174,76 @@ impl Strict {
         acks.count_ones() >= needed
     }
 
-    /// `gate_claim.lua`: writes `pending` for this incarnation where the record is absent or another's.
+    /// `gate_claim.lua`: writes `pending` for this incarnation where the record is absent or another's, or where a
+    /// replica was sent everything since the record was written.
     pub(super) fn gate_claim(&self, state: &mut State, name: u8) -> Option<()> {
         let at = usize::from(name);
         let rules = &self.rules;
-        if !state.serves(at)
-            || state.nodes[at].gate.of == name
-            || (rules.claim_asks_sentinel && state.master != name)
-        {
+        if !state.serves(at) || (rules.claim_asks_sentinel && state.master != name) {
             return None;
         }
+        let epoch = state.epoch;
         let node = &mut state.nodes[at];
-        let absent = node.gate.of == NOBODY;
-        let new_deployment = absent
-            && !node.was_replica
-            && (state.epoch == 0 || !rules.new_only_at_epoch_zero)
-            && (!node.flushed || !rules.new_only_unflushed);
-        let at_once = new_deployment || (absent && !rules.absent_record_waits);
-        let phase = if at_once {
-            Phase::PendingNew
-        } else {
-            Phase::Pending
-        };
+        let before = node.gate;
+        let is_ours = before.of == name;
+        let is_first =
+            is_ours && before.phase.is_first() && (epoch == 0 || !rules.pardon_only_at_epoch_zero);
+        if is_ours && before.phase.has_time() && (!node.synced || is_first) {
+            node.synced = false;
+            return Some(());
+        }
+        let at_once = is_first || self.is_new_deployment(node, epoch);
         node.gate = Gate {
             of: name,
-            phase,
+            phase: if at_once {
+                Phase::PendingNew
+            } else {
+                Phase::Pending
+            },
             left: 0,
+            resynced: is_ours && (before.phase.has_time() || before.resynced),
         };
-        node.claim_acks = 0;
+        node.synced = false;
+        // Whoever learned that an earlier claim of this incarnation was confirmed may run `gate_open` only now.
+        node.claim_acks = match (is_ours, before.phase.has_time()) {
+            (true, true) => EVERYONE & !(1 << name),
+            (true, false) => node.claim_acks,
+            (false, _) => 0,
+        };
         Some(())
+    }
+
+    /// The exception: no record, no earlier history, no failover, nothing flushed.
+    fn is_new_deployment(&self, node: &Node, epoch: u8) -> bool {
+        let rules = &self.rules;
+        let is_new = !node.was_replica
+            && (epoch == 0 || !rules.new_only_at_epoch_zero)
+            && (!node.flushed || !rules.new_only_unflushed);
+        node.gate.of == NOBODY && (is_new || !rules.absent_record_waits)
     }
 
     /// `gate_open.lua`: once a majority has the claim, writes `open_from`.
     pub(super) fn gate_open(&self, state: &mut State, name: u8) -> Option<()> {
         let node = state.nodes[usize::from(name)];
-        let pending = matches!(node.gate.phase, Phase::Pending | Phase::PendingNew);
-        if node.gate.of != name || !pending || !state.serves(usize::from(name)) {
+        let before = node.gate;
+        if before.of != name || !before.phase.is_pending() || !state.serves(usize::from(name)) {
             return None;
         }
         if self.rules.confirm_gate && !self.is_majority(state, name, node.claim_acks) {
             return None;
         }
         let pause = self.bounds.lease.saturating_sub(self.rules.gate_short_by);
-        let left = match node.gate.phase {
-            Phase::PendingNew if self.rules.new_counts_uptime => pause.saturating_sub(node.uptime),
-            Phase::PendingNew => 0,
-            _ => pause,
+        let (phase, left) = match before.phase {
+            Phase::PendingNew if self.rules.new_counts_uptime => {
+                (Phase::OpenNew, pause.saturating_sub(node.uptime))
+            }
+            Phase::PendingNew => (Phase::OpenNew, 0),
+            _ => (Phase::Open, pause),
         };
         state.nodes[usize::from(name)].gate = Gate {
-            of: name,
-            phase: Phase::Open,
+            phase,
             left,
+            ..before
         };
         Some(())
     }

@@ -14,6 +14,8 @@ pub const MAX_CLIENTS: usize = 3;
 /// The replicas (besides the master) that must have a write for a majority to have it.
 pub const REPLICAS_FOR_MAJORITY: u32 = 1;
 
+/// A set of nodes: all of them.
+pub const EVERYONE: u8 = (1 << NODES) - 1;
 /// Not a node, not a client: nobody.
 pub const NOBODY: u8 = 7;
 /// In a lock: the token of an attempt or a lease that its client has given up. In a gate: an incarnation that is over.
@@ -49,6 +51,28 @@ pub enum Phase {
     PendingNew,
     /// `open_from` is written.
     Open,
+    /// The same, and the record says `first`: claimed as a new deployment.
+    OpenNew,
+}
+
+impl Phase {
+    /// Claimed, and `open_from` is not written yet.
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        matches!(self, Self::Pending | Self::PendingNew)
+    }
+
+    /// `open_from` is written.
+    #[must_use]
+    pub fn has_time(self) -> bool {
+        matches!(self, Self::Open | Self::OpenNew)
+    }
+
+    /// The record says `first`.
+    #[must_use]
+    pub fn is_first(self) -> bool {
+        matches!(self, Self::PendingNew | Self::OpenNew)
+    }
 }
 
 /// The gate of a data set.
@@ -60,6 +84,8 @@ pub struct Gate {
     pub phase: Phase,
     /// Ticks until `open_from`.
     pub left: u8,
+    /// The record says `resynced`: the gate had a time before, and was closed again.
+    pub resynced: bool,
 }
 
 impl Gate {
@@ -68,12 +94,14 @@ impl Gate {
         of: NOBODY,
         phase: Phase::None,
         left: 0,
+        resynced: false,
     };
     /// The record of an incarnation that is over.
     pub const OF_THE_PAST: Self = Self {
         of: PAST,
         phase: Phase::None,
         left: 0,
+        resynced: false,
     };
 }
 
@@ -94,6 +122,11 @@ pub struct Node {
     pub gate: Gate,
     /// One bit for each node that has copied this node's claim.
     pub claim_acks: u8,
+    /// `sync_full` is not what the gate's record says any more.
+    pub synced: bool,
+    /// One bit for each master that would synchronise this node partially, itself included while it is one: all that
+    /// the node has followed is that master's history, or older than that.
+    pub partial: u8,
     /// The stored fence.
     pub fence: u8,
     /// How far this node's clock is ahead of the slowest one.
@@ -135,6 +168,12 @@ impl Write {
         left: 0,
         fence: 0,
     };
+
+    /// A first grant that can no longer be confirmed. Its client may ask again with the same token, or let go.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.kind == Kind::Acquire && self.node == NOBODY
+    }
 }
 
 /// A client.
@@ -161,7 +200,7 @@ pub struct State {
     pub clients: [Client; MAX_CLIENTS],
     /// How many clients take part.
     pub crew: u8,
-    /// The node that Sentinel calls master.
+    /// The node that Sentinel calls master; [`NOBODY`] where no step depends on it.
     pub master: u8,
     /// Sentinel's epoch: the failovers so far.
     pub epoch: u8,
@@ -181,6 +220,16 @@ pub struct State {
     pub broken_lease_came_back: bool,
 }
 
+/// Every order of the nodes.
+const ORDERS: [[usize; NODES]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
+
 impl State {
     /// The node says that its role is master.
     #[must_use]
@@ -192,7 +241,7 @@ impl State {
     #[must_use]
     pub fn gate_is_open(&self, node: usize) -> bool {
         let gate = self.nodes[node].gate;
-        usize::from(gate.of) == node && gate.phase == Phase::Open && gate.left == 0
+        usize::from(gate.of) == node && gate.phase.has_time() && gate.left == 0
     }
 
     /// How many clients hold a lease that is valid by their own clock and that nobody has broken.
@@ -211,10 +260,43 @@ impl State {
 
     /// The state as words, with nodes and clients renamed so that the words are the least.
     fn canonical(&self) -> [u64; NODES + MAX_CLIENTS] {
-        let master = usize::from(self.master);
-        let (left, right) = ((master + 1) % NODES, (master + 2) % NODES);
-        self.words([master, left, right])
-            .min(self.words([master, right, left]))
+        // What can be said of a node without names puts the nodes in order; only where it is the same for two of them
+        // do both orders have to be tried.
+        let traits: [u64; NODES] = std::array::from_fn(|name| self.nameless(name));
+        let in_order = |order: &&[usize; NODES]| {
+            let [first, second, third] = order.map(|node| traits[node]);
+            match usize::from(self.master) {
+                master if master < NODES => order[0] == master && second <= third,
+                _ => first <= second && second <= third,
+            }
+        };
+        ORDERS
+            .iter()
+            .filter(in_order)
+            .map(|order| self.words(*order))
+            .min()
+            .unwrap_or_default()
+    }
+
+    /// A node without the names of nodes and clients.
+    fn nameless(&self, name: usize) -> u64 {
+        let node = &self.nodes[name];
+        pack(&[
+            (u8::from(self.serves(name)), 1),
+            (node.lock.owner.max(MAX_CLIENTS as u8), 3),
+            (node.lock.left, 3),
+            (u8::from(usize::from(node.gate.of) == name), 1),
+            (node.gate.phase as u8, 3),
+            (node.gate.left, 3),
+            (node.claim_acks.count_ones() as u8, 2),
+            (node.partial.count_ones() as u8, 2),
+            (u8::from(node.synced), 1),
+            (node.fence, 8),
+            (node.clock, 3),
+            (node.uptime, 3),
+            (u8::from(node.was_replica), 1),
+            (u8::from(node.flushed), 1),
+        ])
     }
 
     /// The state as words, with the nodes in the given order. What a client is and which nodes hold its key put the
@@ -280,9 +362,12 @@ fn node_word(node: &Node, nodes: &[u8; 8], clients: &[u8; 8]) -> u64 {
         (clients[usize::from(node.lock.owner)], 3),
         (node.lock.left, 3),
         (nodes[usize::from(node.gate.of)], 3),
-        (node.gate.phase as u8, 2),
+        (node.gate.phase as u8, 3),
         (node.gate.left, 3),
+        (u8::from(node.gate.resynced), 1),
         (renamed(node.claim_acks, nodes), 3),
+        (u8::from(node.synced), 1),
+        (renamed(node.partial, nodes), 3),
         (node.fence, 8),
         (node.clock, 3),
     ])
@@ -308,6 +393,7 @@ impl Hash for State {
             hasher.write_u64(word);
         }
         hasher.write_u64(pack(&[
+            (u8::from(self.master == NOBODY), 1),
             (self.epoch, 8),
             (self.restarts, 8),
             (self.flushes, 8),

@@ -4,7 +4,8 @@
 
 use super::scripts::release;
 use super::state::{
-    EVERYWHERE, Gate, Kind, Lock, NOBODY, Node, PAST, Phase, REPLICAS_FOR_MAJORITY, State, Write,
+    EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, Node, PAST, Phase, REPLICAS_FOR_MAJORITY, State,
+    Write,
 };
 use super::{FENCES_PER_TICK, Strict};
 
@@ -66,6 +67,11 @@ pub enum Step {
         /// The replica.
         node: u8,
     },
+    /// A replica that was away for too long is sent everything by the node it follows (`sync_full`).
+    FullSync {
+        /// The replica.
+        node: u8,
+    },
     /// Sentinel promotes the node.
     Promote {
         /// The new master.
@@ -86,6 +92,11 @@ pub enum Step {
         /// Where.
         node: u8,
     },
+    /// Against the assumption: the replica restarts with what it had earlier.
+    RestartOld {
+        /// Where.
+        node: u8,
+    },
     /// The node restarts and finds its data on disk.
     RestartWithData {
         /// Where.
@@ -101,18 +112,34 @@ pub enum Step {
         /// Where.
         node: u8,
     },
-    /// Against the assumption: a data node goes back to a deposed master.
+    /// A data node goes back to a deposed master.
     Return {
         /// The data node.
         node: u8,
         /// The deposed master.
         to: u8,
     },
-    /// Against the assumption: Sentinel promotes a deposed master that never was demoted, so its incarnation goes on.
+    /// Sentinel promotes a deposed master that never was demoted, so its incarnation goes on.
     Repromote {
         /// The deposed master.
         node: u8,
     },
+}
+
+impl Step {
+    /// The node whose data the step changes by a script or a command.
+    fn writes_on(self) -> Option<u8> {
+        match self {
+            Self::Acquire { node, .. }
+            | Self::Renew { node, .. }
+            | Self::Release { node }
+            | Self::ForceRelease { node }
+            | Self::GateClaim { node }
+            | Self::GateOpen { node }
+            | Self::Flush { node } => Some(node),
+            _ => None,
+        }
+    }
 }
 
 impl Strict {
@@ -134,10 +161,12 @@ impl Strict {
             Step::GateClaim { node } => self.gate_claim(&mut after, node),
             Step::GateOpen { node } => self.gate_open(&mut after, node),
             Step::Replicate { node } => self.replicate(&mut after, node),
+            Step::FullSync { node } => self.full_sync(&mut after, node),
             Step::Promote { node } => self.promote(&mut after, node),
             Step::Repoint { node } => self.repoint(&mut after, node),
             Step::RestartEmpty { node } => self.restart(&mut after, node, true),
             Step::RestartAlone { node } => self.restart_alone(&mut after, node),
+            Step::RestartOld { node } => self.restart_old(&mut after, node),
             Step::RestartWithData { node } => self.restart(&mut after, node, false),
             Step::Flush { node } => self.flush(&mut after, node),
             Step::BacklogExpiry { node } => self.backlog_expiry(&mut after, node),
@@ -145,6 +174,10 @@ impl Strict {
             Step::Repromote { node } => self.repromote(&mut after, node),
         };
         taken?;
+        if let Some(node) = step.writes_on() {
+            // Whoever follows this goes beyond every history but this one.
+            after.nodes[usize::from(node)].partial = 1 << node;
+        }
         self.forget_what_no_step_reads(&mut after);
         (after != *before).then_some(after)
     }
@@ -171,7 +204,7 @@ impl Strict {
         let client = &mut state.clients[usize::from(name)];
         let held = client.lease > 0;
         client.lease = client.lease.saturating_sub(1);
-        if client.write.kind != Kind::None {
+        if client.write.kind != Kind::None && !client.write.is_void() {
             client.write.left -= 1;
         }
         let write_lapsed = client.write.left == 0;
@@ -209,7 +242,13 @@ impl Strict {
 
     /// Sets to a fixed value what no later step can tell apart, so that equal futures are one state.
     fn forget_what_no_step_reads(&self, state: &mut State) {
+        if state.epoch > 0 && self.rules.any_master_will_do() {
+            state.master = NOBODY;
+        }
         for client in &mut state.clients {
+            if client.write.is_void() {
+                client.write.left = self.bounds.lease;
+            }
             if client.write.acks.count_ones() >= REPLICAS_FOR_MAJORITY {
                 (client.write.node, client.write.acks) = (EVERYWHERE, 0);
             }
@@ -221,11 +260,27 @@ impl Strict {
         // The exception for new deployments can be claimed at epoch nought only, where no one but the first master has
         // replicas; a claim that was made by it lives on.
         let claimable = !self.rules.new_only_at_epoch_zero || !self.rules.absent_record_waits;
+        let serving = (0..NODES)
+            .filter(|node| state.serves(*node))
+            .fold(0, |all, node| all | 1 << node);
         for (name, node) in (0..).zip(&mut state.nodes) {
-            let pending = node.gate.of == name
-                && matches!(node.gate.phase, Phase::Pending | Phase::PendingNew);
+            let is_ours = node.gate.of == name;
+            let pending = is_ours && node.gate.phase.is_pending();
             if !pending {
                 node.claim_acks = 0;
+            }
+            node.synced &= is_ours;
+            if is_ours && !pending && node.gate.left == 0 {
+                node.gate.resynced = false;
+            }
+            node.partial = if self.rules.count_syncs {
+                node.partial & serving
+            } else {
+                0
+            };
+            let never_pardoned = state.epoch > 0 && self.rules.pardon_only_at_epoch_zero;
+            if node.gate.phase == Phase::OpenNew && (never_pardoned || !self.rules.count_syncs) {
+                node.gate.phase = Phase::Open;
             }
             let claimed = pending && node.gate.phase == Phase::PendingNew;
             if !claimable && !claimed && (state.epoch > 0 || name != state.master) {

@@ -37,11 +37,19 @@ impl Tale for Strict {
             }
             Step::ForceRelease { node } => format!("an operator deletes the key on node {node}"),
             Step::GateClaim { node } => {
-                let new = after.nodes[usize::from(node)].gate.phase == Phase::PendingNew;
-                format!(
-                    "gate_claim: node {node} records the gate as pending{}",
-                    if new { ", as a new deployment" } else { "" }
-                )
+                let gate = after.nodes[usize::from(node)].gate;
+                match gate.phase {
+                    Phase::Open | Phase::OpenNew => format!(
+                        "gate_claim: node {node} counts its synchronisations anew, the gate stays as it is"
+                    ),
+                    Phase::PendingNew => format!(
+                        "gate_claim: node {node} records the gate as pending, as a new deployment"
+                    ),
+                    _ if gate.resynced => {
+                        format!("gate_claim: node {node} closes its gate again, pending (resynced)")
+                    }
+                    _ => format!("gate_claim: node {node} records the gate as pending"),
+                }
             }
             Step::GateOpen { node } => {
                 let left = after.nodes[usize::from(node)].gate.left;
@@ -49,9 +57,18 @@ impl Tale for Strict {
             }
             Step::Replicate { node } => {
                 format!(
-                    "node {node} copies what node {} has: {}",
+                    "node {node} copies what node {} has: {}{}",
                     before.nodes[usize::from(node)].upstream,
-                    has(after, node)
+                    has(after, node),
+                    counted(before, after)
+                )
+            }
+            Step::FullSync { node } => {
+                format!(
+                    "node {node}, too far behind, is sent all that node {} has: {}{}",
+                    before.nodes[usize::from(node)].upstream,
+                    has(after, node),
+                    counted(before, after)
                 )
             }
             Step::Promote { node } => {
@@ -63,9 +80,10 @@ impl Tale for Strict {
             }
             Step::Repoint { node } => {
                 format!(
-                    "Sentinel makes node {node} follow node {}; it now has {}",
+                    "Sentinel makes node {node} follow node {}; it now has {}{}",
                     after.master,
-                    has(after, node)
+                    has(after, node),
+                    counted(before, after)
                 )
             }
             Step::RestartEmpty { node } => format!("node {node} restarts with an empty memory"),
@@ -73,6 +91,9 @@ impl Tale for Strict {
                 format!(
                     "node {node} restarts with an empty memory and without its configuration, as a master"
                 )
+            }
+            Step::RestartOld { node } => {
+                format!("replica {node} restarts with what it had earlier")
             }
             Step::RestartWithData { node } => {
                 format!("node {node} restarts and finds its data on disk")
@@ -85,8 +106,14 @@ impl Tale for Strict {
             }
             Step::Return { node, to } => {
                 format!(
-                    "node {node} goes back to the deposed master {to}; it now has {}",
-                    has(after, node)
+                    "node {node} {} master {to}; it now has {}{}",
+                    if self.rules.any_master_will_do() {
+                        "is made to follow the"
+                    } else {
+                        "goes back to the deposed"
+                    },
+                    has(after, node),
+                    counted(before, after)
                 )
             }
             Step::Repromote { node } => {
@@ -128,6 +155,16 @@ fn has(state: &State, node: u8) -> String {
         NOBODY => "no key".into(),
         PAST => "the key of a token that was given up".into(),
         client => format!("the key of client {}", name(client)),
+    }
+}
+
+/// Whether a master counted a full synchronisation.
+fn counted(before: &State, after: &State) -> &'static str {
+    let counts = |state: &State| state.nodes.iter().filter(|node| node.synced).count();
+    if counts(after) > counts(before) {
+        "; a full synchronisation, which is counted"
+    } else {
+        ""
     }
 }
 

@@ -47,66 +47,71 @@ pub(super) const SMALL: Bounds = Bounds {
     check_recovery: false,
 };
 
+/// Failovers alone, two of them.
+pub(super) const FAILOVERS: Bounds = Bounds {
+    failovers: Some(2),
+    restarts: Some(0),
+    flushes: Some(0),
+    backlog_expiries: Some(0),
+    ..SMALL
+};
+
 /// Fences make many more states, so faults are counted.
 pub(super) const FENCES: Bounds = Bounds {
     failovers: Some(1),
-    restarts: Some(1),
-    flushes: Some(1),
-    backlog_expiries: Some(0),
     fences: true,
-    ..SMALL
+    ..FAILOVERS
 };
 
 /// The sound configurations that are small enough for every run.
 pub const SOUND: &[Variant] = &[
     sound(
         "strict",
-        "faults of every kind without bound, with recovery",
+        "a failover and a restart, with recovery",
         Bounds {
+            failovers: Some(1),
+            restarts: Some(1),
             check_recovery: true,
-            delay: 1,
-            ..SMALL
+            ..FAILOVERS
         },
     ),
     sound(
         "three-clients",
-        "the same with three clients",
+        "a failover, three clients, scripts on their way",
         Bounds {
             clients: 3,
-            ..SMALL
+            failovers: Some(1),
+            delay: 1,
+            ..FAILOVERS
+        },
+    ),
+    sound("counted", "two failovers", FAILOVERS),
+    sound(
+        "flushed",
+        "a failover and FLUSHALL",
+        Bounds {
+            failovers: Some(1),
+            flushes: Some(1),
+            ..FAILOVERS
         },
     ),
     sound(
-        "counted",
-        "three failovers, two restarts, counted",
+        "backlog",
+        "a failover and a backlog that expires",
         Bounds {
-            failovers: Some(3),
-            restarts: Some(2),
-            flushes: Some(0),
-            backlog_expiries: Some(0),
-            ..SMALL
+            failovers: Some(1),
+            backlog_expiries: Some(1),
+            ..FAILOVERS
         },
     ),
-    sound("fences", "fences, all clocks alike", FENCES),
-    sound(
-        "fences-skew",
-        "fences, clocks apart by less than the longest lease",
-        Bounds {
-            skew: 1,
-            floors: false,
-            flushes: Some(0),
-            ..FENCES
-        },
-    ),
+    sound("fences", "a failover, fences, all clocks alike", FENCES),
     sound(
         "force",
         "operators release by force, no failover",
         Bounds {
             force_releases: true,
             failovers: Some(0),
-            restarts: Some(0),
-            flushes: Some(0),
-            ..SMALL
+            ..FAILOVERS
         },
     ),
 ];
@@ -115,53 +120,49 @@ pub const SOUND: &[Variant] = &[
 pub const FULL: &[Variant] = &[
     sound(
         "full",
-        "three clients, long leases, faults of every kind without bound",
+        "faults of every kind without bound, three clients, longer leases, scripts on their way",
         Bounds {
             clients: 3,
-            lease: 6,
-            delay: 2,
+            lease: 3,
+            delay: 1,
             ..SMALL
         },
     ),
     sound(
         "full-recovery",
-        "recovery from every state, with longer leases",
+        "faults of every kind without bound, with recovery from every state",
         Bounds {
-            lease: 3,
-            delay: 2,
             check_recovery: true,
             ..SMALL
         },
     ),
     sound(
         "full-fences",
-        "fences, skew below the longest lease, floors, two failovers",
+        "a failover, a restart, fences, skew below the longest lease",
         Bounds {
             skew: 1,
-            failovers: Some(2),
             restarts: Some(1),
-            flushes: Some(0),
             ..FENCES
         },
     ),
     larger(
         "full-restart-alone+ask",
-        "the remedy for replicas that restart as masters",
+        "what would do for replicas that restart as masters, without counting",
         Rules {
             restarts_keep_role: false,
             claim_asks_sentinel: true,
             renew_needs_claim: true,
-            ..Rules::STRICT
+            ..Rules::UNCOUNTED
         },
     ),
     larger(
         "full-repromoted+epoch",
-        "the remedy for promotions of deposed masters",
+        "what would do for promotions of deposed masters, without counting",
         Rules {
             no_unbroken_repromotion: false,
             grants_ask_sentinel: true,
             epoch_in_record: true,
-            ..Rules::STRICT
+            ..Rules::UNCOUNTED
         },
     ),
 ];
