@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use leasehold::{AcquireOptions, Error, LostReason, Released};
 use leasehold_testkit::SentinelCluster;
 use leasehold_tests::{
-    blocking, connect, connections_named, eventually, fail_over, lease, patient, sentinel_env, soon,
+    blocking, connect, connections_named, eventually, fail_over, lease, lease_on, patient,
+    sentinel_env, soon,
 };
 
 const RELAXED: (&str, &str) = ("LOCK_SAFETY", "relaxed");
@@ -167,20 +168,8 @@ async fn two_failovers_in_a_row() {
         last = Some(held.fence());
         held.release().await.expect("a release");
         let (_, new) = fail_over(&cluster);
-        soon("a grant on the new master", async {
-            loop {
-                if let Ok(held) = locker.try_acquire("probe").await {
-                    let key = blocking(|| cluster.node(new).cli(&["GET", "probe"]));
-                    let is_there = !key.expect("GET").is_empty();
-                    held.release().await.ok();
-                    if is_there {
-                        break;
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
+        let probe = lease_on(cluster.node(new), &locker, "probe").await;
+        probe.release().await.expect("a release");
         blocking(|| cluster.wait_until_stable()).expect("a stable cluster");
     }
 }

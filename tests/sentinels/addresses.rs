@@ -1,7 +1,7 @@
 //! S24, S25: what the Sentinels call the master, and where it can be reached from here.
 
 use leasehold_testkit::{RedisServer, SentinelCluster};
-use leasehold_tests::{blocking, connect, fail_over, lease, sentinel_env, sentinels_env, soon};
+use leasehold_tests::{connect, fail_over, lease, lease_on, sentinel_env, sentinels_env};
 
 use crate::{addresses, holds, sentinels_of};
 
@@ -56,17 +56,8 @@ async fn translation_goes_on_after_a_failover() {
     let fence = before.fence();
     before.release().await.expect("a release");
     let (_, new) = fail_over(&cluster);
-    soon("a grant on the new master", async {
-        loop {
-            let held = lease(&locker, "report").await;
-            assert!(fence < held.fence());
-            if blocking(|| holds(cluster.node(new))) {
-                break;
-            }
-            held.release().await.ok();
-        }
-    })
-    .await;
+    let after = lease_on(cluster.node(new), &locker, "report").await;
+    assert!(fence < after.fence());
 }
 
 /// S25. The Sentinels name the first master by its name and the next by its address, as mixed
@@ -94,17 +85,8 @@ async fn a_host_name_may_become_an_address() {
             sentinel.set_master("127.0.0.1", server.port(), epoch);
             sentinel.announce_switch("127.0.0.1", server.port());
         }
-        soon("a grant", async {
-            loop {
-                let held = lease(&locker, "report").await;
-                assert!(fence < held.fence());
-                if holds(server) {
-                    held.release().await.ok();
-                    break;
-                }
-                held.release().await.ok();
-            }
-        })
-        .await;
+        let held = lease_on(server, &locker, "report").await;
+        assert!(fence < held.fence());
+        held.release().await.expect("a release");
     }
 }

@@ -1,11 +1,9 @@
 //! S11, S12, S26: events that are late, foreign, nonsense or lost, and what operators do.
 
-use std::time::Duration;
-
 use leasehold_testkit::{FakeServer, Mode, Proxy, RedisServer};
 use leasehold_tests::{
-    PATIENCE, blocking, connect, eventually, fail_over, lease, patient, sentinel_env,
-    sentinels_env, soon,
+    PATIENCE, blocking, connect, eventually, fail_over, lease, lease_on, patient, sentinel_env,
+    sentinels_env,
 };
 
 use crate::{addresses, all_name, holds, sentinels_of};
@@ -74,18 +72,7 @@ async fn a_lost_event_is_made_up_for_by_the_regular_check() {
         .await
         .expect("a release");
     all_name(&sentinels, &new, 1);
-    soon("a grant on the new master", async {
-        loop {
-            if let Ok(held) = locker.try_acquire("report").await {
-                if holds(&new) {
-                    break;
-                }
-                held.release().await.ok();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    drop(lease_on(&new, &locker, "report").await);
 }
 
 /// S26. Every link to a Sentinel is dead without a word, as after the loss of its machine: the
@@ -118,18 +105,7 @@ async fn half_open_links_to_the_sentinels_are_made_anew() {
         proxy.set_mode(Mode::Pass).expect("passing");
     }
     let (_, new) = fail_over(&cluster);
-    soon("a grant on the new master", async {
-        loop {
-            if let Ok(held) = locker.try_acquire("report").await {
-                if holds(cluster.node(new)) {
-                    break;
-                }
-                held.release().await.ok();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    drop(lease_on(cluster.node(new), &locker, "report").await);
     for proxy in &proxies {
         eventually("a second link", async || proxy.connections() >= 2).await;
     }
@@ -199,12 +175,8 @@ async fn operators_reset_and_re_monitor() {
 
     // The epoch begins anew, and with it the next failover.
     let (_, new) = fail_over(&cluster);
-    let next = lease(&locker, "report").await;
+    let next = lease_on(cluster.node(new), &locker, "report").await;
     assert!(last < next.fence());
-    eventually("the new master is used", async || {
-        locker.try_acquire("probe").await.is_ok() && holds(cluster.node(new))
-    })
-    .await;
 }
 
 /// S12. Re-monitored on another node: a lower epoch with another address is believed once all have
@@ -231,17 +203,6 @@ async fn a_lower_epoch_is_believed_when_it_stays() {
         .expect("still the old master");
     assert!(holds(&old));
     granted.release().await.expect("a release");
-    let next = soon("a grant on the new master", async {
-        loop {
-            if let Ok(held) = locker.try_acquire("report").await {
-                if holds(&new) {
-                    break held;
-                }
-                held.release().await.ok();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let next = lease_on(&new, &locker, "report").await;
     assert!(fence < next.fence());
 }

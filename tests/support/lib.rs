@@ -142,6 +142,30 @@ pub fn fail_over(cluster: &SentinelCluster) -> (usize, usize) {
     })
 }
 
+/// A lease on `resource` that `server` granted.
+///
+/// A master that was replaced grants in relaxed mode until it is left, and until then a grant says
+/// nothing of where it is; such a one is given back.
+///
+/// # Panics
+///
+/// When there is none within [`PATIENCE`].
+pub async fn lease_on(server: &ServerProcess, locker: &Locker, resource: &str) -> Lease {
+    soon("a grant of this server", async {
+        loop {
+            if let Ok(held) = locker.try_acquire(resource).await {
+                let key = blocking(|| server.cli(&["GET", resource]));
+                if !key.expect("GET").is_empty() {
+                    break held;
+                }
+                held.release().await.ok();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
 /// How many connections with this `REDIS_CLIENT_NAME` a server has.
 ///
 /// # Panics
