@@ -21,11 +21,11 @@ pub(crate) struct Batch {
     gate: Option<Gate>,
 }
 
-/// The words of all requests of one kind.
+/// The words of all requests of one kind, as the script wants them side by side.
 #[derive(Default)]
 struct Part {
     count: usize,
-    keys: Words,
+    keys: [Words; 2],
     arguments: Words,
 }
 
@@ -97,8 +97,8 @@ impl Batch {
         }
         let floor = argument(2)?.parse().ok()?;
         let number = self.acquisitions.add(
-            [call.word(0)?, call.word(1)?, call.word(3)?],
-            [argument(0)?, argument(1)?],
+            [&[call.word(1)?, call.word(3)?], &[call.word(0)?]],
+            &[argument(0)?, argument(1)?],
         );
         self.gate = gate;
         self.floor = self.floor.max(floor);
@@ -110,9 +110,8 @@ impl Batch {
         if call.key_count() != 3 {
             return None;
         }
-        let number = self
-            .releases
-            .add([call.word(0)?, call.word(2)?], [call.word(3)?]);
+        let (queue, lock, token) = (call.word(0)?, call.word(2)?, call.word(3)?);
+        let number = self.releases.add([&[queue], &[lock]], &[token]);
         Some(Number::Release(number))
     }
 
@@ -133,13 +132,13 @@ impl Batch {
             Some(gate) => (Some(gate.key.as_str()), gate.incarnation.as_str()),
             None => (None, ""),
         };
-        let call = Call::new(&BATCH)
-            .key_words(&acquisitions.keys)
-            .key_words(&releases.keys);
+        let keys = acquisitions.keys.iter().chain(&releases.keys);
+        let call = keys.fold(Call::new(&BATCH), Call::key_words);
         let call = gate
             .into_iter()
             .fold(call, Call::key)
             .argument(acquisitions.count)
+            .argument(releases.count)
             .argument(self.floor)
             .argument(incarnation)
             .argument_words(&acquisitions.arguments)
@@ -150,13 +149,9 @@ impl Batch {
 }
 
 impl Part {
-    fn add<const KEYS: usize, const ARGUMENTS: usize>(
-        &mut self,
-        keys: [&str; KEYS],
-        arguments: [&str; ARGUMENTS],
-    ) -> usize {
-        for key in keys {
-            self.keys.push(key);
+    fn add(&mut self, keys: [&[&str]; 2], arguments: &[&str]) -> usize {
+        for (words, keys) in self.keys.iter_mut().zip(keys) {
+            keys.iter().for_each(|key| words.push(key));
         }
         for argument in arguments {
             self.arguments.push(argument);
@@ -239,10 +234,10 @@ mod tests {
         let (call, layout) = batch.into_call();
         let words: Vec<_> = (0..).map_while(|number| call.word(number)).collect();
         let (keys, arguments) = words.split_at(call.key_count());
-        let locks = ["fence", "queue", "a", "fence", "queue", "b"];
+        let locks = ["queue", "a", "queue", "b", "fence", "fence"];
         assert_eq!(keys, [&locks[..], &["queue", "r", "gate"]].concat());
         let granted = ["token", "30000", "token", "30000"];
-        let all = [&["2", "7", "life"], &granted[..], &["token"]].concat();
+        let all = [&["2", "1", "7", "life"], &granted[..], &["token"]].concat();
         assert_eq!(arguments, all);
 
         let reply = Value::Array(vec![Value::Int(1), Value::Nil, Value::Int(3)]);

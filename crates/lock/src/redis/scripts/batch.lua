@@ -2,56 +2,73 @@
 -- waits for, and releases locks that nobody waits for. Whatever is not simple is left undone; asked
 -- alone, acquire.lua and release.lua see to it.
 --
--- KEYS     of each acquisition the fence, the queue and the lock; then
---          of each release the queue and the lock; then
+-- KEYS     of each acquisition the queue and the lock; of each the fence;
+--          of each release the queue; of each the lock; then
 --          in strict mode the gate: see gate.lua
--- ARGV[1]  how many acquisitions
--- ARGV[2]  floor: the greatest fence that this client has seen, or 0
--- ARGV[3]  in strict mode the incarnation that the connection was verified for, or empty
--- ARGV[4…] of each acquisition the token and the TTL in ms; then of each release the token
+-- ARGV[1]  how many acquisitions, ARGV[2] how many releases
+-- ARGV[3]  floor: the greatest fence that this client has seen, or 0
+-- ARGV[4]  in strict mode the incarnation that the connection was verified for, or empty
+-- ARGV[5…] of each acquisition the token and the TTL in ms; then of each release the token
 --
 -- Replies  for each request what its own script replies, or nil: left undone
+--
+-- A call costs more than a key, so all keys of a kind are asked for in one call where there can be one.
 local call = redis.call
-local acquisitions = tonumber(ARGV[1])
-local releases = #ARGV - 3 - 2 * acquisitions
+local acquisitions, releases = tonumber(ARGV[1]), tonumber(ARGV[2])
 local replies = {}
 for number = 1, acquisitions + releases do
   replies[number] = false
 end
-local key, word = 1, 4
+
+local function is_there(first, last)
+  return call('EXISTS', unpack(KEYS, first, last)) > 0
+end
 
 local function grant_all()
   local now_us = now_in_us()
   local longest_ms, syncs = math.huge, -1
-  if ARGV[3] ~= '' then
-    local refusal, gate = pass_gate(KEYS[#KEYS], ARGV[3], now_us)
+  if ARGV[4] ~= '' then
+    local refusal, gate = pass_gate(KEYS[#KEYS], ARGV[4], now_us)
     if refusal then
       return
     end
     longest_ms, syncs = gate.longest_ms, gate.syncs
   end
-  local at_least = math.max(now_us, ARGV[2] + 1)
+  local at_least = math.max(now_us, ARGV[3] + 1)
+  local digits = string.format('%.0f', at_least)
+  local some_there, granted = is_there(1, 2 * acquisitions), {}
   for number = 1, acquisitions do
-    local fence, queue, lock = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-    local token, ttl_ms = ARGV[word], ARGV[word + 1]
-    key, word = key + 3, word + 2
-    if tonumber(ttl_ms) <= longest_ms and call('EXISTS', queue, lock) == 0 then
-      local granted = raise_fence(fence, at_least)
+    local queue_at, lock = 2 * number - 1, KEYS[2 * number]
+    local token, ttl_ms = ARGV[3 + 2 * number], ARGV[4 + 2 * number]
+    local is_free = not (some_there or granted[lock]) or not is_there(queue_at, queue_at + 1)
+    if is_free and tonumber(ttl_ms) <= longest_ms then
+      local fence = raise_fence(KEYS[2 * acquisitions + number], at_least, digits)
       call('SET', lock, token, 'PX', ttl_ms)
-      replies[number] = {1, granted, 0, syncs}
+      granted[lock] = true
+      replies[number] = {1, fence, 0, syncs}
     end
   end
 end
 
 local function release_all()
-  key, word = 1 + 3 * acquisitions, 4 + 2 * acquisitions
-  for number = acquisitions + 1, acquisitions + releases do
-    local queue, lock, token = KEYS[key], KEYS[key + 1], ARGV[word]
-    key, word = key + 2, word + 1
-    if call('GET', lock) == token and call('EXISTS', queue) == 0 then
-      call('DEL', lock)
-      replies[number] = {1}
+  local queues = 3 * acquisitions
+  local locks = queues + releases
+  local some_wait = is_there(queues + 1, locks)
+  local holders = call('MGET', unpack(KEYS, locks + 1, locks + releases))
+  local released, done = {}, {}
+  for number = 1, releases do
+    local lock, token = KEYS[locks + number], ARGV[4 + 2 * acquisitions + number]
+    local queue_at = queues + number
+    local is_mine = holders[number] == token and not done[lock]
+    if is_mine and not (some_wait and is_there(queue_at, queue_at)) then
+      released[#released + 1], done[lock] = lock, number
     end
+  end
+  if #released > 0 then
+    call('DEL', unpack(released))
+  end
+  for _, number in pairs(done) do
+    replies[acquisitions + number] = {1}
   end
 end
 
