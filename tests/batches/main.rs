@@ -231,6 +231,38 @@ async fn a_server_that_forgot_the_scripts_is_told_them_again() {
     }
 }
 
+/// How often the server was asked for a script that it does not know.
+fn unknown_scripts(server: &ServerProcess) -> u64 {
+    let errors = server.info("errorstats").expect("INFO");
+    let count = errors.get("errorstat_NOSCRIPT");
+    let count = count.and_then(|fields| fields.strip_prefix("count="));
+    count.map_or(0, |count| count.parse().expect("a number"))
+}
+
+/// As after a failover: whatever a batch cannot take is asked for by its digest once, not twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_is_new_to_the_scripts_is_told_them_in_one_round() {
+    let cluster = patient().start().expect("a cluster");
+    let locker = connect(sentinel_env(&cluster), &LONG).await;
+    let locker = locker.expect("connect");
+    opened(&locker).await;
+    let attempts = names("some").map(|name| attempt(&locker, name));
+    let leases = join_all(attempts).await;
+    let leases: Vec<Lease> = leases
+        .into_iter()
+        .map(|lease| lease.expect("a lease"))
+        .collect();
+    let master = cluster.node(cluster.master_index().expect("a master"));
+    let before = unknown_scripts(master);
+    master.cli(&["SCRIPT", "FLUSH"]).expect("SCRIPT FLUSH");
+    let renewals = leases.iter().map(|lease| async { lease.renew().await });
+    for renewed in at_once(master, renewals).await {
+        renewed.expect("a renewal");
+    }
+    let asked = unknown_scripts(master) - before;
+    assert!(asked < 3 * CROWD as u64 / 2, "{asked} for {CROWD} renewals");
+}
+
 /// Whoever is dropped leaves nothing behind, and takes nobody along.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_dropped_while_others_go_on() {

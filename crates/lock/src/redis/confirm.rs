@@ -132,9 +132,14 @@ async fn confirm_all(
     wait: Duration,
     server: &mut Familiarity,
 ) {
-    let manners = [Manner::Together, Manner::ByDigest, Manner::Whole];
     // One is no batch.
-    for manner in manners.into_iter().skip(usize::from(jobs.len() == 1)) {
+    let first = if jobs.len() == 1 {
+        Manner::ByDigest
+    } else {
+        Manner::Together
+    };
+    let mut next = Some(first);
+    while let Some(manner) = next {
         // Whoever gave up before its script was sent has nothing to confirm, and may have had the
         // lock taken back already: it must not come after.
         jobs.retain(|job| !job.done.is_closed());
@@ -146,7 +151,8 @@ async fn confirm_all(
             Err(failure) => return fail(jobs, &failure),
             Ok((replies, confirmed)) => {
                 let answers = shipment.answers(&replies, server);
-                jobs = settle(connection, jobs, answers, confirmed, manner);
+                next = manner.after(&answers);
+                jobs = settle(connection, jobs, answers, confirmed, next.is_some());
             }
         }
     }
@@ -208,15 +214,13 @@ fn settle(
     jobs: Vec<Job>,
     answers: Vec<Option<Value>>,
     confirmed: Confirmed,
-    manner: Manner,
+    may_repeat: bool,
 ) -> Vec<Job> {
     let mut again = Vec::new();
     for (job, answer) in jobs.into_iter().zip(answers) {
         match answer {
             None => again.push(job),
-            Some(Value::ServerError(error))
-                if manner != Manner::Whole && classify::is_no_script(&error) =>
-            {
+            Some(Value::ServerError(error)) if may_repeat && classify::is_no_script(&error) => {
                 again.push(job);
             }
             Some(reply) => {

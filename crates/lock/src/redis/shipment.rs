@@ -3,6 +3,7 @@
 use redis::{Pipeline, Value};
 
 use super::batch::{Batch, Familiarity, Layout, Number};
+use super::classify;
 use super::script::Call;
 
 /// How scripts are sent.
@@ -12,6 +13,24 @@ pub(crate) enum Manner {
     Together,
     ByDigest,
     Whole,
+}
+
+impl Manner {
+    /// How to send again what `answers` leave unanswered. A server that does not know one script is
+    /// told all of them.
+    pub(crate) fn after(self, answers: &[Option<Value>]) -> Option<Self> {
+        let mut errors = answers.iter().flatten().filter_map(|answer| match answer {
+            Value::ServerError(error) => Some(error),
+            _ => None,
+        });
+        let is_unknown = errors.any(classify::is_no_script);
+        match self {
+            Self::Whole => None,
+            _ if is_unknown => Some(Self::Whole),
+            Self::Together => Some(Self::ByDigest),
+            Self::ByDigest => Some(Self::Whole),
+        }
+    }
 }
 
 /// The commands, and where the reply to each script will be.
@@ -117,6 +136,19 @@ mod tests {
         assert_eq!(answers.pop(), Some(None), "the last reply is missing");
         let expected = (0..99).map(|lock| Some(Value::Int(lock)));
         assert!(answers.into_iter().eq(expected));
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_a_script_is_told_at_once() {
+        let unknown = "-NOSCRIPT No matching script.\r\n";
+        let unknown = redis::parse_redis_value(unknown.as_bytes()).expect("a reply");
+        let (left, unknown) = ([Some(Value::Okay), None], [None, Some(unknown)]);
+        assert_eq!(Manner::Together.after(&left), Some(Manner::ByDigest));
+        assert_eq!(Manner::ByDigest.after(&left), Some(Manner::Whole));
+        for manner in [Manner::Together, Manner::ByDigest] {
+            assert_eq!(manner.after(&unknown), Some(Manner::Whole));
+        }
+        assert_eq!(Manner::Whole.after(&unknown), None);
     }
 
     #[test]
