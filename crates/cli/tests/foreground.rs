@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::terminal::{CTRL_C, CTRL_Z, Terminal};
 use common::{Failure, PATIENCE, content, leasehold};
-use leasehold_testkit::{RedisServer, wait_for};
+use leasehold_testkit::{ChildProcess, RedisServer, wait_for};
 
 /// Leases so long that neither a busy machine nor a stop by hand ends them.
 fn command(server: &RedisServer, words: &[&str]) -> Command {
@@ -46,184 +46,191 @@ const COUNTING: &str = "count=0; trap 'count=$((count+1)); echo \"interrupted $c
                         echo $$ > \"$0\"; while [ $count -eq 0 ]; do sleep 0.05; done; \
                         sleep 0.4; sleep 0.4; exit $((40+count))";
 
+/// A terminal, and what a command in it leaves: its process id in a file, and a lock or none.
+struct Stage {
+    server: RedisServer,
+    terminal: Terminal,
+    directory: tempfile::TempDir,
+}
+
+impl Stage {
+    fn open() -> Result<Self, Failure> {
+        Ok(Self {
+            server: RedisServer::start()?,
+            terminal: Terminal::open()?,
+            directory: tempfile::tempdir()?,
+        })
+    }
+
+    fn file(&self) -> String {
+        let path = self.directory.path().join("pid");
+        path.to_string_lossy().into_owned()
+    }
+
+    fn pid(&self) -> Result<String, Failure> {
+        content(self.file().as_ref())
+    }
+
+    /// `leasehold run`; the script finds the file's name in `$0`.
+    fn run(&self, script: &str) -> Command {
+        let file = self.file();
+        command(
+            &self.server,
+            &["run", "order", "--", "sh", "-c", script, &file],
+        )
+    }
+
+    fn spawn(&self, script: &str) -> Result<ChildProcess, Failure> {
+        self.terminal.spawn(&self.run(script))
+    }
+
+    fn types(&self, text: &str) -> Result<(), Failure> {
+        self.terminal.type_in(text)
+    }
+
+    /// Whether somebody holds the lock.
+    fn is_locked(&self) -> Result<bool, Failure> {
+        Ok(self.server.cli(&["EXISTS", "order"])? == "1")
+    }
+
+    /// That it has ended with this code, and without a lock.
+    fn has_ended(&self, running: &ChildProcess, code: i32) -> Result<(), Failure> {
+        let contents = || self.terminal.contents();
+        assert_eq!(running.wait(PATIENCE)?.code(), Some(code), "{}", contents());
+        assert!(!self.is_locked()?);
+        Ok(())
+    }
+
+    /// A shell with job control, in which `leasehold` is the command.
+    fn shell(&self) -> Result<ChildProcess, Failure> {
+        let program = env!("CARGO_BIN_EXE_leasehold");
+        let mut shell = Command::new("bash");
+        shell.args(["--norc", "--noprofile", "-i"]);
+        let given = command(&self.server, &[]);
+        for (name, value) in given.get_envs() {
+            if let Some(value) = value {
+                shell.env(name, value);
+            }
+        }
+        shell.env("PS1", "$ ").env("HISTFILE", "/dev/null");
+        let running = self.terminal.spawn(&shell)?;
+        self.terminal.shows("$")?;
+        self.types(&format!("alias leasehold={program}; set +H; PS2=; clear\n"))?;
+        Ok(running)
+    }
+}
+
 #[test]
 fn ctrl_c_reaches_the_command_once_and_its_code_is_passed_on() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pid");
-    let terminal = Terminal::open()?;
-    let mut run = command(&server, &["run", "order", "--", "sh", "-c", COUNTING]);
-    run.arg(&file);
-    let running = terminal.spawn(&run)?;
-    let pid = content(&file)?;
-    let (group, foreground) = groups(&pid)?;
+    let stage = Stage::open()?;
+    let running = stage.spawn(COUNTING)?;
+    let (group, foreground) = groups(&stage.pid()?)?;
     let (own, _) = groups(&running.pid().to_string())?;
     assert_eq!(
         (group, foreground),
         (own, own),
         "the command stays in the foreground"
     );
-    terminal.type_in(CTRL_C)?;
-    assert_eq!(
-        running.wait(PATIENCE)?.code(),
-        Some(41),
-        "{}",
-        terminal.contents()
-    );
-    assert_eq!(server.cli(&["EXISTS", "order"])?, "0");
-    Ok(())
+    stage.types(CTRL_C)?;
+    stage.has_ended(&running, 41)
 }
 
 #[test]
 fn without_a_terminal_the_command_has_a_group_of_its_own() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pid");
-    let mut run = command(&server, &["run", "order", "--", "sh", "-c", COUNTING]);
-    run.arg(&file).stdin(std::process::Stdio::null());
-    run.stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let running = leasehold_testkit::ChildProcess::spawn(run)?;
-    let pid = content(&file)?;
+    let stage = Stage::open()?;
+    let mut run = stage.run(COUNTING);
+    run.stdin(Stdio::null());
+    run.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = ChildProcess::spawn(run)?;
+    let pid = stage.pid()?;
     assert_eq!(groups(&pid)?.0.to_string(), pid);
     let interrupt = ["-INT", &running.pid().to_string()];
     Command::new("kill").args(interrupt).status()?;
-    assert_eq!(running.wait(PATIENCE)?.code(), Some(41));
-    Ok(())
+    stage.has_ended(&running, 41)
 }
 
 #[test]
 fn a_command_that_ctrl_c_ends_counts_as_interrupted() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let terminal = Terminal::open()?;
-    let script = "echo ready; exec sleep 60";
-    let running = terminal.spawn(&command(
-        &server,
-        &["run", "order", "--", "sh", "-c", script],
-    ))?;
-    terminal.shows("ready")?;
-    terminal.type_in(CTRL_C)?;
-    assert_eq!(
-        running.wait(PATIENCE)?.code(),
-        Some(130),
-        "{}",
-        terminal.contents()
-    );
-    assert_eq!(server.cli(&["EXISTS", "order"])?, "0");
-    Ok(())
+    let stage = Stage::open()?;
+    let running = stage.spawn("echo ready; exec sleep 60")?;
+    stage.terminal.shows("ready")?;
+    stage.types(CTRL_C)?;
+    stage.has_ended(&running, 130)
 }
 
 #[test]
 fn the_command_reads_what_is_typed() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let terminal = Terminal::open()?;
-    let script = "echo ready; read line; echo \"heard $line\"";
-    let running = terminal.spawn(&command(
-        &server,
-        &["run", "order", "--", "sh", "-c", script],
-    ))?;
-    terminal.shows("ready")?;
-    terminal.type_in("hello\n")?;
-    terminal.shows("heard hello")?;
-    assert_eq!(running.wait(PATIENCE)?.code(), Some(0));
-    Ok(())
-}
-
-/// A shell with job control, in which `leasehold` is the command.
-fn shell(
-    server: &RedisServer,
-    terminal: &Terminal,
-) -> Result<leasehold_testkit::ChildProcess, Failure> {
-    let program = env!("CARGO_BIN_EXE_leasehold");
-    let mut shell = Command::new("bash");
-    shell.args(["--norc", "--noprofile", "-i"]);
-    let given = command(server, &[]);
-    for (name, value) in given.get_envs() {
-        if let Some(value) = value {
-            shell.env(name, value);
-        }
-    }
-    shell.env("PS1", "$ ").env("HISTFILE", "/dev/null");
-    let running = terminal.spawn(&shell)?;
-    terminal.shows("$")?;
-    terminal.type_in(&format!("alias leasehold={program}; set +H; PS2=; clear\n"))?;
-    Ok(running)
+    let stage = Stage::open()?;
+    let running = stage.spawn("echo ready; read line; echo \"heard $line\"")?;
+    stage.terminal.shows("ready")?;
+    stage.types("hello\n")?;
+    stage.terminal.shows("heard hello")?;
+    stage.has_ended(&running, 0)
 }
 
 #[test]
 fn job_control_stops_and_continues_the_command() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pid");
-    let path = file.to_string_lossy().into_owned();
-    let terminal = Terminal::open()?;
-    let _shell = shell(&server, &terminal)?;
-    let script = format!("echo $$ > {path}; read line; echo heard-$line");
-    terminal.type_in(&format!(
+    let stage = Stage::open()?;
+    let _shell = stage.shell()?;
+    let script = format!("echo $$ > {}; read line; echo heard-$line", stage.file());
+    stage.types(&format!(
         "leasehold run order -- sh -c '{script}'; echo code=$?\n"
     ))?;
-    let pid = content(&file)?;
-    terminal.type_in(CTRL_Z)?;
+    let pid = stage.pid()?;
+    stage.types(CTRL_Z)?;
     until_state(&pid, 'T')?;
     // The shell has its terminal back; the command is where it was.
-    terminal.type_in("clear; echo in-the-shell\n")?;
-    terminal.shows("in-the-shell")?;
-    terminal.type_in("clear; fg; echo code=$?\n")?;
+    stage.types("clear; echo in-the-shell\n")?;
+    stage.terminal.shows("in-the-shell")?;
+    stage.types("clear; fg; echo code=$?\n")?;
     until_state(&pid, 'S')?;
-    terminal.type_in("again\n")?;
-    terminal.shows("heard-again")?;
-    terminal.shows("code=0")?;
-    assert_eq!(server.cli(&["EXISTS", "order"])?, "0");
+    stage.types("again\n")?;
+    stage.terminal.shows("heard-again")?;
+    stage.terminal.shows("code=0")?;
+    assert!(!stage.is_locked()?);
     Ok(())
 }
 
 #[test]
 fn in_the_background_the_command_runs_until_it_reads() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pid");
-    let path = file.to_string_lossy().into_owned();
-    let terminal = Terminal::open()?;
-    let _shell = shell(&server, &terminal)?;
+    let stage = Stage::open()?;
+    let _shell = stage.shell()?;
     // Written to a file: what it prints must not disturb what is typed.
-    let script = format!("sleep 0.3; echo $$ > {path}; read line; echo heard-$line");
-    terminal.type_in(&format!(
+    let file = stage.file();
+    let script = format!("sleep 0.3; echo $$ > {file}; read line; echo heard-$line");
+    stage.types(&format!(
         "clear; leasehold run order -- sh -c '{script}' &\n"
     ))?;
-    let pid = content(&file)?;
+    let pid = stage.pid()?;
     // It reads from a terminal that is not its own (SIGTTIN), and the lease is not lost by that.
     until_state(&pid, 'T')?;
-    assert_eq!(server.cli(&["EXISTS", "order"])?, "1");
-    terminal.type_in("clear; fg\n")?;
+    assert!(stage.is_locked()?);
+    stage.types("clear; fg\n")?;
     until_state(&pid, 'S')?;
-    terminal.type_in("finally\n")?;
-    terminal.shows("heard-finally")?;
-    terminal.type_in("clear; echo code=$?\n")?;
-    terminal.shows("code=0")?;
+    stage.types("finally\n")?;
+    stage.terminal.shows("heard-finally")?;
+    stage.types("clear; echo code=$?\n")?;
+    stage.terminal.shows("code=0")?;
     Ok(())
 }
 
 /// `stty tostop` stops a background process that prints: the guard never does, and so goes on.
 #[test]
 fn a_command_that_is_stopped_for_too_long_loses_its_lease_and_its_life() -> Result<(), Failure> {
-    let server = RedisServer::start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pid");
-    let path = file.to_string_lossy().into_owned();
-    let terminal = Terminal::open()?;
-    let _shell = shell(&server, &terminal)?;
-    terminal.type_in("stty tostop; clear\n")?;
-    let script = format!("echo $$ > {path}; sleep 60");
-    terminal.type_in(&format!(
+    let stage = Stage::open()?;
+    let _shell = stage.shell()?;
+    stage.types("stty tostop; clear\n")?;
+    let script = format!("echo $$ > {}; sleep 60", stage.file());
+    stage.types(&format!(
         "LOCK_TTL=1s leasehold run order -- sh -c '{script}'\n"
     ))?;
-    let pid = content(&file)?;
-    terminal.type_in(CTRL_Z)?;
+    let pid = stage.pid()?;
+    stage.types(CTRL_Z)?;
     wait_for("the end of the command", PATIENCE, || match state(&pid) {
         None | Some('Z') => Ok(()),
         Some(state) => Err(format!("it is in state {state}")),
     })?;
-    terminal.type_in("clear; fg; echo code=$?\n")?;
-    terminal.shows("code=76")?;
+    stage.types("clear; fg; echo code=$?\n")?;
+    stage.terminal.shows("code=76")?;
     Ok(())
 }

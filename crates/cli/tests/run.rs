@@ -175,32 +175,35 @@ fn nothing_is_left_of_a_command_that_is_ended() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Starts a command and sends a signal to its guard; also the command's process id.
+fn run_and_signal_the_guard(
+    server: &RedisServer,
+    signal: &str,
+) -> Result<(ChildProcess, String), Failure> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("pids");
+    let script = "echo $PPID $$ > \"$0\"; sleep 60";
+    let mut command = leasehold(&server_env(server));
+    command.args(["run", "order", "--", "sh", "-c", script]);
+    command
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let child = ChildProcess::spawn(command)?;
+    let pids = content(&file)?;
+    let (guard, shell) = pids.split_once(' ').ok_or("no pids")?;
+    let mut kill = std::process::Command::new("kill");
+    kill.args([signal, guard]).status()?;
+    Ok((child, shell.to_owned()))
+}
+
 /// The guard is the one process that nobody would miss: without it the command must not run on.
 #[test]
 fn the_command_dies_with_its_guard() -> Result<(), Failure> {
     let server = RedisServer::builder().start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pids");
-    let mut command = leasehold(&server_env(&server));
-    command
-        .args([
-            "run",
-            "order",
-            "--",
-            "sh",
-            "-c",
-            "echo $PPID $$ > \"$0\"; sleep 60",
-        ])
-        .arg(&file);
-    command.stdin(Stdio::null()).stderr(Stdio::null());
-    let child = ChildProcess::spawn(command)?;
-    let pids = content(&file)?;
-    let (guard, shell) = pids.split_once(' ').ok_or("no pids")?;
-    std::process::Command::new("kill")
-        .args(["-9", guard])
-        .status()?;
+    let (child, shell) = run_and_signal_the_guard(&server, "-9")?;
     assert_eq!(child.wait(PATIENCE)?.code(), Some(70));
-    assert!(!common::is_alive(shell));
+    assert!(!common::is_alive(&shell));
     Ok(())
 }
 
@@ -208,29 +211,10 @@ fn the_command_dies_with_its_guard() -> Result<(), Failure> {
 #[test]
 fn a_stopped_guard_keeps_no_command_alive() -> Result<(), Failure> {
     let server = RedisServer::builder().start()?;
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("pids");
-    let mut command = leasehold(&server_env(&server));
-    command
-        .args([
-            "run",
-            "order",
-            "--",
-            "sh",
-            "-c",
-            "echo $PPID $$ > \"$0\"; sleep 60",
-        ])
-        .arg(&file);
-    command.stdin(Stdio::null()).stderr(Stdio::null());
-    let child = ChildProcess::spawn(command)?;
-    let pids = content(&file)?;
-    let (guard, shell) = pids.split_once(' ').ok_or("no pids")?;
-    std::process::Command::new("kill")
-        .args(["-STOP", guard])
-        .status()?;
+    let (child, shell) = run_and_signal_the_guard(&server, "-STOP")?;
     server.command(&["DEL", "order"])?;
     assert_eventually("the command to be killed", PATIENCE, || {
-        !common::is_alive(shell)
+        !common::is_alive(&shell)
     });
     assert_eq!(child.wait(PATIENCE)?.code(), Some(76));
     Ok(())
