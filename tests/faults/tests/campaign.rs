@@ -12,7 +12,20 @@ use leasehold_faults::{
 /// One at a time: a campaign needs the machine for itself.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// How much longer a campaign goes on that a busy machine has kept from injecting its faults.
+const LONGER: [u64; 2] = [1, 4];
+
 fn run(protocol: Protocol, seconds: u64) -> Outcome {
+    let mut outcomes = LONGER
+        .into_iter()
+        .map(|times| run_for(protocol, seconds * times));
+    // What breaks a rule counts, however little happened.
+    let held =
+        outcomes.find(|outcome| outcome.report.void.is_none() || !outcome.violations.is_empty());
+    held.expect("a campaign that is not void")
+}
+
+fn run_for(protocol: Protocol, seconds: u64) -> Outcome {
     let name = format!("{protocol:?}").to_lowercase();
     let campaign = Campaign {
         length: Duration::from_secs(seconds),
@@ -26,7 +39,6 @@ fn run(protocol: Protocol, seconds: u64) -> Outcome {
     };
     let outcome = campaign.run().expect("a campaign");
     println!("{}", outcome.report);
-    assert_eq!(outcome.report.void, None);
     outcome
 }
 

@@ -13,12 +13,12 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use common::{Failure, PATIENCE, content, is_alive, leasehold, port_env, server_env};
+use common::{Failure, PATIENCE, content, is_alive, leasehold};
 use leasehold_testkit::{ChildProcess, Mode, Proxy, RedisServer};
 use tempfile::TempDir;
 
 const ROUNDS: usize = 50;
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 10;
 
 /// Two processes that only `SIGKILL` ends; both write down who they are.
 const STUBBORN: &str = "trap '' TERM HUP INT; setsid sh -c 'echo $$ > \"$0\"; exec sleep 60' \"$1\" & \
@@ -29,6 +29,19 @@ const LOOK: &str = "for file in \"$0\" \"$1\"; do pid=$(cat \"$file\"); \
                     state=$(sed 's/.*) //' /proc/$pid/stat 2>/dev/null | cut -c1); \
                     case \"$state\" in ''|Z|X) echo dead;; *) echo ALIVE;; esac; done > \"$2.new\"; \
                     mv \"$2.new\" \"$2\"";
+
+/// Leases of which a tenth, which is what `SIGKILL` is given to work, is long for a machine that has
+/// other things to do.
+fn port_env(port: u16) -> Vec<(String, String)> {
+    let mut variables = common::port_env(port);
+    let longer = [("LOCK_TTL", "3s"), ("LOCK_MAX_TTL", "3s")];
+    variables.extend(longer.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    variables
+}
+
+fn server_env(server: &RedisServer) -> Vec<(String, String)> {
+    port_env(server.port())
+}
 
 /// One resource, one holder with its stubborn command.
 struct Round {
