@@ -14,6 +14,16 @@ const LONG: Duration = Duration::from_secs(30);
 /// failover grant at once when it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_was_frozen_through_its_failover_grants_nothing() {
+    for _ in 0..3 {
+        if freeze_through_a_failover().await {
+            return;
+        }
+    }
+    panic!("the plain recipe is granted by the deposed master, min-replicas or not")
+}
+
+/// Whether a plain client was fooled, which it is not if the master counts its replicas first.
+async fn freeze_through_a_failover() -> bool {
     let cluster = cluster()
         .node_config("min-replicas-to-write", "1")
         .node_config("min-replicas-max-lag", "1")
@@ -24,14 +34,19 @@ async fn a_master_that_was_frozen_through_its_failover_grants_nothing() {
         .node(0)
         .application_connection()
         .expect("a connection");
+    let has_good_replicas = || {
+        let replication = cluster.node(0).info("replication").unwrap_or_default();
+        let good = replication.get("min_slaves_good_slaves");
+        good.is_some_and(|good| good != "0")
+    };
+    wait_until("replicas that count as good", LONG, has_good_replicas).expect("good replicas");
     let old = cluster.pause_master().expect("SIGSTOP");
     let fooled = std::thread::spawn(move || {
         plain.set_read_timeout(Some(LONG)).expect("a timeout");
-        let granted: Option<String> = redis::cmd("SET")
+        let granted: redis::RedisResult<Option<String>> = redis::cmd("SET")
             .arg(&["plain", "second", "NX", "PX", "30000"])
-            .query(&mut plain)
-            .expect("SET");
-        granted.is_some()
+            .query(&mut plain);
+        granted.is_ok_and(|granted| granted.is_some())
     });
     // What these ask for lies in the socket of the frozen master until it goes on.
     let asked: Vec<_> = (0..20)
@@ -49,15 +64,12 @@ async fn a_master_that_was_frozen_through_its_failover_grants_nothing() {
     let rival = Rival::start(&stale);
     cluster.node(old).resume().expect("SIGCONT");
     let was_fooled = fooled.join().expect("the plain client");
-    assert!(
-        was_fooled,
-        "the plain recipe is granted by the deposed master, min-replicas or not"
-    );
     for one in asked {
         let outcome = one.await.expect("a task");
         assert!(outcome.is_err(), "granted by a frozen master: {outcome:?}");
     }
     referee(holder, &rival, TTL).await;
+    was_fooled
 }
 
 #[tokio::test(flavor = "multi_thread")]
