@@ -42,9 +42,20 @@ async fn names_that_cannot_be_locked() {
             "the resource name has a closing brace but no hash tag such as {eu}, so its keys could \
              not share a cluster slot; remove the brace or complete the tag",
         ),
+        (
+            "orders:{eu}:fence",
+            "the resource's key would be \"orders:{eu}:fence\", which the SDK uses itself; choose a \
+             name that is not leasehold:gate and, with a hash tag, does not end in :fence, :queue or \
+             :alive",
+        ),
     ] {
         assert_eq!(name_refusal(&locker, name).await, expected);
     }
+    let both = ["orders:{eu}", "orders:{eu}:fence"];
+    let refused = locker.acquire_all(both, &AcquireOptions::new()).await;
+    assert!(refused.is_err());
+    let untouched = redis.cli(&["EXISTS", both[0], both[1]]).expect("EXISTS");
+    assert_eq!(untouched.trim(), "0", "nothing is taken first");
     assert_eq!(
         name_refusal(&locker, &"x".repeat(1 << 20)).await,
         "the resource name has 1048576 bytes; at most 512 are accepted, so lock a hash of it"

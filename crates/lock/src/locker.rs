@@ -176,9 +176,13 @@ impl Locker {
         &self.core.options
     }
 
-    fn target(&self, resource: Resource) -> Target {
-        let keys = Arc::new(Keys::new(&self.core.options.key_prefix, &resource));
-        Target { resource, keys }
+    fn target(&self, resource: Resource) -> Result<Target, Error> {
+        let keys = Arc::new(self.keys(&resource)?);
+        Ok(Target { resource, keys })
+    }
+
+    fn keys(&self, resource: &Resource) -> Result<Keys, Error> {
+        Ok(Keys::new(&self.core.options.key_prefix, resource)?)
     }
 
     /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
@@ -218,7 +222,7 @@ impl Locker {
     {
         let resource = named(resource)?;
         let terms = options.resolve(&self.core.options)?;
-        let held = acquiring::acquire(&self.core, self.target(resource), terms).await?;
+        let held = acquiring::acquire(&self.core, self.target(resource)?, terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
@@ -258,7 +262,7 @@ impl Locker {
     {
         let resource = named(resource)?;
         let terms = options.resolve(&self.core.options)?;
-        let held = acquiring::try_acquire(&self.core, self.target(resource), terms).await?;
+        let held = acquiring::try_acquire(&self.core, self.target(resource)?, terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
@@ -342,13 +346,17 @@ impl Locker {
     {
         let resources: BTreeSet<Resource> =
             resources.into_iter().map(named).collect::<Result<_, _>>()?;
+        let targets: Vec<Target> = resources
+            .into_iter()
+            .map(|resource| self.target(resource))
+            .collect::<Result<_, _>>()?;
         let mut terms = options.resolve(&self.core.options)?;
         let started = tokio::time::Instant::now();
         let timeout = terms.timeout;
-        let mut leases = Vec::with_capacity(resources.len());
-        for resource in resources {
+        let mut leases = Vec::with_capacity(targets.len());
+        for target in targets {
             terms.timeout = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-            let held = acquiring::acquire(&self.core, self.target(resource), terms).await?;
+            let held = acquiring::acquire(&self.core, target, terms).await?;
             leases.push(Lease::new(self.core.clone(), held));
         }
         let leases = Leases::new(leases);
@@ -373,7 +381,7 @@ impl Locker {
             .ttl(ticket.ttl())
             .resolve(&self.core.options)?;
         let (slot, target) = match ticket.slot {
-            None => (0, self.target(resource)),
+            None => (0, self.target(resource)?),
             Some((slot, limit)) => {
                 let slots = Slots::new(
                     self.core.clone(),
@@ -401,7 +409,7 @@ impl Locker {
         R: TryInto<Resource>,
         R::Error: Into<NameError>,
     {
-        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        let keys = self.keys(&named(resource)?)?;
         Ok(self.core.waiting.obstacle(&keys.name))
     }
 
@@ -415,7 +423,7 @@ impl Locker {
         R: TryInto<Resource>,
         R::Error: Into<NameError>,
     {
-        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        let keys = self.keys(&named(resource)?)?;
         let holdings = self.core.backend.inspect(&keys).await;
         let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         Ok(holdings.into_iter().next().flatten().map(Holder::from))

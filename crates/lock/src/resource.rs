@@ -148,7 +148,19 @@ pub enum InvalidResource {
          so its keys could not share a cluster slot; remove the brace or complete the tag"
     )]
     Braces,
+    /// The lock's key would be one that the SDK keeps beside another lock, or its gate.
+    #[error(
+        "the resource's key would be {key:?}, which the SDK uses itself; choose a name that is not \
+         leasehold:gate and, with a hash tag, does not end in :fence, :queue or :alive"
+    )]
+    Reserved {
+        /// The key, with the configured prefix.
+        key: String,
+    },
 }
+
+/// What the companions of a lock are called.
+const COMPANIONS: [&str; 3] = ["fence", "queue", "alive"];
 
 /// The keys that belong to one resource: its lock, or one lock per slot, and the companions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,9 +175,13 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// The keys of a resource that one holder at a time may lease.
-    pub(crate) fn new(prefix: &str, resource: &Resource) -> Self {
+    pub(crate) fn new(prefix: &str, resource: &Resource) -> Result<Self, InvalidResource> {
         let name = format!("{prefix}{resource}");
-        Self::with_locks(name.clone(), vec![name])
+        // Whoever leased the other resource would write over this one's lock.
+        if is_companion(&name) || name == gate(prefix) {
+            return Err(InvalidResource::Reserved { key: name });
+        }
+        Ok(Self::with_locks(name.clone(), vec![name]))
     }
 
     /// The keys of a resource that `limit` holders at a time may lease.
@@ -181,12 +197,13 @@ impl Keys {
     }
 
     fn with_locks(name: String, locks: Vec<String>) -> Self {
+        let [fence, queue, alive] = COMPANIONS.map(|suffix| companion(&name, suffix));
         Self {
-            fence: companion(&name, "fence"),
-            queue: companion(&name, "queue"),
-            alive: companion(&name, "alive"),
             name,
             locks,
+            fence,
+            queue,
+            alive,
         }
     }
 }
@@ -198,6 +215,17 @@ pub(crate) fn companion(key: &str, suffix: &str) -> String {
     } else {
         format!("{{{key}}}:{suffix}")
     }
+}
+
+/// Whether a key is a companion of some lock.
+pub(crate) fn is_companion(key: &str) -> bool {
+    key.rsplit_once(':')
+        .is_some_and(|(base, suffix)| COMPANIONS.contains(&suffix) && hash_tag(base).is_some())
+}
+
+/// The key of the gate, in strict mode.
+pub(crate) fn gate(prefix: &str) -> String {
+    format!("{prefix}leasehold:gate")
 }
 
 /// The part of a key that Redis Cluster hashes, if the key names one:
@@ -230,11 +258,40 @@ mod tests {
         ] {
             let resource = Resource::new(name).expect(name);
             for prefix in ["", "app:", "{app}:"] {
-                let keys = Keys::new(prefix, &resource);
+                let keys = Keys::new(prefix, &resource).expect(name);
                 for companion in [&keys.fence, &keys.queue, &keys.alive] {
                     assert_eq!(hashed(&keys.name), hashed(companion), "{prefix}{name}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_lock_is_a_key_that_belongs_to_another() {
+        for name in ["plain", "a:{tag}:b", "{tag}", "open{brace", "ä{ö}"] {
+            let resource = Resource::new(name).expect(name);
+            for prefix in ["", "app:", "{app}:"] {
+                let keys = Keys::new(prefix, &resource).expect(name);
+                for key in [keys.fence, keys.queue, keys.alive, gate(prefix)] {
+                    let Some(name) = key.strip_prefix(prefix) else {
+                        // With this prefix no name leads to that key.
+                        continue;
+                    };
+                    let resource = Resource::new(name).expect(name);
+                    let refused = Keys::new(prefix, &resource);
+                    assert_eq!(refused, Err(InvalidResource::Reserved { key }));
+                }
+            }
+        }
+        for name in [
+            "fence",
+            "job:queue",
+            "{job}:queues",
+            "{job}fence",
+            "leasehold:gate:1",
+        ] {
+            let resource = Resource::new(name).expect(name);
+            assert!(Keys::new("", &resource).is_ok(), "{name}");
         }
     }
 

@@ -70,7 +70,7 @@ impl Single {
         key_prefix: &str,
         longest_lease: Duration,
     ) -> Self {
-        let gate_key = format!("{key_prefix}leasehold:gate");
+        let gate_key = crate::resource::gate(key_prefix);
         let gatekeeper = gate::attend(topology.watch(), gate_key.clone(), longest_lease);
         Self {
             topology: Arc::new(topology),

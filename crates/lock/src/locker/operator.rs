@@ -4,7 +4,6 @@ use super::{Holder, Locker, NameError, named};
 use crate::backend::Forcing;
 use crate::error::Error;
 use crate::fence::Fence;
-use crate::resource::Keys;
 
 /// One step of [`Locker::list`].
 #[derive(Debug, Clone)]
@@ -99,7 +98,7 @@ impl Locker {
         R: TryInto<crate::Resource>,
         R::Error: Into<NameError>,
     {
-        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        let keys = self.keys(&named(resource)?)?;
         let forcing = self.core.backend.force_release(&keys, holder_id).await;
         match forcing.map_err(|failure| Error::Unavailable(failure.unavailable))? {
             Forcing::Taken { from, fence } => Ok(Forced::Taken { from, fence }),
@@ -125,7 +124,7 @@ impl Locker {
         R: TryInto<crate::Resource>,
         R::Error: Into<NameError>,
     {
-        let keys = Keys::new(&self.core.options.key_prefix, &named(resource)?);
+        let keys = self.keys(&named(resource)?)?;
         let forgotten = self.core.backend.forget(&keys).await;
         forgotten.map_err(|failure| Error::Unavailable(failure.unavailable))
     }

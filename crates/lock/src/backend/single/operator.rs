@@ -10,7 +10,7 @@ use crate::redis::classify::Failure;
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
 use crate::redis::script::FORCE_RELEASE;
-use crate::resource::Keys;
+use crate::resource::{Keys, is_companion};
 use crate::token;
 
 /// Keys that Redis looks at in one step: a few tenths of a millisecond of its time.
@@ -29,7 +29,9 @@ impl Single {
             .arg("TYPE")
             .arg("string");
         let reply = link.observe(link.connection().run(&scan).await)?;
-        let (next, names) = scanned(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let (next, mut names) =
+            scanned(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        names.retain(|name| !is_companion(name));
         Ok(Scanned {
             found: look_at(&link, names).await?,
             next,
