@@ -7,7 +7,8 @@ use std::sync::Arc;
 ///
 /// A name is 1 to 512 bytes of UTF-8 without control characters. It is the lock key itself (after
 /// the configured prefix), so every client of the plain recipe that uses the same name is excluded.
-/// A name may choose its Redis Cluster slot with a hash tag, `orders:{eu}:42`.
+/// A name may choose its Redis Cluster slot with a hash tag, `orders:{eu}:42`. Names whose lock would
+/// be a key that the SDK uses itself are refused by the locker ([`InvalidResource::Reserved`]).
 ///
 /// ```
 /// use leasehold::Resource;
