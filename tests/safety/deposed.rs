@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leasehold::Error;
+use leasehold::{Error, Lease, Locker};
 use leasehold_testkit::{RedisServer, SentinelCluster, wait_until};
 use leasehold_tests::{connect, opened, sentinel_env, soon};
 
@@ -130,11 +130,7 @@ async fn in_relaxed_mode_a_deposed_master_leaves_two_holders_with_different_fenc
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposed_master_that_is_promoted_again_grants_nothing_that_is_held() {
     let cluster = cluster().start().expect("a cluster");
-    let overrides = [
-        ("LOCK_SAFETY", "strict"),
-        ("LOCK_TTL", "6s"),
-        ("LOCK_MAX_TTL", "6s"),
-    ];
+    let overrides = strict_for("6s");
     let stranded = Stranded::connect(&cluster, &overrides).await;
     let one = &stranded.locker;
     let other = connect(sentinel_env(&cluster), &overrides)
@@ -142,12 +138,7 @@ async fn a_deposed_master_that_is_promoted_again_grants_nothing_that_is_held() {
         .expect("connect");
     // The gate of the first master.
     opened(one).await;
-    cluster.node(0).pause().expect("SIGSTOP");
-    let second = cluster.wait_for_new_master(0).expect("a new master");
-    prefer_the_first(&cluster);
-    let holder = soon("a lease on the second master", one.acquire(NAME))
-        .await
-        .expect("a lease");
+    let (second, holder) = lease_on_a_second_master(&cluster, one).await;
     let rival = Rival::start(&other);
     // Both at once: the Sentinels have no time to make the first master a replica of the second.
     cluster.node(0).resume().expect("SIGCONT");
@@ -166,11 +157,7 @@ async fn a_replica_that_restarts_from_an_old_snapshot_confirms_what_is_held() {
         .node(RedisServer::builder().persistence(true))
         .start()
         .expect("a cluster");
-    let overrides = [
-        ("LOCK_SAFETY", "strict"),
-        ("LOCK_TTL", "20s"),
-        ("LOCK_MAX_TTL", "20s"),
-    ];
+    let overrides = strict_for("20s");
     let stranded = Stranded::connect(&cluster, &overrides).await;
     let one = &stranded.locker;
     let other = connect(sentinel_env(&cluster), &overrides)
@@ -181,12 +168,7 @@ async fn a_replica_that_restarts_from_an_old_snapshot_confirms_what_is_held() {
     for replica in [1, 2] {
         cluster.node(replica).command(&["SAVE"]).expect("SAVE");
     }
-    cluster.node(0).pause().expect("SIGSTOP");
-    let second = cluster.wait_for_new_master(0).expect("a new master");
-    prefer_the_first(&cluster);
-    let holder = soon("a lease on the second master", one.acquire(NAME))
-        .await
-        .expect("a lease");
+    let (second, holder) = lease_on_a_second_master(&cluster, one).await;
     let rival = Rival::start(&other);
     let third = cluster.node(3 - second);
     third.kill();
@@ -206,6 +188,23 @@ async fn a_replica_that_restarts_from_an_old_snapshot_confirms_what_is_held() {
     let (_, next) = rival.granted().await;
     assert!(holder.is_valid(), "two holders, outside of the assumptions");
     assert!(next > holder.fence(), "the resource can tell them apart");
+}
+
+fn strict_for(ttl: &str) -> [(&str, &str); 3] {
+    [
+        ("LOCK_SAFETY", "strict"),
+        ("LOCK_TTL", ttl),
+        ("LOCK_MAX_TTL", ttl),
+    ]
+}
+
+/// Freezes the first master, which is to be preferred later on, and leases from the one that replaces it.
+async fn lease_on_a_second_master(cluster: &SentinelCluster, locker: &Locker) -> (usize, Lease) {
+    cluster.node(0).pause().expect("SIGSTOP");
+    let second = cluster.wait_for_new_master(0).expect("a new master");
+    prefer_the_first(cluster);
+    let holder = soon("a lease on the second master", locker.acquire(NAME)).await;
+    (second, holder.expect("a lease"))
 }
 
 /// The server's `master_replid`.
