@@ -63,6 +63,21 @@ fn attempt(locker: &Locker, name: String) -> impl Future<Output = Result<Lease, 
     async move { locker.try_acquire(name).await }
 }
 
+/// Attempts at all of `some`, together.
+async fn attempt_all(server: &ServerProcess, locker: &Locker) -> Vec<Result<Lease, Error>> {
+    at_once(server, names("some").map(|name| attempt(locker, name))).await
+}
+
+/// Counted from zero, and with these words.
+fn only_the_seventh_fails(answers: Vec<Result<Lease, Error>>, words: &str) {
+    for (number, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(_) => assert_ne!(number, 7),
+            Err(error) => assert!(number == 7 && error.to_string().contains(words), "{error}"),
+        }
+    }
+}
+
 fn names(kind: &str) -> impl Iterator<Item = String> {
     (0..CROWD).map(move |number| format!("{kind} {number}"))
 }
@@ -134,7 +149,7 @@ async fn held_locks_are_told_from_free_ones() {
             .into_iter()
             .map(|lease| lease.expect("a lease"))
             .collect();
-        let answers = at_once(&server, names("some").map(|name| attempt(&ours, name))).await;
+        let answers = attempt_all(&server, &ours).await;
         for (number, answer) in answers.iter().enumerate() {
             match answer {
                 Ok(_) => assert!(number % 2 == 1, "{number} was held"),
@@ -167,18 +182,8 @@ async fn a_request_that_fails_fails_alone() {
         let fence = keys.lines().next().expect("a fence");
         server.cli(&["DEL", fence]).expect("DEL");
         server.cli(&["RPUSH", fence, "no fence"]).expect("RPUSH");
-        let answers = at_once(&server, names("some").map(|name| attempt(&locker, name))).await;
-        for (number, answer) in answers.into_iter().enumerate() {
-            match answer {
-                Ok(_) => assert_ne!(number, 7),
-                Err(error) => {
-                    assert!(
-                        number == 7 && error.to_string().contains("WRONGTYPE"),
-                        "{error}"
-                    );
-                }
-            }
-        }
+        let answers = attempt_all(&server, &locker).await;
+        only_the_seventh_fails(answers, "WRONGTYPE");
         server.cli(&["DEL", fence]).expect("DEL");
     }
 }
@@ -205,17 +210,7 @@ async fn a_forbidden_key_spoils_nothing() {
             wanted.into_iter().map(|name| attempt(&locker, name)),
         )
         .await;
-        for (number, answer) in answers.into_iter().enumerate() {
-            match answer {
-                Ok(_) => assert_ne!(number, 7),
-                Err(error) => {
-                    assert!(
-                        number == 7 && error.to_string().contains("permission"),
-                        "{error}"
-                    );
-                }
-            }
-        }
+        only_the_seventh_fails(answers, "permission");
     }
 }
 
@@ -226,7 +221,7 @@ async fn a_server_that_forgot_the_scripts_is_told_them_again() {
         let locker = locker(&server, safety).await;
         for _ in 0..3 {
             server.cli(&["SCRIPT", "FLUSH"]).expect("SCRIPT FLUSH");
-            let answers = at_once(&server, names("some").map(|name| attempt(&locker, name))).await;
+            let answers = attempt_all(&server, &locker).await;
             assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         }
     }
@@ -347,7 +342,7 @@ async fn waiters_are_called_and_not_overtaken() {
         let called: String = called.get_payload().expect("text");
         assert_eq!(called, "free some 7");
 
-        let answers = at_once(&server, names("some").map(|name| attempt(&locker, name))).await;
+        let answers = attempt_all(&server, &locker).await;
         for (number, answer) in answers.into_iter().enumerate() {
             match answer {
                 Ok(_) => assert_ne!(number, 7, "overtaken"),
@@ -402,7 +397,7 @@ async fn a_closed_gate_lets_no_crowd_in() {
     let locker = locker.expect("connect");
     // The first attempt claims the gate.
     for _ in 0..2 {
-        let answers = at_once(&server, names("some").map(|name| attempt(&locker, name))).await;
+        let answers = attempt_all(&server, &locker).await;
         for answer in answers {
             assert!(matches!(answer, Err(Error::GateClosed(_))), "{answer:?}");
         }
@@ -423,7 +418,7 @@ async fn nobody_of_a_crowd_leases_for_longer_than_was_agreed() {
     let overrides = [TTL[0], TTL[1], ("LOCK_SAFETY", "strict")];
     let second = connect(standalone_env(&server), &overrides).await;
     let second = second.expect("connect");
-    for answer in at_once(&server, names("some").map(|name| attempt(&second, name))).await {
+    for answer in attempt_all(&server, &second).await {
         assert!(matches!(answer, Err(Error::Ttl { .. })), "{answer:?}");
     }
 }
