@@ -10,13 +10,11 @@ use leasehold_testkit::{RedisServer, SentinelCluster};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 
-use super::Effort;
+use super::{Effort, deposing};
 use crate::report::Figure;
 use crate::spread::Spread;
 use crate::{Error, Result, ours};
 
-/// However short the run, these are needed for a picture.
-const FAILOVERS: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between attempts, and so the resolution.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -25,14 +23,10 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
     let cluster = block_in_place(SentinelCluster::start)?;
     let locker = ours::sentinel(&cluster, &[("LOCK_SAFETY", "relaxed")]).await?;
     let (mut after_first, mut after_majority) = (Vec::new(), Vec::new());
-    for round in 0..FAILOVERS.max(effort.rounds) {
+    for round in deposing::rounds(effort) {
         let mut announced = announcements(&cluster).await?;
         let attempts = Attempts::start(&locker, round);
-        let old = if round % 2 == 0 {
-            cluster.failover()?
-        } else {
-            cluster.kill_master()?
-        };
+        let old = deposing::depose(&cluster, round)?;
         let new = block_in_place(|| cluster.wait_for_new_master(old))?;
         let first = next(&mut announced).await?;
         let second = next(&mut announced).await?;
@@ -40,10 +34,7 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         let milliseconds = |since| granted.saturating_duration_since(since).as_secs_f64() * 1e3;
         after_first.push(milliseconds(first));
         after_majority.push(milliseconds(second));
-        if !cluster.node(old).is_running() {
-            cluster.node(old).restart()?;
-        }
-        block_in_place(|| cluster.wait_until_stable())?;
+        deposing::recover(&cluster, old)?;
     }
     let question = "how long from the announcement of a new master to a grant by it?";
     let mut figure = Figure::new("failover", question);

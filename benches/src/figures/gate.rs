@@ -7,13 +7,11 @@ use leasehold_testkit::SentinelCluster;
 use redis::Value;
 use tokio::task::block_in_place;
 
-use super::Effort;
+use super::{Effort, deposing};
 use crate::report::{Figure, Target};
 use crate::spread::Spread;
 use crate::{Error, Result, ours};
 
-/// However short the run, these are needed for a picture.
-const FAILOVERS: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn measure(effort: Effort) -> Result<Figure> {
@@ -22,12 +20,8 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
     let locker = ours::sentinel(&cluster, &[short[0], short[1], ("LOCK_SAFETY", "strict")]).await?;
     let patient = AcquireOptions::new().timeout(PATIENCE);
     let mut after_opening = Vec::new();
-    for round in 0..FAILOVERS.max(effort.rounds) {
-        let old = if round % 2 == 0 {
-            cluster.failover()?
-        } else {
-            cluster.kill_master()?
-        };
+    for round in deposing::rounds(effort) {
+        let old = deposing::depose(&cluster, round)?;
         let new = block_in_place(|| cluster.wait_for_new_master(old))?;
         let lease = locker
             .acquire_with(format!("bench:{round}"), &patient)
@@ -37,10 +31,7 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         let opened_ms = milliseconds(&cluster.node(new).command(&record)?)?;
         after_opening.push(granted.as_secs_f64() * 1e3 - opened_ms);
         lease.release().await?;
-        if !cluster.node(old).is_running() {
-            cluster.node(old).restart()?;
-        }
-        block_in_place(|| cluster.wait_until_stable())?;
+        deposing::recover(&cluster, old)?;
     }
     let question = "how long after its gate has opened does a new master grant?";
     let mut figure = Figure::new("gate", question);

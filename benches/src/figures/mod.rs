@@ -6,6 +6,7 @@ use crate::report::Figure;
 use crate::rounds::Rounds;
 use crate::{Error, Result};
 
+mod deposing;
 mod failover;
 mod fairness;
 mod gate;
