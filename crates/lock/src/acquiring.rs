@@ -111,6 +111,7 @@ async fn acquire_in_turn(
         obstacles.queued();
     }
     tokio::select! {
+        biased;
         () = place.head() => {}
         _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
     }

@@ -11,7 +11,7 @@ use leasehold_config::{
 use crate::backend::Backend;
 use crate::backend::cluster::{Cluster, ClusterParts};
 use crate::backend::quorum::Quorum;
-use crate::backend::single::{Single, Waiter};
+use crate::backend::single::Single;
 use crate::error::Error;
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::sentinel::Sentinels;
@@ -19,6 +19,7 @@ use crate::redis::source::Source;
 use crate::redis::supervisor::{Call, Calls, Supervision};
 use crate::redis::tls::TlsClient;
 use crate::redis::topology::Topology;
+use crate::redis::waiter::Waiter;
 use crate::unavailable::Unavailable;
 use crate::waiting::Waiting;
 

@@ -105,7 +105,7 @@ impl Held {
 
     /// Whether the lease was released or lost.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_released() || self.lost.is_cancelled()
+        self.is_released() || self.reason.get().is_some()
     }
 
     /// Whether its holder gave the lease back.
@@ -190,7 +190,7 @@ impl Held {
     /// Ends the lease because its holder gives it back. Returns `false` if it was over already.
     pub(crate) fn begin_release(&self) -> bool {
         self.telling.released();
-        !self.released.swap(true, Ordering::AcqRel) && !self.lost.is_cancelled()
+        !self.released.swap(true, Ordering::AcqRel) && self.reason.get().is_none()
     }
 
     pub(crate) fn lost(&self) -> &CancellationToken {

@@ -167,8 +167,8 @@ const COMPANIONS: [&str; 3] = ["fence", "queue", "alive"];
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Keys {
     /// The resource's name with the prefix.
-    pub(crate) name: String,
-    pub(crate) locks: Vec<String>,
+    pub(crate) name: Arc<str>,
+    pub(crate) locks: Vec<Arc<str>>,
     pub(crate) fence: String,
     pub(crate) queue: String,
     pub(crate) alive: String,
@@ -177,27 +177,37 @@ pub(crate) struct Keys {
 impl Keys {
     /// The keys of a resource that one holder at a time may lease.
     pub(crate) fn new(prefix: &str, resource: &Resource) -> Result<Self, InvalidResource> {
-        let name = format!("{prefix}{resource}");
+        let name = [prefix, resource.as_str()].concat();
         // Whoever leased the other resource would write over this one's lock.
         if is_companion(&name) || name == gate(prefix) {
             return Err(InvalidResource::Reserved { key: name });
         }
+        let name: Arc<str> = name.into();
         Ok(Self::with_locks(name.clone(), vec![name]))
     }
 
     /// The keys of a resource that `limit` holders at a time may lease.
     pub(crate) fn slots(prefix: &str, resource: &Resource, limit: usize) -> Self {
-        let name = format!("{prefix}{resource}");
-        let locks = (0..limit).map(|slot| format!("{name}:{slot}")).collect();
-        Self::with_locks(name, locks)
+        let name = [prefix, resource.as_str()].concat();
+        let lock = |slot| format!("{name}:{slot}").into();
+        let locks = (0..limit).map(lock).collect();
+        Self::with_locks(name.into(), locks)
     }
 
     /// The keys behind a name that already has its prefix, for its queue only.
     pub(crate) fn of_queue(name: String) -> Self {
-        Self::with_locks(name, Vec::new())
+        Self::with_locks(name.into(), Vec::new())
     }
 
-    fn with_locks(name: String, locks: Vec<String>) -> Self {
+    /// The lock of one slot, or without it those of all.
+    pub(crate) fn locks_of(&self, slot: Option<usize>) -> &[Arc<str>] {
+        match slot {
+            Some(slot) => self.locks.get(slot..=slot).unwrap_or_default(),
+            None => &self.locks,
+        }
+    }
+
+    fn with_locks(name: Arc<str>, locks: Vec<Arc<str>>) -> Self {
         let [fence, queue, alive] = COMPANIONS.map(|suffix| companion(&name, suffix));
         Self {
             name,
@@ -212,9 +222,9 @@ impl Keys {
 /// The name of a companion key, in the hash slot of `key`.
 pub(crate) fn companion(key: &str, suffix: &str) -> String {
     if hash_tag(key).is_some() {
-        format!("{key}:{suffix}")
+        [key, ":", suffix].concat()
     } else {
-        format!("{{{key}}}:{suffix}")
+        ["{", key, "}:", suffix].concat()
     }
 }
 

@@ -13,11 +13,17 @@ pub(crate) struct Token(Arc<str>);
 impl Token {
     /// A new token for `owner`, never equal to an earlier one.
     pub(crate) fn random(owner: &str) -> Result<Self, getrandom::Error> {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut random = [0; 16];
         getrandom::fill(&mut random)?;
-        Ok(Self(
-            format!("{owner}/{:032x}", u128::from_le_bytes(random)).into(),
-        ))
+        let mut token = String::with_capacity(owner.len() + 33);
+        token.push_str(owner);
+        token.push('/');
+        for byte in random {
+            token.push(char::from(HEX[usize::from(byte >> 4)]));
+            token.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        Ok(Self(token.into()))
     }
 
     pub(crate) fn from_stored(stored: &str) -> Self {

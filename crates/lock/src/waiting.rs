@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::error::Error;
 
@@ -14,7 +14,7 @@ const MOST_UNCLAIMED: usize = 1_024;
 /// The queues of one locker, one per resource that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    queues: Mutex<HashMap<String, Arc<Queue>>>,
+    queues: Mutex<HashMap<Arc<str>, Arc<Queue>>>,
     /// Names that nobody waits for any more, and for which this process may still have a place.
     unclaimed: Mutex<HashSet<String>>,
     is_unclaimed: Notify,
@@ -23,7 +23,7 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 struct Queue {
     /// One permit, handed out in the order of asking.
-    turn: Arc<Semaphore>,
+    turn: Semaphore,
     /// The lock may have become free.
     freed: Notify,
     /// Another process was called; if it does not answer, it is our turn.
@@ -37,18 +37,18 @@ struct Queue {
 /// A place in a queue; leaves it when dropped.
 pub(crate) struct Place {
     waiting: Arc<Waiting>,
-    key: String,
+    key: Arc<str>,
     queue: Arc<Queue>,
-    turn: Option<OwnedSemaphorePermit>,
+    is_head: bool,
 }
 
 impl Waiting {
     /// Enters the queue for `key`.
-    pub(crate) fn enter(self: &Arc<Self>, key: &str) -> Place {
+    pub(crate) fn enter(self: &Arc<Self>, key: &Arc<str>) -> Place {
         let mut queues = self.queues();
-        let queue = queues.entry(key.to_owned()).or_insert_with(|| {
+        let queue = queues.entry(key.clone()).or_insert_with(|| {
             Arc::new(Queue {
-                turn: Arc::new(Semaphore::new(1)),
+                turn: Semaphore::new(1),
                 freed: Notify::new(),
                 soon: Notify::new(),
                 has_place: AtomicBool::new(false),
@@ -59,9 +59,9 @@ impl Waiting {
         drop(queues);
         Place {
             waiting: self.clone(),
-            key: key.to_owned(),
+            key: key.clone(),
             queue,
-            turn: None,
+            is_head: false,
         }
     }
 
@@ -134,7 +134,7 @@ impl Waiting {
         queue.obstacle_slot().clone()
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<String, Arc<Queue>>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Queue>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,8 +149,12 @@ impl Place {
     ///
     /// Cancel safe: a place that is dropped lets the next one move up.
     pub(crate) async fn head(&mut self) {
-        if self.turn.is_none() {
-            self.turn = self.queue.turn.clone().acquire_owned().await.ok();
+        if !self.is_head
+            && let Ok(turn) = self.queue.turn.acquire().await
+        {
+            // Given back when the place is left.
+            turn.forget();
+            self.is_head = true;
         }
     }
 
@@ -190,7 +194,9 @@ impl Queue {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.turn = None;
+        if self.is_head {
+            self.queue.turn.add_permits(1);
+        }
         let mut queues = self.waiting.queues();
         // The map and this place hold the only references: nobody else waits.
         if Arc::strong_count(&self.queue) > 2 {
@@ -211,12 +217,12 @@ mod tests {
     #[tokio::test]
     async fn turns_come_in_the_order_of_asking() {
         let waiting = Arc::new(Waiting::default());
-        let mut first = waiting.enter("x");
+        let mut first = waiting.enter(&"x".into());
         first.head().await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut others = Vec::new();
         for number in 0..5 {
-            let mut place = waiting.enter("x");
+            let mut place = waiting.enter(&"x".into());
             let order = order.clone();
             others.push(tokio::spawn(async move {
                 place.head().await;
@@ -235,10 +241,10 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_waiter_lets_the_next_move_up() {
         let waiting = Arc::new(Waiting::default());
-        let mut first = waiting.enter("x");
+        let mut first = waiting.enter(&"x".into());
         first.head().await;
-        let mut second = waiting.enter("x");
-        let mut third = waiting.enter("x");
+        let mut second = waiting.enter(&"x".into());
+        let mut third = waiting.enter(&"x".into());
         {
             let (mut waits, mut behind) = (Box::pin(second.head()), Box::pin(third.head()));
             let at_once = std::time::Duration::ZERO;

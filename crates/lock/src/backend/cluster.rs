@@ -11,7 +11,7 @@ use std::time::Duration;
 use leasehold_config::{AddressMap, Endpoint};
 use tokio::time::Instant;
 
-use super::single::{Single, Waiter};
+use super::single::Single;
 use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
@@ -20,6 +20,7 @@ use crate::redis::slots::{self, SlotMap, slot_of};
 use crate::redis::source::Source;
 use crate::redis::supervisor::{Calls, Supervision};
 use crate::redis::topology::Topology;
+use crate::redis::waiter::Waiter;
 use crate::resource::Keys;
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};

@@ -44,7 +44,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    locks: HashMap<String, Lock>,
+    locks: HashMap<Arc<str>, Lock>,
     last_fence: i64,
     is_down: bool,
 }
@@ -83,7 +83,7 @@ impl MemoryStore {
             since: self.shared.clock.now(),
             ttl,
         };
-        self.state().locks.insert(resource.to_owned(), stolen);
+        self.state().locks.insert(resource.into(), stolen);
     }
 
     /// Makes every operation fail as if Redis were gone, or work again.

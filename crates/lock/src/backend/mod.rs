@@ -46,11 +46,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// The locks that the token may hold.
-    pub(crate) fn locks(&self) -> &[String] {
-        match self.slot {
-            Some(slot) => self.keys.locks.get(slot..=slot).unwrap_or_default(),
-            None => &self.keys.locks,
-        }
+    pub(crate) fn locks(&self) -> &[Arc<str>] {
+        self.keys.locks_of(self.slot)
     }
 }
 

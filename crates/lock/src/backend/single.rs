@@ -16,45 +16,21 @@ use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::confirm::Confirmed;
 use crate::redis::gate::{self, Gate};
+use crate::redis::invocation::{Acquire, GatePass, Release};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{
-    ACQUIRE, CHANNELS, CLAIM, Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script,
-};
+use crate::redis::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RENEW, Script};
 use crate::redis::topology::Topology;
+use crate::redis::waiter::Waiter;
 use crate::resource::Keys;
 use crate::token::owner_in;
 use crate::unavailable::{Cause, Unavailable};
-
-/// The name of one locker in every queue, and of the channel over which it is called.
-#[derive(Debug, Clone)]
-pub(crate) struct Waiter {
-    id: String,
-    /// How long it counts in a queue without asking again.
-    counts_for: Duration,
-}
-
-impl Waiter {
-    pub(crate) fn random(retry_interval: Duration) -> Result<Self, getrandom::Error> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)?;
-        Ok(Self {
-            id: format!("{:016x}", u64::from_le_bytes(random)),
-            // Three polls may go missing, and a claim must be told from a place.
-            counts_for: 3 * retry_interval + 2 * CLAIM,
-        })
-    }
-
-    pub(crate) fn channel(&self) -> String {
-        format!("{CHANNELS}{}", self.id)
-    }
-}
 
 /// The backend over one master.
 pub(crate) struct Single {
     topology: Arc<Topology>,
     waiter: Waiter,
-    gate_key: String,
+    gate_key: Arc<str>,
     longest_lease: Duration,
     /// The greatest fence seen by this locker on any resource: no later one may be smaller.
     floor: Arc<AtomicI64>,
@@ -70,7 +46,7 @@ impl Single {
         key_prefix: &str,
         longest_lease: Duration,
     ) -> Self {
-        let gate_key = crate::resource::gate(key_prefix);
+        let gate_key: Arc<str> = crate::resource::gate(key_prefix).into();
         let gatekeeper = gate::attend(topology.watch(), gate_key.clone(), longest_lease);
         Self {
             topology: Arc::new(topology),
@@ -226,7 +202,7 @@ impl Single {
             .key(&request.keys.fence)
             .argument(request.token.reveal())
             .argument(fence);
-        let reply = link.call(&call).await?;
+        let reply = link.call(call).await?;
         self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
         let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         Ok(answer.code == 1)
@@ -234,7 +210,7 @@ impl Single {
 
     pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
         let link = self.topology.link().map_err(Failure::not_applied)?;
-        let reply = link.call(&self.releasing(request)).await?;
+        let reply = link.call(self.releasing(request)).await?;
         released(&link, &reply)
     }
 
@@ -245,14 +221,13 @@ impl Single {
         released(&link, &reply)
     }
 
-    fn releasing(&self, request: &Request) -> Call {
-        let keys = &request.keys;
-        self.call_of(&RELEASE)
-            .key(&keys.queue)
-            .key(&keys.alive)
-            .keys(request.locks())
-            .argument(request.token.reveal())
-            .argument(&keys.name)
+    fn releasing(&self, request: &Request) -> Release {
+        Release {
+            keys: request.keys.clone(),
+            slot: request.slot,
+            token: request.token.clone(),
+            is_asking: self.is_asking,
+        }
     }
 
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
@@ -261,7 +236,7 @@ impl Single {
             .call_of(&LEAVE)
             .key(&keys.queue)
             .key(&keys.alive)
-            .argument(&self.waiter.id)
+            .argument(self.waiter.id())
             .argument(&keys.name);
         link.call_behind_grants(call).await.map(|_| ())
     }
@@ -273,54 +248,40 @@ impl Single {
             .key(&keys.fence)
             .key(&keys.queue)
             .keys(&keys.locks);
-        let reply = link.call(&call).await?;
+        let reply = link.call(call).await?;
         let is_slots = keys.locks.first() != Some(&keys.name);
         looking::inspected(&reply, keys.locks.len(), is_slots)
             .map_err(|unexpected| link.unexpected(unexpected))
     }
 
-    fn acquire(&self, link: &Link, request: &Request) -> Call {
-        let keys = &request.keys;
-        let incarnation = if link.is_gated {
-            link.incarnation.replication_id.as_str()
-        } else {
-            ""
-        };
+    fn acquire(&self, link: &Link, request: &Request) -> Acquire {
+        let gate = link.is_gated.then(|| GatePass {
+            key: self.gate_key.clone(),
+            incarnation: link.incarnation.replication_id.clone(),
+        });
         // Who cannot be called has no place in the queue, where it would only hold up others.
         let waits = request.waits && link.hears_calls;
-        let call = self
-            .call_of(&ACQUIRE)
-            .key(&keys.fence)
-            .key(&keys.queue)
-            .key(&keys.alive)
-            .keys(request.locks())
-            .keys(self.gate(link))
-            .argument(request.token.reveal())
-            .argument(request.ttl.as_millis())
-            .argument(self.floor.load(Ordering::Relaxed))
-            .argument(&keys.name)
-            .argument(incarnation);
-        if waits {
-            call.argument(&self.waiter.id)
-                .argument(self.waiter.counts_for.as_millis())
-        } else {
-            call
+        Acquire {
+            keys: request.keys.clone(),
+            slot: request.slot,
+            token: request.token.clone(),
+            ttl: request.ttl,
+            floor: self.floor.load(Ordering::Relaxed),
+            gate,
+            waiter: waits.then(|| self.waiter.clone()),
+            is_asking: self.is_asking,
         }
     }
 
     /// The gate's key, where grants pass one.
-    fn gate(&self, link: &Link) -> &[String] {
-        if link.is_gated {
-            std::slice::from_ref(&self.gate_key)
-        } else {
-            &[]
-        }
+    fn gate(&self, link: &Link) -> Option<&str> {
+        link.is_gated.then_some(&*self.gate_key)
     }
 }
 
 fn data_set(link: &Link) -> DataSet {
     DataSet {
-        incarnation: link.incarnation.replication_id.as_str().into(),
+        incarnation: link.incarnation.replication_id.clone(),
         epoch: link.epoch(),
     }
 }

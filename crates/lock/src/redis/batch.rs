@@ -6,7 +6,8 @@
 use redis::{Cmd, Value};
 
 use super::classify;
-use super::script::{ACQUIRE, BATCH, Call, RELEASE, Words};
+use super::invocation::{Acquire, GatePass, Invocation, Release, add_all, milliseconds};
+use super::script::{BATCH, Manner};
 
 /// The most requests in one batch: while it runs, the server serves nobody else.
 const MOST: usize = 64;
@@ -14,26 +15,8 @@ const MOST: usize = 64;
 /// The requests of one batch.
 #[derive(Default)]
 pub(crate) struct Batch {
-    acquisitions: Part,
-    releases: Part,
-    /// The greatest fence seen.
-    floor: i64,
-    gate: Option<Gate>,
-}
-
-/// The words of all requests of one kind, as the script wants them side by side.
-#[derive(Default)]
-struct Part {
-    count: usize,
-    keys: [Words; 2],
-    arguments: Words,
-}
-
-/// What acquisitions in strict mode have in common.
-#[derive(PartialEq, Eq)]
-struct Gate {
-    key: String,
-    incarnation: String,
+    acquisitions: Vec<Acquire>,
+    releases: Vec<Release>,
 }
 
 /// Where the reply to one request is found.
@@ -43,10 +26,13 @@ pub(crate) enum Number {
     Release(usize),
 }
 
-/// Where the replies of a batch are: those of the acquisitions come first.
+/// Where the replies of a batch are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Layout {
-    acquisitions: usize,
+pub(crate) enum Layout {
+    /// The reply is that of the only request.
+    Alone,
+    /// The replies to so many acquisitions come first.
+    Together { acquisitions: usize },
 }
 
 /// Whether the server was sent the script over a connection.
@@ -58,123 +44,120 @@ pub(crate) struct Familiarity {
 impl Batch {
     /// Takes a request in, unless it is none that a batch can serve, or cannot be with those that are
     /// in it already.
-    pub(crate) fn push(&mut self, call: &Call) -> Option<Number> {
-        if call.is_asking() || self.is_full() {
-            None
-        } else if call.is_of(&ACQUIRE) {
-            self.acquire(call)
-        } else if call.is_of(&RELEASE) {
-            self.release(call)
-        } else {
-            None
+    pub(crate) fn push(&mut self, request: &Invocation) -> Option<Number> {
+        if request.is_asking() || self.is_full() {
+            return None;
+        }
+        match request {
+            Invocation::Acquire(acquire) => self.acquire(acquire),
+            Invocation::Release(release) => self.release(release),
+            Invocation::Other(_) => None,
         }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.acquisitions.count + self.releases.count
+        self.acquisitions.len() + self.releases.len()
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.count() >= MOST
     }
 
-    /// For the layout of the words see `acquire.lua`.
-    fn acquire(&mut self, call: &Call) -> Option<Number> {
-        let keys = call.key_count();
-        let argument = |number| call.word(keys + number);
-        let incarnation = argument(4)?;
-        let gate = if incarnation.is_empty() {
-            None
-        } else {
-            Some(Gate {
-                key: call.word(keys - 1)?.to_owned(),
-                incarnation: incarnation.to_owned(),
-            })
-        };
-        let locks = keys - 3 - usize::from(gate.is_some());
-        if locks != 1 || (self.acquisitions.count > 0 && self.gate != gate) {
+    fn acquire(&mut self, acquire: &Acquire) -> Option<Number> {
+        let other = self.acquisitions.first();
+        if !acquire.is_for_one() || other.is_some_and(|other| other.gate != acquire.gate) {
             return None;
         }
-        let floor = argument(2)?.parse().ok()?;
-        let number = self.acquisitions.add(
-            [&[call.word(1)?, call.word(3)?], &[call.word(0)?]],
-            &[argument(0)?, argument(1)?],
-        );
-        self.gate = gate;
-        self.floor = self.floor.max(floor);
-        Some(Number::Acquisition(number))
+        self.acquisitions.push(acquire.clone());
+        Some(Number::Acquisition(self.acquisitions.len() - 1))
     }
 
-    /// For the layout of the words see `release.lua`.
-    fn release(&mut self, call: &Call) -> Option<Number> {
-        if call.key_count() != 3 {
+    fn release(&mut self, release: &Release) -> Option<Number> {
+        if !release.is_for_one() {
             return None;
         }
-        let (queue, lock, token) = (call.word(0)?, call.word(2)?, call.word(3)?);
-        let number = self.releases.add([&[queue], &[lock]], &[token]);
-        Some(Number::Release(number))
+        self.releases.push(release.clone());
+        Some(Number::Release(self.releases.len() - 1))
     }
 
-    /// The one command for all, and where the replies are.
+    /// The one command for all, and where the replies are. One request needs no batch.
     pub(crate) fn into_command(self, server: &mut Familiarity) -> (Cmd, Layout) {
-        let (call, layout) = self.into_call();
-        let command = if std::mem::replace(&mut server.knows_script, true) {
-            call.by_digest()
+        match (&self.acquisitions[..], &self.releases[..]) {
+            ([acquire], []) => return (acquire.command(Manner::ByDigest), Layout::Alone),
+            ([], [release]) => return (release.command(Manner::ByDigest), Layout::Alone),
+            _ => {}
+        }
+        let manner = if std::mem::replace(&mut server.knows_script, true) {
+            Manner::ByDigest
         } else {
-            call.whole()
+            Manner::Whole
         };
-        (command, layout)
+        let layout = Layout::Together {
+            acquisitions: self.acquisitions.len(),
+        };
+        (self.command(manner), layout)
     }
 
-    fn into_call(self) -> (Call, Layout) {
-        let (acquisitions, releases) = (self.acquisitions, self.releases);
-        let (gate, incarnation) = match &self.gate {
-            Some(gate) => (Some(gate.key.as_str()), gate.incarnation.as_str()),
+    /// For the order of the words see `batch.lua`.
+    fn command(&self, manner: Manner) -> Cmd {
+        let (acquisitions, releases) = (&self.acquisitions, &self.releases);
+        let first = acquisitions.first();
+        let (gate, incarnation) = match first.and_then(|first| first.gate.as_ref()) {
+            Some(GatePass { key, incarnation }) => (Some(&**key), &**incarnation),
             None => (None, ""),
         };
-        let keys = acquisitions.keys.iter().chain(&releases.keys);
-        let call = keys.fold(Call::new(&BATCH), Call::key_words);
-        let call = gate
-            .into_iter()
-            .fold(call, Call::key)
-            .argument(acquisitions.count)
-            .argument(releases.count)
-            .argument(self.floor)
-            .argument(incarnation)
-            .argument_words(&acquisitions.arguments)
-            .argument_words(&releases.arguments);
-        let acquisitions = acquisitions.count;
-        (call, Layout { acquisitions })
-    }
-}
-
-impl Part {
-    fn add(&mut self, keys: [&[&str]; 2], arguments: &[&str]) -> usize {
-        for (words, keys) in self.keys.iter_mut().zip(keys) {
-            keys.iter().for_each(|key| words.push(key));
+        let floor = acquisitions.iter().map(|acquire| acquire.floor).max();
+        let keys = 3 * acquisitions.len() + 2 * releases.len() + usize::from(gate.is_some());
+        let words = 5 + keys + 2 * acquisitions.len() + releases.len();
+        let mut command = BATCH.command(manner, words, 48 * words);
+        command.arg(keys);
+        for Acquire { keys, slot, .. } in acquisitions {
+            command.arg(&keys.queue);
+            add_all(&mut command, keys.locks_of(*slot));
         }
-        for argument in arguments {
-            self.arguments.push(argument);
+        for Acquire { keys, .. } in acquisitions {
+            command.arg(&keys.fence);
         }
-        self.count += 1;
-        self.count - 1
+        for Release { keys, .. } in releases {
+            command.arg(&keys.queue);
+        }
+        for Release { keys, slot, .. } in releases {
+            add_all(&mut command, keys.locks_of(*slot));
+        }
+        command
+            .arg(gate)
+            .arg(acquisitions.len())
+            .arg(releases.len())
+            .arg(floor.unwrap_or_default())
+            .arg(incarnation);
+        for Acquire { token, ttl, .. } in acquisitions {
+            command.arg(token.reveal()).arg(milliseconds(*ttl));
+        }
+        for Release { token, .. } in releases {
+            command.arg(token.reveal());
+        }
+        command
     }
 }
 
 impl Layout {
-    /// The reply to one request; `None`: the batch left it undone, or failed.
+    /// The reply that the request's own script would have given; `None`: the batch left it undone, or
+    /// failed.
     pub(crate) fn reply_to(self, number: Number, reply: &Value) -> Option<Value> {
-        let at = match number {
-            Number::Acquisition(number) => number,
-            Number::Release(number) => self.acquisitions + number,
+        let (acquisitions, replies) = match (self, reply) {
+            (Self::Alone, reply) => return Some(reply.clone()),
+            (Self::Together { acquisitions }, Value::Array(replies)) => (acquisitions, replies),
+            _ => return None,
         };
-        let Value::Array(replies) = reply else {
-            return None;
-        };
-        replies
-            .get(at)
-            .filter(|reply| **reply != Value::Nil)
-            .cloned()
+        let (syncs, replies) = replies.split_first()?;
+        let of_request = |number: usize| replies.get(number).filter(|reply| **reply != Value::Nil);
+        Some(Value::Array(match number {
+            Number::Acquisition(number) => {
+                let fence = of_request(number)?.clone();
+                vec![Value::Int(1), fence, Value::Int(0), syncs.clone()]
+            }
+            Number::Release(number) => vec![of_request(acquisitions + number)?.clone()],
+        }))
     }
 }
 
@@ -191,39 +174,59 @@ impl Familiarity {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::redis::script::LEAVE;
+    use std::sync::Arc;
+    use std::time::Duration;
 
-    fn acquisition(lock: &str, gate: &[String], incarnation: &str, floor: i64) -> Call {
-        Call::new(&ACQUIRE)
-            .key("fence")
-            .key("queue")
-            .key("alive")
-            .key(lock)
-            .keys(gate)
-            .argument("token")
-            .argument(30_000)
-            .argument(floor)
-            .argument("name")
-            .argument(incarnation)
+    use super::*;
+    use crate::redis::script::{Call, LEAVE};
+    use crate::resource::{Keys, Resource};
+    use crate::token::Token;
+
+    fn keys(name: &str) -> Arc<Keys> {
+        let resource = Resource::new(name).expect("a name");
+        Arc::new(Keys::new("", &resource).expect("a name"))
     }
 
-    fn release(lock: &str) -> Call {
-        let keys = ["queue", "alive", lock].map(str::to_owned);
-        Call::new(&RELEASE)
-            .keys(&keys)
-            .argument("token")
-            .argument("name")
+    fn acquisition(name: &str, incarnation: Option<&str>, floor: i64) -> Acquire {
+        Acquire {
+            keys: keys(name),
+            slot: Some(0),
+            token: Token::from_stored("token"),
+            ttl: Duration::from_secs(30),
+            floor,
+            gate: incarnation.map(|incarnation| GatePass {
+                key: "gate".into(),
+                incarnation: incarnation.into(),
+            }),
+            waiter: None,
+            is_asking: false,
+        }
+    }
+
+    fn release(name: &str) -> Release {
+        Release {
+            keys: keys(name),
+            slot: Some(0),
+            token: Token::from_stored("token"),
+            is_asking: false,
+        }
+    }
+
+    fn words(command: &Cmd) -> Vec<String> {
+        let words = command.args_iter().map(|word| match word {
+            redis::Arg::Simple(word) => String::from_utf8_lossy(word).into_owned(),
+            _ => String::new(),
+        });
+        words.collect()
     }
 
     #[test]
     fn the_words_stand_as_the_script_reads_them() {
-        let gate = ["gate".to_owned()];
         let mut batch = Batch::default();
         let numbers = [
-            batch.push(&release("r")),
-            batch.push(&acquisition("a", &gate, "life", 7)),
-            batch.push(&acquisition("b", &gate, "life", 5)),
+            batch.push(&release("r").into()),
+            batch.push(&acquisition("a", Some("life"), 7).into()),
+            batch.push(&acquisition("b", Some("life"), 5).into()),
         ];
         let expected = [
             Number::Release(0),
@@ -231,39 +234,72 @@ mod tests {
             Number::Acquisition(1),
         ];
         assert_eq!(numbers, expected.map(Some));
-        let (call, layout) = batch.into_call();
-        let words: Vec<_> = (0..).map_while(|number| call.word(number)).collect();
-        let (keys, arguments) = words.split_at(call.key_count());
-        let locks = ["queue", "a", "queue", "b", "fence", "fence"];
-        assert_eq!(keys, [&locks[..], &["queue", "r", "gate"]].concat());
+        let mut server = Familiarity::default();
+        let (command, layout) = batch.into_command(&mut server);
+        let words = words(&command);
+        assert_eq!([&words[0], &words[2]], ["EVAL", "9"]);
+        let (keys, arguments) = words[3..].split_at(9);
+        let locks = ["{a}:queue", "a", "{b}:queue", "b", "{a}:fence", "{b}:fence"];
+        assert_eq!(keys, [&locks[..], &["{r}:queue", "r", "gate"]].concat());
         let granted = ["token", "30000", "token", "30000"];
         let all = [&["2", "1", "7", "life"], &granted[..], &["token"]].concat();
         assert_eq!(arguments, all);
 
-        let reply = Value::Array(vec![Value::Int(1), Value::Nil, Value::Int(3)]);
+        let ints = |ints: &[i64]| Value::Array(ints.iter().copied().map(Value::Int).collect());
+        let reply = Value::Array(vec![
+            Value::Int(4),
+            Value::Int(1_700),
+            Value::Nil,
+            Value::Int(1),
+        ]);
         let replies = expected.map(|number| layout.reply_to(number, &reply));
-        assert_eq!(replies, [Some(Value::Int(3)), Some(Value::Int(1)), None]);
+        assert_eq!(
+            replies,
+            [Some(ints(&[1])), Some(ints(&[1, 1_700, 0, 4])), None]
+        );
+    }
+
+    #[test]
+    fn one_request_is_sent_as_it_is() {
+        let mut batch = Batch::default();
+        let number = batch.push(&release("r").into()).expect("a place");
+        let (command, layout) = batch.into_command(&mut Familiarity::default());
+        let alone = release("r").command(Manner::ByDigest);
+        assert_eq!(words(&command), words(&alone));
+        let reply = Value::Array(vec![Value::Int(0)]);
+        assert_eq!(layout.reply_to(number, &reply), Some(reply));
     }
 
     #[test]
     fn what_is_not_simple_goes_alone() {
-        let gate = ["gate".to_owned()];
         let mut batch = Batch::default();
-        assert!(batch.push(&Call::new(&LEAVE).key("queue")).is_none());
-        assert!(batch.push(&release("r").asking(true)).is_none());
-        let two_slots = ["b".to_owned()];
-        assert!(batch.push(&acquisition("a", &two_slots, "", 0)).is_none());
-        assert!(batch.push(&acquisition("a", &gate, "life", 0)).is_some());
+        let leaving = Call::new(&LEAVE).key("queue");
+        assert!(batch.push(&leaving.into()).is_none());
+        let asking = Release {
+            is_asking: true,
+            ..release("r")
+        };
+        assert!(batch.push(&asking.into()).is_none());
+        let two = Keys::slots("", &Resource::new("s").expect("a name"), 2);
+        let two_slots = Acquire {
+            keys: Arc::new(two),
+            slot: None,
+            ..acquisition("a", None, 0)
+        };
+        assert!(batch.push(&two_slots.into()).is_none());
+        let acquisition = |incarnation| acquisition("a", incarnation, 0).into();
+        assert!(batch.push(&acquisition(Some("life"))).is_some());
         // Of another life of the master.
-        assert!(batch.push(&acquisition("a", &gate, "after", 0)).is_none());
-        assert!(batch.push(&acquisition("a", &[], "", 0)).is_none());
+        assert!(batch.push(&acquisition(Some("after"))).is_none());
+        assert!(batch.push(&acquisition(None)).is_none());
         assert_eq!(batch.count(), 1);
     }
 
     #[test]
     fn a_batch_is_bounded() {
         let mut batch = Batch::default();
-        while batch.push(&release("r")).is_some() {}
+        let request = release("r").into();
+        while batch.push(&request).is_some() {}
         assert_eq!(batch.count(), MOST);
     }
 }

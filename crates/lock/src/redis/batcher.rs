@@ -1,31 +1,38 @@
 //! From single requests to batches, on one connection.
 //!
-//! Being called costs the server more than what a script does, so requests that become ready while
-//! others are under way leave as one. One that comes alone goes alone.
+//! Being called costs the server more than what a script does, so requests that come together leave
+//! together. One that comes alone goes alone.
 //!
-//! Nobody owns a batch: each of its requests lets whoever is ready go first, once, and then sends it
-//! off unless that has been done; all wait for the same reply. So it does not matter which of them
-//! are dropped meanwhile. Requests leave in the order in which they came: what undoes a grant never
-//! overtakes it. A batch that nobody waits for any more before it left is forgotten.
+//! While the server works at one batch the next one forms. So a batch leaves as soon as half of those
+//! are in it that were under way at once of late, and else when nobody who is ready joins it any more;
+//! one task sees to that, and to the replies. It belongs to the connection and ends with it.
+//!
+//! Requests leave in the order in which they came: what undoes a grant never overtakes it. A batch
+//! that nobody waits for any more before it left is forgotten.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Value};
-use tokio::task::unconstrained;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use redis::Value;
+use tokio::sync::Notify;
+use tokio::task::{unconstrained, yield_now};
 
 use super::batch::{Batch, Familiarity, Layout, Number};
-use super::script::Call;
+use super::classify::Failure;
+use super::invocation::Invocation;
+use super::wire::Wire;
+use crate::unavailable::{Cause, Unavailable};
 
 /// The batches of one connection, of which one at most is forming.
 pub(crate) struct Batcher {
-    connection: MultiplexedConnection,
+    wire: Wire,
     forming: Mutex<Forming>,
+    /// A batch began to form, or left.
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -33,17 +40,36 @@ struct Forming {
     batch: Batch,
     /// Those that are in the batch hold on to this.
     departure: Weak<Departure>,
+    /// Batches that left and are not in the hands of the task yet.
+    left: Vec<Reply>,
+    crowd: Crowd,
     server: Familiarity,
+    /// No batch leaves any more.
+    is_over: bool,
 }
 
-/// What there is once the batch has left.
-type Departure = OnceLock<Left>;
+/// How many requests are in batches, for a guess at how many will come together.
+#[derive(Default)]
+struct Crowd {
+    under_way: usize,
+    of_late: usize,
+}
 
-#[derive(Clone)]
-struct Left {
-    /// The reply to all; an error is the connection's.
-    reply: Shared<BoxFuture<'static, Arc<RedisResult<Value>>>>,
-    layout: Layout,
+/// Ends with the reply to a batch and tells how many requests it answered.
+type Reply = BoxFuture<'static, usize>;
+
+/// What becomes of a batch.
+#[derive(Default)]
+struct Departure {
+    outcome: OnceLock<Outcome>,
+    told: Notify,
+}
+
+enum Outcome {
+    Answered(Value, Layout),
+    Failed(Failure),
+    /// It was not sent.
+    Undone,
 }
 
 /// One request's place in a batch.
@@ -53,83 +79,103 @@ pub(crate) struct Place {
 }
 
 impl Batcher {
-    pub(crate) fn new(connection: MultiplexedConnection) -> Self {
-        Self {
-            connection,
+    /// Starts the task that goes with it.
+    pub(super) fn start(wire: Wire) -> Arc<Self> {
+        let batcher = Arc::new(Self {
+            wire,
             forming: Mutex::default(),
-        }
+            changed: Notify::new(),
+        });
+        let task = Task {
+            batcher: batcher.clone(),
+            replies: FuturesUnordered::new(),
+        };
+        tokio::spawn(task.run());
+        batcher
     }
 
-    /// Joins the batch that is forming, or begins one if `is_busy`. `None`: the request is to go by
-    /// itself, now; whatever came before it has left.
-    pub(crate) fn enter(&self, call: &Call, is_busy: bool) -> Option<Place> {
+    /// Joins the batch that is forming, or begins one if others are under way or were of late. `None`:
+    /// the request is to go by itself, now; whatever came before it has left.
+    pub(crate) fn enter(&self, request: &Invocation) -> Option<Place> {
         let mut forming = self.forming();
-        let departure = match forming.departure.upgrade() {
-            Some(departure) => departure,
-            None if !is_busy => return None,
+        let (departure, begins) = match forming.departure.upgrade() {
+            Some(departure) => (departure, false),
+            None if forming.is_over => return None,
+            None if forming.crowd.is_one() && !self.wire.deadlines.is_busy() => return None,
             None => {
                 forming.batch = Batch::default();
-                Arc::default()
+                (Arc::default(), true)
             }
         };
-        let Some(number) = forming.batch.push(call) else {
+        let Some(number) = forming.batch.push(request) else {
             self.send_off(&mut forming);
             return None;
         };
         forming.departure = Arc::downgrade(&departure);
-        if forming.batch.is_full() {
+        if forming.batch.is_full() || forming.batch.count() >= forming.crowd.half() {
             self.send_off(&mut forming);
+        } else if begins {
+            self.changed.notify_one();
         }
         Some(Place { departure, number })
     }
 
-    /// Sends the batch off, unless it has left, and waits for its reply. `None`: the request was not
-    /// sent, or left undone, and can be sent alone.
+    /// Waits for the reply to the batch. `None`: the request was not sent, or left undone, and can be
+    /// sent alone.
     ///
     /// Cancel safe for the others.
-    pub(crate) async fn reply(&self, place: Place) -> RedisResult<Option<Value>> {
-        yield_once().await;
-        let Some(left) = self.left(&place) else {
-            return Ok(None);
-        };
-        match &*left.reply.await {
-            Ok(reply) => {
-                let answer = left.layout.reply_to(place.number, reply);
+    pub(crate) async fn reply(&self, place: Place) -> Result<Option<Value>, Failure> {
+        let departure = &*place.departure;
+        let told = departure.told.notified();
+        if departure.outcome.get().is_none() {
+            told.await;
+        }
+        match departure.outcome.get() {
+            Some(Outcome::Answered(reply, layout)) => {
+                let answer = layout.reply_to(place.number, reply);
                 if answer.is_none() {
                     self.forming().server.learn(reply);
                 }
                 Ok(answer)
             }
-            Err(error) => Err(error.clone()),
+            Some(Outcome::Failed(failure)) => Err(failure.clone()),
+            Some(Outcome::Undone) | None => Ok(None),
         }
-    }
-
-    /// The place's batch on its way; `None` if there was no other request in it.
-    fn left(&self, place: &Place) -> Option<Left> {
-        let mut forming = self.forming();
-        if place.departure.get().is_none() {
-            if forming.batch.count() == 1 {
-                forming.departure = Weak::new();
-                return None;
-            }
-            self.send_off(&mut forming);
-        }
-        place.departure.get().cloned()
     }
 
     fn send_off(&self, forming: &mut Forming) {
-        let Some(departure) = std::mem::take(&mut forming.departure).upgrade() else {
-            return;
-        };
+        let departure = std::mem::take(&mut forming.departure);
         let batch = std::mem::take(&mut forming.batch);
+        if departure.strong_count() == 0 {
+            return;
+        }
+        let count = batch.count();
+        forming.crowd.leave(count);
         let (command, layout) = batch.into_command(&mut forming.server);
-        let mut connection = self.connection.clone();
-        let reply = async move { Arc::new(connection.send_packed_command(&command).await) };
+        let wire = self.wire.clone();
+        let answering = Answering(departure);
+        let reply = async move {
+            answering.end(match wire.send(&command).await {
+                Ok(reply) => Outcome::Answered(reply, layout),
+                Err(failure) => Outcome::Failed(failure),
+            });
+            count
+        };
+        // First, so that the driver of the connection, which the sending wakes, runs before the task.
+        self.changed.notify_one();
         // It takes its place among the commands of the connection before the next one can, also where
         // the task that happens to send it has used up its budget.
-        let reply = unconstrained(reply).boxed().shared();
-        let _ = pin!(reply.clone()).poll(&mut Context::from_waker(Waker::noop()));
-        let _ = departure.set(Left { reply, layout });
+        let mut reply = unconstrained(reply).boxed();
+        let _ = pin!(&mut reply).poll(&mut Context::from_waker(Waker::noop()));
+        forming.left.push(reply);
+    }
+
+    /// Sends the batch off if no more than `count` are in it: nobody has joined it meanwhile.
+    fn send_off_unless_above(&self, count: usize) {
+        let mut forming = self.forming();
+        if forming.batch.count() <= count {
+            self.send_off(&mut forming);
+        }
     }
 
     fn forming(&self) -> MutexGuard<'_, Forming> {
@@ -137,15 +183,76 @@ impl Batcher {
     }
 }
 
-/// Lets whoever is ready go first.
-async fn yield_once() {
-    let mut has_yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
+impl Crowd {
+    fn leave(&mut self, count: usize) {
+        self.under_way += count;
+        self.of_late = self.under_way.max(self.of_late - self.of_late.div_ceil(8));
+    }
+
+    fn is_one(&self) -> bool {
+        self.of_late <= 1
+    }
+
+    fn half(&self) -> usize {
+        self.of_late.div_ceil(2)
+    }
+}
+
+/// Tells those that wait for a batch, whatever becomes of it.
+struct Answering(Weak<Departure>);
+
+impl Answering {
+    fn end(&self, outcome: Outcome) {
+        if let Some(departure) = self.0.upgrade() {
+            let _ = departure.outcome.set(outcome);
+            departure.told.notify_waiters();
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let gone = Unavailable::new(Cause::Disconnected);
+        self.end(Outcome::Failed(Failure::unknown(gone)));
+    }
+}
+
+/// Sees to the batches of one connection.
+struct Task {
+    batcher: Arc<Batcher>,
+    replies: FuturesUnordered<Reply>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let batcher = self.batcher.clone();
+        loop {
+            let forming = self.look();
+            tokio::select! {
+                biased;
+                Some(answered) = self.replies.next(), if !self.replies.is_empty() => {
+                    batcher.forming().crowd.under_way -= answered;
+                }
+                () = yield_now(), if forming > 0 => batcher.send_off_unless_above(forming),
+                () = batcher.changed.notified(), if forming == 0 => {}
+                _ = batcher.wire.ending.ended(), if forming == 0 && self.replies.is_empty() => return,
+            }
+        }
+    }
+
+    /// Takes what has left, and returns how many are in the batch that is forming.
+    fn look(&mut self) -> usize {
+        let mut forming = self.batcher.forming();
+        self.replies.extend(forming.left.drain(..));
+        forming.batch.count()
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let mut forming = self.batcher.forming();
+        forming.is_over = true;
+        forming.left.clear();
+        Answering(std::mem::take(&mut forming.departure)).end(Outcome::Undone);
+    }
 }

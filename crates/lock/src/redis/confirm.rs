@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::Familiarity;
 use super::classify::{self, Failure};
 use super::connection::Connection;
+use super::invocation::Invocation;
 use super::reply;
-use super::script::Call;
 use super::shipment::{Manner, Shipment};
 use crate::unavailable::{Cause, Unavailable};
 
@@ -73,7 +73,7 @@ pub(crate) struct Confirmer {
 }
 
 struct Job {
-    call: Call,
+    call: Invocation,
     data_nodes: usize,
     done: oneshot::Sender<Result<(Value, Confirmed), Failure>>,
 }
@@ -89,7 +89,7 @@ impl Confirmer {
     /// Runs one script and reports how many of `data_nodes` have its write.
     pub(crate) async fn call(
         &self,
-        call: Call,
+        call: Invocation,
         data_nodes: usize,
     ) -> Result<(Value, Confirmed), Failure> {
         let node = self.connection.node();

@@ -3,7 +3,6 @@
 //! A connection is never mended: when it ends, everything in flight on it fails at once with a
 //! typed error, and whoever owns it opens another. Every command has a deadline.
 
-use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,10 +19,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::batcher::Batcher;
 use super::bounded::Bounded;
 use super::classify::{self, Failure};
-use super::deadlines::{Deadlines, Overdue};
+use super::deadlines::Deadlines;
 use super::gathering::Gathering;
-use super::script::Call;
+use super::invocation::Invocation;
+use super::script::Manner;
 use super::tls::{self, TlsClient};
+use super::wire::Wire;
 use crate::unavailable::{Cause, Unavailable, printable};
 
 /// How to open a connection.
@@ -43,11 +44,7 @@ pub(crate) struct ConnectionSettings {
 /// An open connection; clones share it.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    node: Endpoint,
-    multiplexed: MultiplexedConnection,
-    command_timeout: Duration,
-    ending: Ending,
-    deadlines: Arc<Deadlines>,
+    wire: Wire,
     batcher: Option<Arc<Batcher>>,
     /// Ends the driver task when the last clone is gone.
     _owner: Arc<DropGuard>,
@@ -67,7 +64,7 @@ impl Ending {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.is_cancelled()
+        self.cause.get().is_some()
     }
 
     pub(crate) async fn ended(&self) -> Cause {
@@ -179,39 +176,37 @@ impl Connection {
                 .send_packed_command(redis::cmd("CLIENT").arg("SETNAME").arg(name))
                 .await;
         }
-        let batcher = settings
-            .batches
-            .then(|| Arc::new(Batcher::new(multiplexed.clone())));
-        Ok(Self {
+        let wire = Wire {
             node: node.clone(),
             multiplexed,
-            batcher,
             command_timeout: settings.command_timeout,
             ending,
             deadlines: Arc::new(deadlines),
+        };
+        Ok(Self {
+            batcher: settings.batches.then(|| Batcher::start(wire.clone())),
+            wire,
             _owner: owner,
         })
     }
 
     pub(crate) fn node(&self) -> &Endpoint {
-        &self.node
+        &self.wire.node
     }
 
     pub(crate) fn command_timeout(&self) -> Duration {
-        self.command_timeout
+        self.wire.command_timeout
     }
 
     pub(crate) fn ending(&self) -> &Ending {
-        &self.ending
+        &self.wire.ending
     }
 
     /// Runs one command. An error reply is a failure.
     ///
     /// Cancel safe for the connection, not for the effect: a command that was sent is carried out.
     pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, Failure> {
-        let mut multiplexed = self.multiplexed.clone();
-        let reply = pin!(multiplexed.send_packed_command(command));
-        let reply = self.bounded(self.command_timeout, reply).await?;
+        let reply = self.wire.send(command).await?;
         self.checked(reply)
     }
 
@@ -221,71 +216,56 @@ impl Connection {
         commands: &Pipeline,
         limit: Duration,
     ) -> Result<Vec<Value>, Failure> {
-        let mut multiplexed = self.multiplexed.clone();
+        let replies = self.wire.send_all(commands, limit).await?;
         let count = commands.len();
-        let replies = pin!(multiplexed.send_packed_commands(commands, 0, count));
-        let replies = self.bounded(limit, replies).await?;
         if replies.len() == count {
             return Ok(replies);
         }
         let detail = format!("{} replies to {count} commands", replies.len());
         Err(Failure::unknown(Unavailable::on(
-            &self.node,
+            self.node(),
             Cause::Protocol { detail },
         )))
     }
 
     /// Runs a script, in a batch with others that are ready at the same time.
-    pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
-        if call.is_asking() {
-            return self.call_asking(call).await;
+    pub(crate) async fn call(&self, invocation: &Invocation) -> Result<Value, Failure> {
+        if invocation.is_asking() {
+            return self.call_asking(invocation).await;
         }
-        let is_busy = self.deadlines.under_way().count() > 0;
         if let Some(batcher) = &self.batcher
-            && let Some(place) = batcher.enter(call, is_busy)
+            && let Some(place) = batcher.enter(invocation)
+            && let Some(reply) = batcher.reply(place).await?
+            && !is_unknown(&reply)
         {
-            let reply = pin!(batcher.reply(place));
-            if let Some(reply) = self.bounded(self.command_timeout, reply).await? {
-                return Ok(reply);
-            }
+            return self.checked(reply);
         }
-        self.call_alone(call).await
+        self.call_alone(invocation).await
     }
 
     /// Runs a script, by its digest if the server knows it.
-    async fn call_alone(&self, call: &Call) -> Result<Value, Failure> {
-        let mut multiplexed = self.multiplexed.clone();
-        let limit = self.command_timeout;
-        let by_digest = call.by_digest();
-        let reply = pin!(multiplexed.send_packed_command(&by_digest));
-        let reply = match self.bounded(limit, reply).await? {
-            Value::ServerError(error) if classify::is_no_script(&error) => {
-                self.send_whole(call).await?
-            }
-            reply => reply,
-        };
+    async fn call_alone(&self, invocation: &Invocation) -> Result<Value, Failure> {
+        let by_digest = invocation.command(Manner::ByDigest);
+        let mut reply = self.wire.send(&by_digest).await?;
+        if is_unknown(&reply) {
+            let whole = invocation.command(Manner::Whole);
+            reply = self.wire.send(&whole).await?;
+        }
         self.checked(reply)
     }
 
-    async fn send_whole(&self, call: &Call) -> Result<Value, Failure> {
-        let mut multiplexed = self.multiplexed.clone();
-        let whole = call.whole();
-        let reply = pin!(multiplexed.send_packed_command(&whole));
-        self.bounded(self.command_timeout, reply).await
-    }
-
     /// Runs a script on a node that is importing its keys.
-    async fn call_asking(&self, call: &Call) -> Result<Value, Failure> {
+    async fn call_asking(&self, invocation: &Invocation) -> Result<Value, Failure> {
         let mut asking = redis::pipe();
-        asking.cmd("ASKING").add_command(call.whole());
-        let mut replies = self.run_all(&asking, self.command_timeout).await?;
+        asking
+            .cmd("ASKING")
+            .add_command(invocation.command(Manner::Whole));
+        let mut replies = self.run_all(&asking, self.command_timeout()).await?;
         self.checked(replies.pop().unwrap_or(Value::Nil))
     }
 
     pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
-        let mut multiplexed = self.multiplexed.clone();
-        let confirmed = pin!(multiplexed.subscribe(channels));
-        self.bounded(self.command_timeout, confirmed).await
+        self.wire.subscribe(channels).await
     }
 
     /// Turns an error reply into a failure that names the node.
@@ -293,36 +273,16 @@ impl Connection {
         match reply {
             Value::ServerError(error) => {
                 let cause = classify::server_error(&error);
-                Err(Failure::not_applied(Unavailable::on(&self.node, cause)))
+                Err(Failure::not_applied(Unavailable::on(self.node(), cause)))
             }
             reply => Ok(reply),
         }
     }
+}
 
-    /// Waits for a reply. It comes pinned: a large future is copied each time it is handed on.
-    async fn bounded<T>(
-        &self,
-        limit: Duration,
-        reply: Pin<&mut impl Future<Output = redis::RedisResult<T>>>,
-    ) -> Result<T, Failure> {
-        let failed = |cause| Failure::unknown(Unavailable::on(&self.node, cause));
-        if self.ending.has_ended() {
-            let cause = self.ending.cause();
-            return Err(Failure::not_applied(Unavailable::on(&self.node, cause)));
-        }
-        match self.deadlines.within(limit, reply).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => {
-                let (cause, outcome) = classify::command_error(&error);
-                Err(Failure {
-                    unavailable: Unavailable::on(&self.node, cause),
-                    outcome,
-                })
-            }
-            Err(Overdue::TimedOut) => Err(failed(Cause::Timeout { after: limit })),
-            Err(Overdue::Ended) => Err(failed(self.ending.cause())),
-        }
-    }
+/// Whether the server does not know the script.
+fn is_unknown(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if classify::is_no_script(error))
 }
 
 fn handshake(settings: &ConnectionSettings) -> RedisConnectionInfo {

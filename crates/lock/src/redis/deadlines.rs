@@ -54,9 +54,14 @@ impl Deadlines {
         Self { bell, ending }
     }
 
-    /// How many commands are under way at present.
+    /// Counts the commands that are under way at present.
     pub(crate) fn under_way(&self) -> UnderWay {
         UnderWay(self.bell.clone())
+    }
+
+    /// Whether a command is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.bell.under_way.load(Ordering::Relaxed) > 0
     }
 
     /// Waits for `reply` until `limit` has passed or the connection has ended.

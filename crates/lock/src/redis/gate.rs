@@ -5,6 +5,7 @@
 //! is pending; `confirm` waits until a majority of the data nodes has that, after which a deposed
 //! master can confirm nothing; `gate_open` sets the time from which on grants are given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -33,7 +34,7 @@ pub(crate) enum Gate {
 
 /// Claims the gate of every new incarnation as soon as there is a link to it, so that the time for
 /// which it stays closed begins with the failover and not with the first one who asks.
-pub(crate) async fn attend(mut topology: watch::Receiver<State>, key: String, longest: Duration) {
+pub(crate) async fn attend(mut topology: watch::Receiver<State>, key: Arc<str>, longest: Duration) {
     loop {
         let link = match &*topology.borrow_and_update() {
             State::Ready(link) if link.is_gated => Some(link.clone()),

@@ -1,5 +1,6 @@
 //! What a server says of itself, asked on the very connection that will be used.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::classify::Failure;
@@ -10,7 +11,7 @@ use crate::unavailable::{Cause, Unavailable};
 /// One uninterrupted life of one master's data. A promotion changes the first part, a restart both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Incarnation {
-    pub(crate) replication_id: String,
+    pub(crate) replication_id: Arc<str>,
     pub(crate) run_id: String,
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> 
     check_version(version)?;
     if info_field(server, "redis_mode") == Some("sentinel") {
         let incarnation = Incarnation {
-            replication_id: String::new(),
+            replication_id: Arc::default(),
             run_id,
         };
         return Ok(Identity {
@@ -90,7 +91,7 @@ pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> 
     let replication_id = info_field(replication, "master_replid")
         .filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .ok_or_else(|| missing("master_replid"))?
-        .to_owned();
+        .into();
     let connected_replicas = info_field(replication, "connected_slaves")
         .and_then(|count| count.parse().ok())
         .unwrap_or_default();

@@ -1,8 +1,8 @@
 //! A link: the connection to one incarnation of the master. It serves that incarnation and dies
 //! with it, so nobody asks "am I still on the right node?".
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
@@ -13,8 +13,8 @@ use super::classify::{Failure, Outcome};
 use super::confirm::{Confirmed, Confirmer};
 use super::connection::{Connection, Ending};
 use super::identity::Incarnation;
+use super::invocation::Invocation;
 use super::reply::{self, Unexpected};
-use super::script::Call;
 use crate::clock::{Clock, Moment};
 use crate::unavailable::{Cause, Unavailable};
 
@@ -132,14 +132,18 @@ impl Link {
     }
 
     /// Runs a script on the master.
-    pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
-        let result = self.connection.call(call).await;
+    pub(crate) async fn call(&self, call: impl Into<Invocation>) -> Result<Value, Failure> {
+        let result = self.connection.call(&call.into()).await;
         self.observe(result)
     }
 
     /// Runs a script on the master and waits until a majority of the data nodes has its write.
     /// Where the link confirms nothing (relaxed mode) every write counts as confirmed.
-    pub(crate) async fn call_confirmed(&self, call: Call) -> Result<(Value, Confirmed), Failure> {
+    pub(crate) async fn call_confirmed(
+        &self,
+        call: impl Into<Invocation>,
+    ) -> Result<(Value, Confirmed), Failure> {
+        let call = call.into();
         let result = match &self.confirmer {
             Some(confirmer) => confirmer.call(call, self.data_nodes()).await,
             None => self
@@ -153,20 +157,21 @@ impl Link {
 
     /// Runs a script on the master after every script that was sent with [`Link::call_confirmed`]
     /// before: on another connection it could overtake the grant that it is to undo.
-    pub(crate) async fn call_behind_grants(&self, call: Call) -> Result<Value, Failure> {
+    pub(crate) async fn call_behind_grants(
+        &self,
+        call: impl Into<Invocation>,
+    ) -> Result<Value, Failure> {
         self.call_confirmed(call).await.map(|(reply, _)| reply)
     }
 
     /// Reads keys and has the server report the next change of any of them. Returns whether one of
     /// them is missing already.
-    pub(crate) async fn read_and_watch(&self, keys: &[String]) -> Result<bool, Failure> {
+    pub(crate) async fn read_and_watch(&self, keys: &[Arc<str>]) -> Result<bool, Failure> {
         let mut reading = redis::pipe();
-        reading
-            .cmd("CLIENT")
-            .arg("CACHING")
-            .arg("YES")
-            .cmd("MGET")
-            .arg(keys);
+        reading.cmd("CLIENT").arg("CACHING").arg("YES").cmd("MGET");
+        for key in keys {
+            reading.arg(&**key);
+        }
         let result = self
             .connection
             .run_all(&reading, self.connection.command_timeout())

@@ -44,6 +44,15 @@ pub(crate) const CLAIM: Duration = Duration::from_secs(1);
 /// What the channels of all lockers begin with.
 pub(crate) const CHANNELS: &str = "leasehold:wake:";
 
+/// How a script is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    ByDigest,
+    /// For a server that does not know it yet. It loads and runs in one step, so no failover can come
+    /// between.
+    Whole,
+}
+
 impl Script {
     fn new(source: &'static str) -> Self {
         Self {
@@ -51,9 +60,20 @@ impl Script {
             digest: sha1_smol::Sha1::from(source).digest().to_string(),
         }
     }
+
+    /// The beginning of a command, with room for so many keys and arguments of so many bytes.
+    pub(super) fn command(&self, manner: Manner, words: usize, bytes: usize) -> Cmd {
+        let (verb, script) = match manner {
+            Manner::ByDigest => ("EVALSHA", self.digest.as_str()),
+            Manner::Whole => ("EVAL", self.source),
+        };
+        let mut command = Cmd::with_capacity(2 + words, verb.len() + script.len() + bytes);
+        command.arg(verb).arg(script);
+        command
+    }
 }
 
-/// One invocation of a script, which can be sent by digest or whole.
+/// A script with its keys and arguments.
 #[derive(Clone)]
 pub(crate) struct Call {
     script: &'static Script,
@@ -63,31 +83,17 @@ pub(crate) struct Call {
 }
 
 /// Words one after the other: a call is made for each command, so it allocates little.
-#[derive(Clone, Default)]
-pub(super) struct Words {
+#[derive(Clone)]
+struct Words {
     text: String,
     ends: Vec<usize>,
 }
 
 impl Words {
-    pub(super) fn push(&mut self, word: impl std::fmt::Display) {
+    fn push(&mut self, word: impl std::fmt::Display) {
         // Writing to a `String` cannot fail.
         let _ = write!(self.text, "{word}");
         self.ends.push(self.text.len());
-    }
-
-    fn append(&mut self, others: &Self) {
-        let moved = self.text.len();
-        self.text.push_str(&others.text);
-        self.ends.extend(others.ends.iter().map(|end| end + moved));
-    }
-
-    fn get(&self, number: usize) -> Option<&str> {
-        let start = match number.checked_sub(1) {
-            None => 0,
-            Some(before) => *self.ends.get(before)?,
-        };
-        self.text.get(start..*self.ends.get(number)?)
     }
 
     fn iter(&self) -> impl Iterator<Item = &str> {
@@ -119,19 +125,9 @@ impl Call {
         self
     }
 
-    pub(crate) fn keys(self, keys: &[String]) -> Self {
-        keys.iter().fold(self, |call, key| call.key(key))
-    }
-
-    pub(super) fn key_words(mut self, keys: &Words) -> Self {
-        self.words.append(keys);
-        self.keys += keys.ends.len();
-        self
-    }
-
-    pub(super) fn argument_words(mut self, arguments: &Words) -> Self {
-        self.words.append(arguments);
-        self
+    pub(crate) fn keys(self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        keys.into_iter()
+            .fold(self, |call, key| call.key(key.as_ref()))
     }
 
     pub(crate) fn argument(mut self, argument: impl std::fmt::Display) -> Self {
@@ -149,36 +145,11 @@ impl Call {
         self.is_asking
     }
 
-    pub(crate) fn is_of(&self, script: &'static LazyLock<Script>) -> bool {
-        std::ptr::eq(self.script, &**script)
-    }
-
-    /// How many keys it has.
-    pub(crate) fn key_count(&self) -> usize {
-        self.keys
-    }
-
-    /// The key or argument of this number: arguments follow the keys.
-    pub(crate) fn word(&self, number: usize) -> Option<&str> {
-        self.words.get(number)
-    }
-
-    /// The command that names the script by its digest.
-    pub(crate) fn by_digest(&self) -> Cmd {
-        self.command("EVALSHA", &self.script.digest)
-    }
-
-    /// The command that carries the script, for a server which does not know it yet. It loads and
-    /// runs in one step, so no failover can come between.
-    pub(crate) fn whole(&self) -> Cmd {
-        self.command("EVAL", self.script.source)
-    }
-
-    fn command(&self, verb: &str, script: &str) -> Cmd {
-        let length = verb.len() + script.len() + self.words.text.len() + 8;
-        let mut command = Cmd::with_capacity(3 + self.words.ends.len(), length);
-        command.arg(verb).arg(script).arg(self.keys);
-        for word in self.words.iter() {
+    pub(super) fn command(&self, manner: Manner) -> Cmd {
+        let words = &self.words;
+        let mut command = (self.script).command(manner, 1 + words.ends.len(), words.text.len());
+        command.arg(self.keys);
+        for word in words.iter() {
             command.arg(word);
         }
         command
@@ -207,19 +178,13 @@ mod tests {
             .keys(&["alive".to_owned(), String::new()])
             .argument("tøken")
             .argument(30_000);
-        let packed = String::from_utf8(call.by_digest().get_packed_command()).expect("text");
+        let packed =
+            String::from_utf8(call.command(Manner::ByDigest).get_packed_command()).expect("text");
         let digest = &RELEASE.digest;
         let expected = format!(
             "*8\r\n$7\r\nEVALSHA\r\n$40\r\n{digest}\r\n$1\r\n3\r\n$7\r\na queue\r\n\
              $5\r\nalive\r\n$0\r\n\r\n$6\r\ntøken\r\n$5\r\n30000\r\n"
         );
         assert_eq!(packed, expected);
-    }
-
-    #[test]
-    fn words_are_found_by_their_number() {
-        let call = Call::new(&RELEASE).key("").key("löck").argument(7);
-        let words: Vec<_> = (0..4).map(|number| call.word(number)).collect();
-        assert_eq!(words, [Some(""), Some("löck"), Some("7"), None]);
     }
 }

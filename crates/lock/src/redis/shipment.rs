@@ -4,7 +4,8 @@ use redis::{Pipeline, Value};
 
 use super::batch::{Batch, Familiarity, Layout, Number};
 use super::classify;
-use super::script::Call;
+use super::invocation::Invocation;
+use super::script;
 
 /// How scripts are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ enum Place {
 
 impl Shipment {
     pub(crate) fn new<'a>(
-        calls: impl Iterator<Item = &'a Call>,
+        calls: impl Iterator<Item = &'a Invocation>,
         manner: Manner,
         server: &mut Familiarity,
     ) -> Self {
@@ -75,11 +76,11 @@ impl Shipment {
         shipment
     }
 
-    fn add(&mut self, call: &Call, manner: Manner) -> Place {
-        self.commands.add_command(match manner {
-            Manner::Together | Manner::ByDigest => call.by_digest(),
-            Manner::Whole => call.whole(),
-        });
+    fn add(&mut self, call: &Invocation, manner: Manner) -> Place {
+        self.commands.add_command(call.command(match manner {
+            Manner::Together | Manner::ByDigest => script::Manner::ByDigest,
+            Manner::Whole => script::Manner::Whole,
+        }));
         Place::Command(self.commands.len() - 1)
     }
 
@@ -113,28 +114,41 @@ impl Shipment {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::redis::script::{LEAVE, RELEASE};
+    use std::sync::Arc;
 
-    fn release(lock: usize) -> Call {
-        let keys = ["queue".to_owned(), "alive".to_owned(), lock.to_string()];
-        Call::new(&RELEASE).keys(&keys).argument("token")
+    use super::*;
+    use crate::redis::invocation::Release;
+    use crate::redis::script::{Call, LEAVE};
+    use crate::resource::{Keys, Resource};
+    use crate::token::Token;
+
+    fn release(lock: usize) -> Invocation {
+        let resource = Resource::new(lock.to_string()).expect("a name");
+        Invocation::from(Release {
+            keys: Arc::new(Keys::new("", &resource).expect("a name")),
+            slot: Some(0),
+            token: Token::from_stored("token"),
+            is_asking: false,
+        })
     }
 
     #[test]
     fn each_script_gets_its_own_reply() {
-        let mut calls: Vec<Call> = (0..100).map(release).collect();
-        calls.insert(3, Call::new(&LEAVE).key("queue"));
+        let mut calls: Vec<Invocation> = (0..100).map(release).collect();
+        calls.insert(3, Call::new(&LEAVE).key("queue").into());
         let mut server = Familiarity::default();
         let shipment = Shipment::new(calls.iter(), Manner::Together, &mut server);
         // One that cannot be in a batch, a full batch, and the rest.
         assert_eq!(shipment.commands.len(), 3);
-        let batch = |locks: std::ops::Range<i64>| Value::Array(locks.map(Value::Int).collect());
+        // The first item of a batch's reply belongs to none.
+        let batch = |locks: std::ops::Range<i64>| {
+            Value::Array([-1].into_iter().chain(locks).map(Value::Int).collect())
+        };
         let replies = [Value::Okay, batch(0..64), batch(64..99)];
         let mut answers = shipment.answers(&replies, &mut server);
         assert_eq!(answers.remove(3), Some(Value::Okay));
         assert_eq!(answers.pop(), Some(None), "the last reply is missing");
-        let expected = (0..99).map(|lock| Some(Value::Int(lock)));
+        let expected = (0..99).map(|lock| Some(Value::Array(vec![Value::Int(lock)])));
         assert!(answers.into_iter().eq(expected));
     }
 
@@ -153,7 +167,7 @@ mod tests {
 
     #[test]
     fn alone_each_script_is_a_command() {
-        let calls: Vec<Call> = (0..3).map(release).collect();
+        let calls: Vec<Invocation> = (0..3).map(release).collect();
         for manner in [Manner::ByDigest, Manner::Whole] {
             let shipment = Shipment::new(calls.iter(), manner, &mut Familiarity::default());
             assert_eq!(shipment.commands.len(), 3);

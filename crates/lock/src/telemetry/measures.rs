@@ -19,9 +19,26 @@ macro_rules! record {
 #[cfg(feature = "metrics")]
 use metrics::{counter, gauge, histogram};
 
+/// Since when something lasts. Without metrics nobody asks, and the clock is not read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    #[cfg(feature = "metrics")]
+    started: std::time::Instant,
+}
+
+impl Since {
+    pub(super) fn now() -> Self {
+        Self {
+            #[cfg(feature = "metrics")]
+            started: std::time::Instant::now(),
+        }
+    }
+}
+
 #[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
-pub(super) fn acquired(lock: &'static str, outcome: &'static str, waited: Duration) {
+pub(super) fn acquired(lock: &'static str, outcome: &'static str, asked: Since) {
     record! {
+        let waited = asked.started.elapsed();
         counter!("leasehold_acquire_total", "lock" => lock, "outcome" => outcome).increment(1);
         histogram!("leasehold_wait_seconds", "lock" => lock, "outcome" => outcome).record(waited);
     }
@@ -43,8 +60,9 @@ pub(super) fn held(lock: &'static str, change: f64) {
 }
 
 #[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
-pub(super) fn hold_ended(lock: &'static str, outcome: &'static str, held: Duration) {
+pub(super) fn hold_ended(lock: &'static str, outcome: &'static str, granted: Since) {
     record! {
+        let held = granted.started.elapsed();
         histogram!("leasehold_hold_seconds", "lock" => lock, "outcome" => outcome).record(held);
     }
 }

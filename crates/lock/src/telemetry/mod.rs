@@ -9,7 +9,7 @@ mod measures;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -42,7 +42,7 @@ pub(crate) async fn acquiring(
         span: span.clone(),
         label: terms.label,
         waits: how == "wait",
-        started: Instant::now(),
+        started: measure::Since::now(),
         is_settled: false,
     };
     telling.begin();
@@ -56,7 +56,7 @@ struct Acquisition {
     span: Span,
     label: &'static str,
     waits: bool,
-    started: Instant,
+    started: measure::Since,
     is_settled: bool,
 }
 
@@ -94,7 +94,7 @@ impl Acquisition {
         if self.waits {
             measure::waiting(self.label, -1.0);
         }
-        measure::acquired(self.label, outcome, self.started.elapsed());
+        measure::acquired(self.label, outcome, self.started);
     }
 }
 
@@ -146,7 +146,7 @@ impl Obstacles {
 #[derive(Debug)]
 pub(crate) struct Holding {
     label: &'static str,
-    started: Instant,
+    started: measure::Since,
     span: Mutex<Option<Span>>,
 }
 
@@ -159,7 +159,7 @@ impl Holding {
         measure::held(terms.label, 1.0);
         Self {
             label: terms.label,
-            started: Instant::now(),
+            started: measure::Since::now(),
             span: Mutex::new(Some(span)),
         }
     }
@@ -189,7 +189,7 @@ impl Holding {
         if let Some(span) = span.take() {
             span.record("outcome", outcome);
             measure::held(self.label, -1.0);
-            measure::hold_ended(self.label, outcome, self.started.elapsed());
+            measure::hold_ended(self.label, outcome, self.started);
         }
     }
 

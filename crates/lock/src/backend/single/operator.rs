@@ -48,7 +48,7 @@ impl Single {
             .keys(&keys.locks)
             .argument(id)
             .argument(&keys.name);
-        let reply = link.call(&call).await?;
+        let reply = link.call(call).await?;
         forced(&reply).map_err(|unexpected| link.unexpected(unexpected))
     }
 }
@@ -64,7 +64,7 @@ impl Single {
             .key(&keys.queue)
             .key(&keys.alive)
             .keys(&keys.locks);
-        let reply = link.call(&call).await?;
+        let reply = link.call(call).await?;
         let code = reply::integer(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         Ok(code == 1)
     }

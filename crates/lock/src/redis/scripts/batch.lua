@@ -10,13 +10,15 @@
 -- ARGV[4]  in strict mode the incarnation that the connection was verified for, or empty
 -- ARGV[5…] of each acquisition the token and the TTL in ms; then of each release the token
 --
--- Replies  for each request what its own script replies, or nil: left undone
+-- Replies  {syncs, of each acquisition the fence, of each release 1}; nil for a request that was left
+--          undone. `syncs` is what the gate counted of `sync_full`, or -1. All in one level: a table
+--          for each request would cost as much as reading its keys.
 --
 -- A call costs more than a key, so all keys of a kind are asked for in one call where there can be one.
 local call = redis.call
 local acquisitions, releases = tonumber(ARGV[1]), tonumber(ARGV[2])
-local replies = {}
-for number = 1, acquisitions + releases do
+local replies = {-1}
+for number = 2, 1 + acquisitions + releases do
   replies[number] = false
 end
 
@@ -26,13 +28,13 @@ end
 
 local function grant_all()
   local now_us = now_in_us()
-  local longest_ms, syncs = math.huge, -1
+  local longest_ms = math.huge
   if ARGV[4] ~= '' then
     local refusal, gate = pass_gate(KEYS[#KEYS], ARGV[4], now_us)
     if refusal then
       return
     end
-    longest_ms, syncs = gate.longest_ms, gate.syncs
+    longest_ms, replies[1] = gate.longest_ms, gate.syncs
   end
   local at_least = math.max(now_us, ARGV[3] + 1)
   local digits = string.format('%.0f', at_least)
@@ -45,7 +47,7 @@ local function grant_all()
       local fence = raise_fence(KEYS[2 * acquisitions + number], at_least, digits)
       call('SET', lock, token, 'PX', ttl_ms)
       granted[lock] = true
-      replies[number] = {1, fence, 0, syncs}
+      replies[1 + number] = fence
     end
   end
 end
@@ -68,7 +70,7 @@ local function release_all()
     call('DEL', unpack(released))
   end
   for _, number in pairs(done) do
-    replies[acquisitions + number] = {1}
+    replies[1 + acquisitions + number] = 1
   end
 end
 
