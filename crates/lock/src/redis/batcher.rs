@@ -10,9 +10,8 @@
 //! Requests leave in the order in which they came: what undoes a grant never overtakes it. A batch
 //! that nobody waits for any more before it left is forgotten.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -166,8 +165,10 @@ impl Batcher {
         // It takes its place among the commands of the connection before the next one can, also where
         // the task that happens to send it has used up its budget.
         let mut reply = unconstrained(reply).boxed();
-        let _ = pin!(&mut reply).poll(&mut Context::from_waker(Waker::noop()));
-        forming.left.push(reply);
+        match reply.poll_unpin(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answered) => forming.crowd.under_way -= answered,
+            Poll::Pending => forming.left.push(reply),
+        }
     }
 
     /// Sends the batch off if no more than `count` are in it: nobody has joined it meanwhile.
@@ -254,5 +255,32 @@ impl Drop for Task {
         forming.is_over = true;
         forming.left.clear();
         Answering(std::mem::take(&mut forming.departure)).end(Outcome::Undone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_a_crowd_is_waited_for_and_none_of_one_that_is_gone() {
+        let mut crowd = Crowd::default();
+        assert!(crowd.is_one());
+        for count in [1, 3, 4] {
+            crowd.leave(count);
+        }
+        assert_eq!(crowd.half(), 4);
+        // The same eight, four at a time.
+        for _ in 0..100 {
+            crowd.under_way -= 4;
+            crowd.leave(4);
+        }
+        assert_eq!(crowd.half(), 4);
+        crowd.under_way = 0;
+        for _ in 0..8 {
+            crowd.leave(1);
+            crowd.under_way -= 1;
+        }
+        assert!(crowd.is_one());
     }
 }
