@@ -118,7 +118,7 @@ async fn a_crowd_takes_few_scripts(server: &ServerProcess, locker: &Locker) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_crowd_takes_few_scripts_relaxed_and_strict() {
     let server = RedisServer::start().expect("redis-server");
     for safety in ["relaxed", "strict"] {
@@ -126,7 +126,7 @@ async fn a_crowd_takes_few_scripts_relaxed_and_strict() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_crowd_takes_few_scripts_where_grants_are_confirmed() {
     let cluster = patient().start().expect("a cluster");
     let locker = connect(sentinel_env(&cluster), &TTL)
@@ -270,6 +270,29 @@ async fn a_master_that_is_new_to_the_scripts_is_told_them_in_one_round() {
         }
     }
     panic!("the renewals never came together");
+}
+
+/// As long as they go on, not only where they begin together.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_goes_on_takes_few_scripts() {
+    const PAIRS: usize = 40;
+    let server = RedisServer::start().expect("redis-server");
+    let locker = locker(&server, "relaxed").await;
+    let before = scripts(&server);
+    let working = names("working").map(|name| {
+        let locker = locker.clone();
+        tokio::spawn(async move {
+            for _ in 0..PAIRS {
+                let released = lease(&locker, &name).await.release().await;
+                assert_eq!(released.expect("a release"), Released::Released);
+            }
+        })
+    });
+    for ended in soon("all of them", join_all(working)).await {
+        ended.expect("no panic");
+    }
+    let (asked, pairs) = (scripts(&server) - before, (CROWD * PAIRS) as u64);
+    assert!(asked < pairs / 2, "{asked} scripts for {pairs} pairs");
 }
 
 #[tokio::test]

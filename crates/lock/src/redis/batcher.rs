@@ -10,6 +10,7 @@
 //! Requests leave in the order in which they came: what undoes a grant never overtakes it. A batch
 //! that nobody waits for any more before it left is forgotten.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -18,13 +19,17 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use redis::Value;
 use tokio::sync::Notify;
-use tokio::task::{unconstrained, yield_now};
+use tokio::task::unconstrained;
 
 use super::batch::{Batch, Familiarity, Layout, Number};
 use super::classify::Failure;
 use super::invocation::Invocation;
 use super::wire::Wire;
 use crate::unavailable::{Cause, Unavailable};
+
+/// How often those who are ready get a turn to join a batch while the server is busy with another one:
+/// a few microseconds in all if nobody is.
+const PATIENCE: usize = 4;
 
 /// The batches of one connection, of which one at most is forming.
 pub(crate) struct Batcher {
@@ -171,11 +176,20 @@ impl Batcher {
         }
     }
 
-    /// Sends the batch off if no more than `count` are in it: nobody has joined it meanwhile.
-    fn send_off_unless_above(&self, count: usize) {
-        let mut forming = self.forming();
-        if forming.batch.count() <= count {
-            self.send_off(&mut forming);
+    /// Lets whoever is ready join the batch, and sends it off when nobody did for a while.
+    async fn gather(&self) {
+        let (mut count, mut looks) = (0, 0);
+        loop {
+            {
+                let mut forming = self.forming();
+                let now = forming.batch.count();
+                looks = if now > count { 0 } else { looks + 1 };
+                count = now;
+                if looks >= forming.crowd.patience() || now == 0 {
+                    return self.send_off(&mut forming);
+                }
+            }
+            let_others_run().await;
         }
     }
 
@@ -196,6 +210,11 @@ impl Crowd {
 
     fn half(&self) -> usize {
         self.of_late.div_ceil(2)
+    }
+
+    /// How often to look for more before a batch leaves: there is no hurry while the server is busy.
+    fn patience(&self) -> usize {
+        if self.under_way > 0 { PATIENCE } else { 1 }
     }
 }
 
@@ -234,7 +253,7 @@ impl Task {
                 Some(answered) = self.replies.next(), if !self.replies.is_empty() => {
                     batcher.forming().crowd.under_way -= answered;
                 }
-                () = yield_now(), if forming > 0 => batcher.send_off_unless_above(forming),
+                () = batcher.gather(), if forming > 0 => {}
                 () = batcher.changed.notified(), if forming == 0 => {}
                 _ = batcher.wire.ending.ended(), if forming == 0 && self.replies.is_empty() => return,
             }
@@ -258,9 +277,32 @@ impl Drop for Task {
     }
 }
 
+/// Lets those tasks run that are ready already. Unlike tokio's own way to yield it does not look for
+/// replies of the server first, which takes longer than they do.
+async fn let_others_run() {
+    let mut have_run = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut have_run, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis::classify::Outcome::Unknown;
+
+    #[test]
+    fn whoever_waits_for_a_batch_is_told_also_if_nobody_sees_to_it_any_more() {
+        let departure = Arc::<Departure>::default();
+        drop(Answering(Arc::downgrade(&departure)));
+        let outcome = departure.outcome.get();
+        assert!(matches!(outcome, Some(Outcome::Failed(failure)) if failure.outcome == Unknown));
+    }
 
     #[test]
     fn half_of_a_crowd_is_waited_for_and_none_of_one_that_is_gone() {
