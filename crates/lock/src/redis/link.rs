@@ -18,6 +18,10 @@ use super::reply::{self, Unexpected};
 use crate::clock::{Clock, Moment};
 use crate::unavailable::{Cause, Unavailable};
 
+/// How much longer than Sentinel's patience (`down-after`) it counts that a majority of the Sentinels
+/// named this master.
+pub(crate) const NAMED_FOR: Duration = Duration::from_secs(5);
+
 /// A verified connection to the master, and what is known of it.
 pub(crate) struct Link {
     connection: Connection,
@@ -113,7 +117,7 @@ impl Link {
     }
 
     /// Refuses when no majority of the Sentinels has named this master for so long that they may
-    /// have promoted another: `down-after` and 5 s.
+    /// have promoted another.
     pub(crate) fn check_named(&self) -> Result<(), Unavailable> {
         let Some(down_after) = self.down_after else {
             return Ok(());
@@ -122,7 +126,7 @@ impl Link {
             return Ok(());
         };
         let since = Clock::System.elapsed_since(named_at);
-        if since <= down_after + Duration::from_secs(5) {
+        if since <= down_after + NAMED_FOR {
             return Ok(());
         }
         Err(Unavailable::on(

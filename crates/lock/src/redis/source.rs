@@ -7,6 +7,10 @@ use leasehold_config::Endpoint;
 use super::sentinel::Sentinels;
 use crate::unavailable::Unavailable;
 
+/// So often that a master which is named each time never looks as if it were not: see
+/// `Link::check_named`.
+const RECONCILE_EVERY: Duration = Duration::from_millis(3_500);
+
 /// Names the master.
 pub(crate) enum Source {
     /// A configured address.
@@ -49,15 +53,30 @@ impl Source {
         }
     }
 
-    /// How often to ask again without a sign.
+    /// How often to ask again without a sign, more or less.
     pub(crate) fn reconcile_every(&self) -> Duration {
         match self {
             Self::Sentinels(sentinels) if sentinels.only_polls() => Duration::from_secs(1),
-            _ => Duration::from_secs(5),
+            Self::Sentinels(_) => RECONCILE_EVERY,
+            Self::Fixed(_) => Duration::from_secs(5),
         }
     }
 
     pub(crate) fn is_fixed(&self) -> bool {
         matches!(self, Self::Fixed(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::link::NAMED_FOR;
+    use crate::redis::supervisor::LATEST;
+
+    #[test]
+    fn a_master_that_is_named_whenever_the_sentinels_are_asked_always_counts_as_named() {
+        let for_their_answers = Duration::from_millis(500);
+        let asked_again = RECONCILE_EVERY.mul_f64(LATEST) + for_their_answers;
+        assert!(asked_again <= NAMED_FOR, "{asked_again:?}");
     }
 }

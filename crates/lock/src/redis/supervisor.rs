@@ -24,6 +24,9 @@ use crate::unavailable::{Cause, Unavailable};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How much sooner and later than planned something may be done.
+const EARLIEST: f64 = 0.8;
+pub(crate) const LATEST: f64 = 1.2;
 /// Wrong credentials are tried seldom: servers and auditors count the attempts.
 const PAUSE_AFTER_REFUSED_CREDENTIALS: Duration = Duration::from_secs(5);
 /// How soon to ask again while the Sentinels are about to agree on another master.
@@ -285,7 +288,7 @@ impl Supervisor {
 
 /// `around` ± 20 %, so that many clients do not ask in step.
 fn jittered(around: Duration) -> Duration {
-    around.mul_f64(0.8 + 0.4 * fastrand::f64())
+    around.mul_f64(EARLIEST + (LATEST - EARLIEST) * fastrand::f64())
 }
 
 /// Asks the link's node whether it is still the master that it was.
