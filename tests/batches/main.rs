@@ -68,6 +68,14 @@ async fn attempt_all(server: &ServerProcess, locker: &Locker) -> Vec<Result<Leas
     at_once(server, names("some").map(|name| attempt(locker, name))).await
 }
 
+/// The server said nothing: it is not known what it did, or that it did nothing.
+fn assert_unanswered(answer: &Result<Lease, Error>) {
+    assert!(
+        matches!(answer, Err(Error::Ambiguous { .. } | Error::Unavailable(_))),
+        "{answer:?}"
+    );
+}
+
 /// Counted from zero, and with these words.
 fn only_the_seventh_fails(answers: Vec<Result<Lease, Error>>, words: &str) {
     for (number, answer) in answers.into_iter().enumerate() {
@@ -306,11 +314,7 @@ async fn a_server_that_dies_leaves_nobody_waiting() {
     tokio::task::yield_now().await;
     server.kill();
     for answer in soon("all of them", join_all(attempts)).await {
-        let answer = answer.expect("no panic");
-        assert!(
-            matches!(answer, Err(Error::Ambiguous { .. } | Error::Unavailable(_))),
-            "{answer:?}"
-        );
+        assert_unanswered(&answer.expect("no panic"));
     }
 }
 
@@ -322,10 +326,7 @@ async fn a_server_that_hangs_is_given_up_by_all() {
     server.pause().expect("SIGSTOP");
     let attempts = names("hung").map(|name| attempt(&locker, name));
     for answer in soon("all of them", join_all(attempts)).await {
-        assert!(
-            matches!(answer, Err(Error::Ambiguous { .. } | Error::Unavailable(_))),
-            "{answer:?}"
-        );
+        assert_unanswered(&answer);
     }
     server.resume().expect("SIGCONT");
     let again = names("hung").map(|name| {
