@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    error::{Result, file_error},
-    port::Port,
-};
+use crate::{error::Result, port::Port};
 
 type Serve = dyn Fn(TcpStream) + Send + Sync;
 
@@ -63,9 +60,7 @@ impl Acceptor {
         if listening.is_some() {
             return Ok(());
         }
-        let address = self.address();
-        let listener =
-            TcpListener::bind(address).map_err(file_error("listening on", address.to_string()))?;
+        let listener = self.port.listen()?;
         let closing = Arc::new(AtomicBool::new(false));
         let (shared, flag) = (self.shared.clone(), closing.clone());
         let thread = thread::spawn(move || accept(&listener, &shared, &flag));

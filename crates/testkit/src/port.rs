@@ -10,15 +10,21 @@ use std::{
     env,
     fs::{self, File, OpenOptions},
     hash::{BuildHasher, Hasher},
+    io,
     net::TcpListener,
     path::PathBuf,
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Error, Result, file_error};
+use crate::wait::wait_for;
 
 const FIRST: u16 = 10_000;
+
+/// How long a port that is ours may still be in the hands of a process that is being started.
+const BEING_STARTED: Duration = Duration::from_secs(5);
 
 /// A cluster node also listens on its port plus this much.
 pub(crate) const BUS_OFFSET: u16 = 10_000;
@@ -68,6 +74,20 @@ impl Port {
     pub(crate) fn number(&self) -> u16 {
         self.number
     }
+
+    /// Listens on the loopback interface.
+    ///
+    /// A process that was being started while the port was looked at has a copy of that socket until it
+    /// runs its own program; nobody else has the port, so it is waited for.
+    pub(crate) fn listen(&self) -> Result<TcpListener> {
+        let address = format!("127.0.0.1:{}", self.number);
+        let bind = || match TcpListener::bind(&address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+            bound => Ok(bound),
+        };
+        let bound = wait_for(format!("a socket on {address}"), BEING_STARTED, bind)?;
+        bound.map_err(file_error("listening on", address))
+    }
 }
 
 fn free(port: u16) -> bool {
@@ -97,4 +117,23 @@ fn directory() -> Result<PathBuf> {
     let path = env::temp_dir().join(format!("leasehold-ports-{user}"));
     fs::create_dir_all(&path).map_err(file_error("creating", &path))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_listened_on_once_the_copy_of_its_socket_is_closed() {
+        let port = Port::reserve().expect("a port");
+        let copy = TcpListener::bind(("127.0.0.1", port.number())).expect("a socket");
+        let closing = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(copy);
+        });
+        port.listen().expect("the socket");
+        closing.join().expect("the thread");
+    }
 }

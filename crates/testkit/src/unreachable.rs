@@ -29,11 +29,10 @@ impl Unreachable {
     pub fn start() -> Result<Self> {
         let port = Port::reserve()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
-        let failed = || file_error("listening on", address.to_string());
-        let listener = TcpListener::bind(address).map_err(failed())?;
+        let listener = port.listen()?;
         rustix::net::listen(&listener, 0)
             .map_err(std::io::Error::from)
-            .map_err(failed())?;
+            .map_err(file_error("listening on", address.to_string()))?;
         let mut queued = Vec::new();
         while queued.len() < MOST_QUEUED {
             match TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
