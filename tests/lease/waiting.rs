@@ -72,26 +72,63 @@ async fn waiters_are_served_in_the_order_of_asking() {
     assert_eq!(*order.lock().expect("the order"), [0, 1, 2, 3, 4, 5]);
 }
 
+fn connection(redis: &RedisServer) -> redis::Connection {
+    let client = redis::Client::open(redis.url()).expect("a client");
+    let connection = client.get_connection().expect("connect");
+    connection
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a timeout");
+    connection
+}
+
+/// Enters a waiter that counts into the queue for `report`, before all lockers.
+fn enter_first(redis: &RedisServer, waiter: &str) {
+    redis
+        .command(&["ZADD", "{report}:queue", "1", waiter])
+        .expect("ZADD");
+    redis
+        .command(&["HSET", "{report}:alive", waiter, "9999999999999"])
+        .expect("HSET");
+}
+
+/// The first in the queue for `report`, which counts and is subscribed, and will not answer.
+fn stopped_waiter<'a>(
+    redis: &RedisServer,
+    connection: &'a mut redis::Connection,
+) -> redis::PubSub<'a> {
+    enter_first(redis, "stopped");
+    let mut subscription = connection.as_pubsub();
+    subscription
+        .subscribe("leasehold:wake:stopped")
+        .expect("SUBSCRIBE");
+    subscription
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_called_and_does_not_come_delays_the_next_by_a_claim() {
+    let redis = RedisServer::start().expect("redis-server");
+    let (holder, waiter) = (patient(&redis).await, patient(&redis).await);
+    let lease = holder.acquire("report").await.expect("a lease");
+    let mut connection = connection(&redis);
+    let mut subscription = stopped_waiter(&redis, &mut connection);
+    let waiting = tokio::spawn(async move { waiter.acquire("report").await });
+    queued(&redis, "report", 2).await;
+    lease.release().await.expect("a release");
+    let called = subscription.get_message().expect("the call");
+    assert_eq!(called.get_payload_bytes(), b"free report");
+    let _lease = soon("the turn after the claim", waiting)
+        .await
+        .expect("the task")
+        .expect("a lease");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn newcomers_do_not_overtake_the_queue() {
     let redis = RedisServer::start().expect("redis-server");
     let holder = patient(&redis).await;
     let lease = holder.acquire("report").await.expect("a lease");
-    // A waiter that counts but will not answer: subscribed, and stopped.
-    redis
-        .command(&["ZADD", "{report}:queue", "1", "stopped"])
-        .expect("ZADD");
-    redis
-        .command(&["HSET", "{report}:alive", "stopped", "9999999999999"])
-        .expect("HSET");
-    let mut deaf = redis::Client::open(redis.url())
-        .expect("a client")
-        .get_connection()
-        .expect("connect");
-    let mut subscription = deaf.as_pubsub();
-    subscription
-        .subscribe("leasehold:wake:stopped")
-        .expect("SUBSCRIBE");
+    let mut connection = connection(&redis);
+    let _subscription = stopped_waiter(&redis, &mut connection);
     lease.release().await.expect("a release");
 
     let Err(Error::Held(held)) = holder.try_acquire("report").await else {
@@ -110,12 +147,7 @@ async fn dead_waiters_are_skipped() {
     let (holder, waiter) = (patient(&redis).await, patient(&redis).await);
     let lease = holder.acquire("report").await.expect("a lease");
     for dead in ["a", "b", "c"] {
-        redis
-            .command(&["ZADD", "{report}:queue", "1", dead])
-            .expect("ZADD");
-        redis
-            .command(&["HSET", "{report}:alive", dead, "9999999999999"])
-            .expect("HSET");
+        enter_first(&redis, dead);
     }
     let waiting = tokio::spawn(async move { waiter.acquire("report").await });
     queued(&redis, "report", 4).await;

@@ -19,11 +19,12 @@ local function waiters(queue, alive, name, now_us)
   end
 
   -- Calls the first `free` waiters, or without `free` the first that was not called yet. Whoever
-  -- is dead or out of reach leaves the queue. The one behind is told to look when the claim ends.
+  -- is dead or out of reach leaves the queue. The one behind is told to look when the claim ends; of
+  -- two messages the last one leaves first, and the lock waits for the one that is called.
   function self.call_first(free)
-    local at, called = 0, false
+    local at = 0
     while not free or at < free do
-      local waiter = redis.call('ZRANGE', queue, at, at)[1]
+      local waiter, behind = unpack(redis.call('ZRANGE', queue, at, at + 1))
       if not waiter then
         return
       end
@@ -32,20 +33,19 @@ local function waiters(queue, alive, name, now_us)
         self.leave(waiter)
       elseif counts_until <= now_ms + CLAIM_MS then
         at = at + 1
-      elseif call(waiter, 'free') then
-        redis.call('HSET', alive, waiter, now_ms + CLAIM_MS)
-        at, called = at + 1, true
-        if not free then
-          break
-        end
       else
-        self.leave(waiter)
-      end
-    end
-    if called then
-      local behind = redis.call('ZRANGE', queue, at, at)[1]
-      if behind then
-        call(behind, 'soon')
+        if behind and (not free or at + 1 == free) then
+          call(behind, 'soon')
+        end
+        if call(waiter, 'free') then
+          redis.call('HSET', alive, waiter, now_ms + CLAIM_MS)
+          at = at + 1
+          if not free then
+            return
+          end
+        else
+          self.leave(waiter)
+        end
       end
     end
   end
