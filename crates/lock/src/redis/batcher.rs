@@ -1,7 +1,7 @@
 //! From single requests to batches, on one connection.
 //!
 //! Being called costs the server more than what a script does, so requests that come together leave
-//! together. One that comes alone goes alone.
+//! together. Where there are few at once each goes alone.
 //!
 //! While the server works at one batch the next one forms. So a batch leaves as soon as half of those
 //! are in it that were under way at once of late, and else when nobody who is ready joins it any more;
@@ -23,6 +23,8 @@ use tokio::task::unconstrained;
 
 use super::batch::{Batch, Familiarity, Layout, Number};
 use super::classify::Failure;
+use super::deadlines::UnderWay;
+use super::gathering::FEW;
 use super::invocation::Invocation;
 use super::wire::Wire;
 use crate::unavailable::{Cause, Unavailable};
@@ -34,6 +36,7 @@ const PATIENCE: usize = 4;
 /// The batches of one connection, of which one at most is forming.
 pub(crate) struct Batcher {
     wire: Wire,
+    under_way: UnderWay,
     forming: Mutex<Forming>,
     /// A batch began to form, or left.
     changed: Notify,
@@ -52,15 +55,14 @@ struct Forming {
     is_over: bool,
 }
 
-/// How many requests are in batches, for a guess at how many will come together.
+/// How many requests were under way at once of late: a guess at how many will come together.
 #[derive(Default)]
 struct Crowd {
-    under_way: usize,
     of_late: usize,
 }
 
-/// Ends with the reply to a batch and tells how many requests it answered.
-type Reply = BoxFuture<'static, usize>;
+/// Ends with the reply to a batch.
+type Reply = BoxFuture<'static, ()>;
 
 /// What becomes of a batch.
 #[derive(Default)]
@@ -86,6 +88,7 @@ impl Batcher {
     /// Starts the task that goes with it.
     pub(super) fn start(wire: Wire) -> Arc<Self> {
         let batcher = Arc::new(Self {
+            under_way: wire.deadlines.under_way(),
             wire,
             forming: Mutex::default(),
             changed: Notify::new(),
@@ -98,14 +101,17 @@ impl Batcher {
         batcher
     }
 
-    /// Joins the batch that is forming, or begins one if others are under way or were of late. `None`:
-    /// the request is to go by itself, now; whatever came before it has left.
+    /// Joins the batch that is forming, or begins one unless there are few at once. `None`: the request
+    /// is to go by itself, now; whatever came before it has left.
     pub(crate) fn enter(&self, request: &Invocation) -> Option<Place> {
         let mut forming = self.forming();
         let (departure, begins) = match forming.departure.upgrade() {
             Some(departure) => (departure, false),
             None if forming.is_over => return None,
-            None if forming.crowd.is_one() && !self.wire.deadlines.is_busy() => return None,
+            None if forming.crowd.is_small(self.under_way.requests()) => {
+                forming.crowd.leave(self.under_way.requests() + 1);
+                return None;
+            }
             None => {
                 forming.batch = Batch::default();
                 (Arc::default(), true)
@@ -154,25 +160,24 @@ impl Batcher {
             return;
         }
         let count = batch.count();
-        forming.crowd.leave(count);
+        forming.crowd.leave(self.under_way.requests() + count);
         let (command, layout) = batch.into_command(&mut forming.server);
         let wire = self.wire.clone();
         let answering = Answering(departure);
         let reply = async move {
-            answering.end(match wire.send(&command).await {
+            answering.end(match wire.send_for(count, &command).await {
                 Ok(reply) => Outcome::Answered(reply, layout),
                 Err(failure) => Outcome::Failed(failure),
             });
-            count
         };
         // First, so that the driver of the connection, which the sending wakes, runs before the task.
         self.changed.notify_one();
         // It takes its place among the commands of the connection before the next one can, also where
         // the task that happens to send it has used up its budget.
         let mut reply = unconstrained(reply).boxed();
-        match reply.poll_unpin(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answered) => forming.crowd.under_way -= answered,
-            Poll::Pending => forming.left.push(reply),
+        let mut unheard = Context::from_waker(Waker::noop());
+        if reply.poll_unpin(&mut unheard).is_pending() {
+            forming.left.push(reply);
         }
     }
 
@@ -185,11 +190,20 @@ impl Batcher {
                 let now = forming.batch.count();
                 looks = if now > count { 0 } else { looks + 1 };
                 count = now;
-                if looks >= forming.crowd.patience() || now == 0 {
+                if looks >= self.patience() || now == 0 {
                     return self.send_off(&mut forming);
                 }
             }
             let_others_run().await;
+        }
+    }
+
+    /// How often to look for more before a batch leaves: there is no hurry while the server is busy.
+    fn patience(&self) -> usize {
+        if self.under_way.requests() > 0 {
+            PATIENCE
+        } else {
+            1
         }
     }
 
@@ -199,22 +213,17 @@ impl Batcher {
 }
 
 impl Crowd {
-    fn leave(&mut self, count: usize) {
-        self.under_way += count;
-        self.of_late = self.under_way.max(self.of_late - self.of_late.div_ceil(8));
+    fn leave(&mut self, under_way: usize) {
+        self.of_late = under_way.max(self.of_late - self.of_late.div_ceil(8));
     }
 
-    fn is_one(&self) -> bool {
-        self.of_late <= 1
+    /// Whether one more besides those under way is not worth waiting for others.
+    fn is_small(&self, under_way: usize) -> bool {
+        self.of_late <= FEW && under_way < FEW
     }
 
     fn half(&self) -> usize {
         self.of_late.div_ceil(2)
-    }
-
-    /// How often to look for more before a batch leaves: there is no hurry while the server is busy.
-    fn patience(&self) -> usize {
-        if self.under_way > 0 { PATIENCE } else { 1 }
     }
 }
 
@@ -250,9 +259,7 @@ impl Task {
             let forming = self.look();
             tokio::select! {
                 biased;
-                Some(answered) = self.replies.next(), if !self.replies.is_empty() => {
-                    batcher.forming().crowd.under_way -= answered;
-                }
+                Some(()) = self.replies.next(), if !self.replies.is_empty() => {}
                 () = batcher.gather(), if forming > 0 => {}
                 () = batcher.changed.notified(), if forming == 0 => {}
                 _ = batcher.wire.ending.ended(), if forming == 0 && self.replies.is_empty() => return,
@@ -307,22 +314,15 @@ mod tests {
     #[test]
     fn half_of_a_crowd_is_waited_for_and_none_of_one_that_is_gone() {
         let mut crowd = Crowd::default();
-        assert!(crowd.is_one());
-        for count in [1, 3, 4] {
-            crowd.leave(count);
+        assert!(crowd.is_small(0) && !crowd.is_small(FEW));
+        for under_way in [1, 4, 8] {
+            crowd.leave(under_way);
         }
+        assert!(!crowd.is_small(0));
         assert_eq!(crowd.half(), 4);
-        // The same eight, four at a time.
-        for _ in 0..100 {
-            crowd.under_way -= 4;
-            crowd.leave(4);
-        }
-        assert_eq!(crowd.half(), 4);
-        crowd.under_way = 0;
         for _ in 0..8 {
             crowd.leave(1);
-            crowd.under_way -= 1;
         }
-        assert!(crowd.is_one());
+        assert!(crowd.is_small(0));
     }
 }

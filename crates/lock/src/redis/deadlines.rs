@@ -32,7 +32,8 @@ pub(crate) struct Deadlines {
 #[derive(Default)]
 struct Bell {
     rung: Notify,
-    under_way: AtomicUsize,
+    commands: AtomicUsize,
+    requests: AtomicUsize,
     /// Whether the task rings; if not it waits for `wanted`.
     is_ringing: AtomicBool,
     wanted: Notify,
@@ -54,26 +55,22 @@ impl Deadlines {
         Self { bell, ending }
     }
 
-    /// Counts the commands that are under way at present.
+    /// Counts what is under way at present.
     pub(crate) fn under_way(&self) -> UnderWay {
         UnderWay(self.bell.clone())
     }
 
-    /// Whether a command is under way.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.bell.under_way.load(Ordering::Relaxed) > 0
-    }
-
-    /// Waits for `reply` until `limit` has passed or the connection has ended.
+    /// Waits for the reply to a command, which stands for so many requests, until `limit` has passed or the connection has ended.
     ///
     /// Cancel safe if the reply is.
     pub(crate) async fn within<T>(
         &self,
+        requests: usize,
         limit: Duration,
         mut reply: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Overdue> {
         let until = Instant::now() + limit;
-        let _entry = self.bell.enter();
+        let _entry = self.bell.enter(requests);
         loop {
             // It hears every ringing from here on, so none is missed between the look and the wait.
             let rung = self.bell.rung.notified();
@@ -93,20 +90,24 @@ impl Deadlines {
 }
 
 impl Bell {
-    fn enter(&self) -> Entry<'_> {
-        self.under_way.fetch_add(1, Ordering::SeqCst);
+    fn enter(&self, requests: usize) -> Entry<'_> {
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        self.commands.fetch_add(1, Ordering::SeqCst);
         // Either this sees that the task does not ring, or the task sees the command.
         if !self.is_ringing.load(Ordering::SeqCst) && !self.is_ringing.swap(true, Ordering::SeqCst)
         {
             self.wanted.notify_one();
         }
-        Entry(self)
+        Entry {
+            bell: self,
+            requests,
+        }
     }
 
     async fn ring(&self, interval: Duration) {
         loop {
             self.is_ringing.store(false, Ordering::SeqCst);
-            if self.under_way.load(Ordering::SeqCst) == 0 {
+            if self.commands.load(Ordering::SeqCst) == 0 {
                 self.wanted.notified().await;
             }
             self.is_ringing.store(true, Ordering::SeqCst);
@@ -116,20 +117,29 @@ impl Bell {
     }
 }
 
-/// Counts the commands that are under way.
+/// Counts what is under way.
 pub(crate) struct UnderWay(Arc<Bell>);
 
 impl UnderWay {
-    pub(crate) fn count(&self) -> usize {
-        self.0.under_way.load(Ordering::Relaxed)
+    pub(crate) fn commands(&self) -> usize {
+        self.0.commands.load(Ordering::Relaxed)
+    }
+
+    /// A command may stand for several.
+    pub(crate) fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::Relaxed)
     }
 }
 
-struct Entry<'a>(&'a Bell);
+struct Entry<'a> {
+    bell: &'a Bell,
+    requests: usize,
+}
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.bell.commands.fetch_sub(1, Ordering::SeqCst);
+        (self.bell.requests).fetch_sub(self.requests, Ordering::Relaxed);
     }
 }
 
@@ -151,7 +161,7 @@ mod tests {
         let limits = [1, 150, 1_600, 3_000].map(Duration::from_millis);
         let deadlines = &deadlines;
         join_all(limits.map(|limit| async move {
-            let overdue = deadlines.within(limit, pin!(pending::<()>())).await;
+            let overdue = deadlines.within(1, limit, pin!(pending::<()>())).await;
             assert!(matches!(overdue, Err(Overdue::TimedOut)));
             let took = begun.elapsed();
             assert!(took >= limit && took <= limit + usual / INTERVALS + Duration::from_millis(2));
@@ -159,8 +169,26 @@ mod tests {
         .await;
         // The bell rests meanwhile, and rings again for the next command.
         sleep(10 * usual).await;
-        let overdue = deadlines.within(usual, pin!(pending::<()>())).await;
+        let overdue = deadlines.within(1, usual, pin!(pending::<()>())).await;
         assert!(matches!(overdue, Err(Overdue::TimedOut)));
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_counts_until_it_is_answered_or_dropped() {
+        let deadlines = Deadlines::start(Duration::from_secs(3600), Ending::default());
+        let under_way = deadlines.under_way();
+        let counted = || (under_way.commands(), under_way.requests());
+        let limit = Duration::from_secs(3600);
+        {
+            let unanswered = pin!(pending::<()>());
+            let mut dropped = Box::pin(deadlines.within(5, limit, unanswered));
+            assert!(futures_util::poll!(&mut dropped).is_pending());
+            let answered = async { assert_eq!(counted(), (2, 6)) };
+            let outcome = deadlines.within(1, limit, pin!(answered)).await;
+            assert!(outcome.is_ok());
+            assert_eq!(counted(), (1, 5));
+        }
+        assert_eq!(counted(), (0, 0));
     }
 
     #[tokio::test]
@@ -168,7 +196,7 @@ mod tests {
         let ending = Ending::default();
         let deadlines = Deadlines::start(Duration::from_secs(3600), ending.clone());
         let hour = Duration::from_secs(3600);
-        let command = || async { deadlines.within(hour, pin!(pending::<()>())).await };
+        let command = || async { deadlines.within(1, hour, pin!(pending::<()>())).await };
         let commands = (0..100).map(|_| command());
         let end = async {
             tokio::task::yield_now().await;
@@ -176,9 +204,7 @@ mod tests {
         };
         let (overdue, ()) = tokio::join!(join_all(commands), end);
         assert!(overdue.iter().all(|one| matches!(one, Err(Overdue::Ended))));
-        let late = deadlines
-            .within(Duration::from_secs(3600), pin!(pending::<()>()))
-            .await;
+        let late = deadlines.within(1, hour, pin!(pending::<()>())).await;
         assert!(matches!(late, Err(Overdue::Ended)));
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! The first command of a burst wakes the driver, which would write it alone, with one call of the
 //! operating system for each command. So while several commands are under way it lets whoever is
-//! ready go first, once: their commands then leave in one write. For a single one that would be a
-//! detour.
+//! ready go first, once: their commands then leave in one write. For few that would be a detour.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::deadlines::UnderWay;
+
+/// So many requests at once are too few to gather.
+pub(super) const FEW: usize = 2;
 
 /// A driver that yields before it works.
 pub(crate) struct Gathering<D> {
@@ -25,13 +27,17 @@ impl<D> Gathering<D> {
             has_yielded: false,
         }
     }
+
+    fn is_worth_it(&self) -> bool {
+        self.under_way.commands() > 1 && self.under_way.requests() > FEW
+    }
 }
 
 impl<D: Future> Future for Gathering<D> {
     type Output = D::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<D::Output> {
-        if !self.has_yielded && self.under_way.count() > 1 {
+        if !self.has_yielded && self.is_worth_it() {
             self.has_yielded = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

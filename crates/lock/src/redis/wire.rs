@@ -26,9 +26,14 @@ pub(super) struct Wire {
 impl Wire {
     /// Runs one command. An error reply stays a value.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        self.send_for(1, command).await
+    }
+
+    /// Runs one command that stands for so many requests. An error reply stays a value.
+    pub(super) async fn send_for(&self, requests: usize, command: &Cmd) -> Result<Value, Failure> {
         let mut multiplexed = self.multiplexed.clone();
         let reply = pin!(multiplexed.send_packed_command(command));
-        self.bounded(self.command_timeout, reply).await
+        self.bounded(requests, self.command_timeout, reply).await
     }
 
     /// Runs several commands in one go, within `limit`. Error replies stay values.
@@ -39,18 +44,19 @@ impl Wire {
     ) -> Result<Vec<Value>, Failure> {
         let mut multiplexed = self.multiplexed.clone();
         let replies = pin!(multiplexed.send_packed_commands(commands, 0, commands.len()));
-        self.bounded(limit, replies).await
+        self.bounded(commands.len(), limit, replies).await
     }
 
     pub(super) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
         let mut multiplexed = self.multiplexed.clone();
         let confirmed = pin!(multiplexed.subscribe(channels));
-        self.bounded(self.command_timeout, confirmed).await
+        self.bounded(1, self.command_timeout, confirmed).await
     }
 
     /// Waits for a reply. It comes pinned: a large future is copied each time it is handed on.
     async fn bounded<T>(
         &self,
+        requests: usize,
         limit: Duration,
         reply: Pin<&mut impl Future<Output = redis::RedisResult<T>>>,
     ) -> Result<T, Failure> {
@@ -59,7 +65,7 @@ impl Wire {
             let cause = self.ending.cause();
             return Err(Failure::not_applied(Unavailable::on(&self.node, cause)));
         }
-        match self.deadlines.within(limit, reply).await {
+        match self.deadlines.within(requests, limit, reply).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => {
                 let (cause, outcome) = classify::command_error(&error);
