@@ -28,9 +28,12 @@ fn env(servers: &[RedisServer]) -> Vec<(String, String)> {
 
 /// A locker all of whose members' gates are open: they have been up for longer than a lease.
 async fn ready(servers: &[RedisServer], owner: &str) -> Locker {
-    let locker = connect(env(servers), &[("LOCK_OWNER", owner)])
-        .await
-        .expect("connect");
+    ready_with(servers, owner, &[]).await
+}
+
+async fn ready_with(servers: &[RedisServer], owner: &str, overrides: &[(&str, &str)]) -> Locker {
+    let overrides = [&[("LOCK_OWNER", owner)], overrides].concat();
+    let locker = connect(env(servers), &overrides).await.expect("connect");
     eventually("open gates", async || {
         let name = format!("warm-up-of-{owner}");
         let Ok(lease) = locker.try_acquire(name.as_str()).await else {
@@ -115,6 +118,25 @@ async fn a_minority_may_be_dead_or_hung() {
         .release()
         .await
         .expect("a release");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_out_of_reach_holds_up_nothing_that_is_taken_back() {
+    let servers = servers(5);
+    let ttl = [("LOCK_TTL", "12s"), ("LOCK_MAX_TTL", "12s")];
+    let locker = ready_with(&servers, "first", &ttl).await;
+    servers[0].kill();
+    // Two members of five are no majority: each attempt takes back what it got of them.
+    for server in &servers[1..3] {
+        server
+            .command(&["SET", "report", "stopped", "PX", "1000"])
+            .expect("SET");
+    }
+    let acquiring = tokio::time::timeout(Duration::from_secs(6), locker.acquire("report"));
+    let _lease = acquiring
+        .await
+        .expect("a lease before what an attempt left behind can have expired")
+        .expect("a lease");
 }
 
 #[tokio::test(flavor = "multi_thread")]

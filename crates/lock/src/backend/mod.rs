@@ -245,14 +245,14 @@ impl Backend {
     }
 
     /// As [`Backend::release`], for what may still be on its way to be granted.
-    pub(crate) async fn take_back(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
         match self {
-            Self::Noop(_) => Ok(Releasing::Released),
-            Self::Memory(memory) => memory.release(request),
-            Self::Single(single) => single.take_back(request).await,
-            // These send grants and releases over one connection.
-            Self::Quorum(quorum) => quorum.release(request).await,
-            Self::Cluster(cluster) => cluster.release(request).await,
+            Self::Noop(_) => Ok(()),
+            Self::Memory(memory) => memory.release(request).map(drop),
+            Self::Single(single) => single.take_back(request).await.map(drop),
+            Self::Quorum(quorum) => quorum.take_back(request).await,
+            // It sends grants and releases over one connection.
+            Self::Cluster(cluster) => cluster.release(request).await.map(drop),
         }
     }
 

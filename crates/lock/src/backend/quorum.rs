@@ -6,15 +6,17 @@
 //! it. Every member has a gate of its own, so one that came back empty does not vote until the
 //! longest lease has passed (Redlock's delayed restart).
 
+mod questions;
+
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use self::questions::Questions;
 use super::single::Single;
 use super::{Adopting, DataSet, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
 use crate::fence::Fence;
@@ -30,8 +32,7 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 /// The backend over several masters.
 pub(crate) struct Quorum {
     members: Vec<Member>,
-    /// Questions that nobody waits for any more; they end with the quorum, or by their deadlines.
-    under_way: Mutex<JoinSet<()>>,
+    questions: Questions,
 }
 
 #[derive(Clone)]
@@ -57,7 +58,7 @@ impl Quorum {
             .collect();
         Self {
             members,
-            under_way: Mutex::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -314,6 +315,20 @@ impl Quorum {
         })
     }
 
+    /// Tells every member once. An error: some member has not answered.
+    pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
+        let request = request.clone();
+        let mut answers = self.ask(move |member| {
+            let request = request.clone();
+            async move { member.single.release(&request).await }
+        });
+        let mut outcome = Ok(());
+        while let Some(Answer { result, .. }) = answers.recv().await {
+            outcome = outcome.and(result.map(drop));
+        }
+        outcome
+    }
+
     /// Who holds each of the locks on a majority of the members.
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         let keys = keys.clone();
@@ -420,29 +435,19 @@ impl Quorum {
         })
     }
 
-    /// Asks every member at once. Each question runs to its own deadline even if nobody waits for
-    /// the answer any more, so that a member which hangs is noticed.
     fn ask<T, Q, F>(&self, question: Q) -> mpsc::Receiver<Answer<T>>
     where
         T: Send + 'static,
         Q: Fn(Member) -> F,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let (answer, answers) = mpsc::channel(self.members.len().max(1));
-        let mut under_way = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while under_way.try_join_next().is_some() {}
-        for member in &self.members {
-            let (member, answer) = (member.clone(), answer.clone());
-            let asking = question(member.clone());
-            under_way.spawn(async move {
+        self.questions.ask(&self.members, |member| {
+            let (member, asking) = (member.clone(), question(member.clone()));
+            async move {
                 let result = asking.await;
-                let _ = answer.send(Answer { member, result }).await;
-            });
-        }
-        answers
+                Answer { member, result }
+            }
+        })
     }
 }
 
