@@ -13,9 +13,23 @@ use crate::samples::Samples;
 ///
 /// When the server does not answer.
 pub async fn ping(connection: &MultiplexedConnection, slice: Duration) -> Result<Samples> {
+    ping_at_rest(connection, Duration::ZERO, slice).await
+}
+
+/// PINGs for a slice, with a pause before each, in which processors go to sleep that a PING then has
+/// to wake.
+///
+/// # Errors
+///
+/// When the server does not answer.
+pub async fn ping_at_rest(
+    connection: &MultiplexedConnection,
+    pause: Duration,
+    slice: Duration,
+) -> Result<Samples> {
     let mut command = redis::pipe();
     command.cmd("PING");
-    repeat(connection, &command, slice).await
+    repeat(connection, &command, pause, slice).await
 }
 
 /// The round trip of replication: a write, and the word that one replica has it.
@@ -30,17 +44,21 @@ pub async fn replicate(connection: &MultiplexedConnection, slice: Duration) -> R
         .arg("leasehold-bench:replicated")
         .arg("x");
     commands.cmd("WAIT").arg(1).arg(1000);
-    repeat(connection, &commands, slice).await
+    repeat(connection, &commands, Duration::ZERO, slice).await
 }
 
 async fn repeat(
     connection: &MultiplexedConnection,
     commands: &redis::Pipeline,
+    pause: Duration,
     slice: Duration,
 ) -> Result<Samples> {
     let mut connection = connection.clone();
     let (began, mut took) = (Instant::now(), Vec::new());
     while began.elapsed() < slice {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         let sent = Instant::now();
         commands.query_async::<()>(&mut connection).await?;
         took.push(sent.elapsed());
