@@ -169,7 +169,7 @@ pub(crate) fn lock_variables() -> Vec<(String, String)> {
 /// When files cannot be read or written.
 pub fn examine(directory: &Path, seed: u64, protocol: Protocol) -> io::Result<Outcome> {
     let history: Vec<Event> = history::read(directory)?;
-    let violations = checker::check(&history, Bounds::default());
+    let violations = checker::check(&history, Bounds::of(protocol));
     let report = Report::of(&history, &violations, seed, protocol);
     if !violations.is_empty() {
         fs::write(

@@ -11,7 +11,7 @@ const USAGE: &str = "\
 Injects faults into real servers while clients compete for leases, and checks what happened.
 
   leasehold-faults [--minutes N] [--seed S] [--mode strict|relaxed|plain|quorum] [--clients N] [--json] [--out DIR]
-  leasehold-faults check DIR         checks the history of an earlier run again
+  leasehold-faults check DIR [--mode MODE]   checks the history of an earlier run again
 
 Ends with 0 if no rule was broken, 1 if one was, 2 if the run could not be made, and 3 if it had too few grants or
 faults in it to prove anything. The history is kept in DIR; of a failing one there is a picture, timeline.svg.
@@ -41,9 +41,13 @@ fn run(words: &[&str]) -> Result<u8, Failure> {
             client::run(serde_json::from_str(assignment)?)?;
             Ok(0)
         }
-        ["check", directory] => {
-            let outcome = examine(&PathBuf::from(directory), 0, Protocol::Strict)?;
-            print(&outcome, false)
+        ["check", directory, options @ ..] => {
+            let (campaign, json) = parse(options)?;
+            let directory = PathBuf::from(directory);
+            print(
+                &examine(&directory, campaign.seed, campaign.protocol)?,
+                json,
+            )
         }
         ["--help" | "-h", ..] => {
             print!("{USAGE}");

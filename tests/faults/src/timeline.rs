@@ -180,6 +180,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checker::{Bounds, check};
+    use crate::client::Protocol;
 
     #[test]
     fn a_broken_rule_is_drawn_in_red() {
@@ -208,7 +210,7 @@ mod tests {
             ),
             event(3, "b", granted(2)),
         ];
-        let violations = crate::checker::check(&history, crate::checker::Bounds::default());
+        let violations = check(&history, Bounds::of(Protocol::Strict));
         let svg = draw(&history, &violations);
         assert!(
             svg.contains("#c0392b") && svg.contains("node 1") && svg.contains("a &lt;r&gt;"),

@@ -2,6 +2,7 @@
 
 use leasehold_faults::{
     checker::{Bounds, check},
+    client::Protocol,
     history::{Event, Kind},
 };
 
@@ -81,9 +82,13 @@ impl Story {
     }
 
     fn broken(self) -> Vec<String> {
+        self.broken_under(Protocol::Strict)
+    }
+
+    fn broken_under(self, protocol: Protocol) -> Vec<String> {
         let mut history = self.0;
         history.sort_by_key(|event| event.at);
-        let found = check(&history, Bounds::default());
+        let found = check(&history, Bounds::of(protocol));
         found.into_iter().map(|violation| violation.rule).collect()
     }
 }
@@ -282,6 +287,23 @@ fn a_waiter_who_was_forgotten() {
         .invoke(20_000, "b", 1)
         .granted(20_001, "b", 1, 1, 20_100);
     assert_eq!(story.broken(), ["C5"]);
+}
+
+/// A quorum has no queue: there it counts whether anybody was served.
+#[test]
+fn a_waiter_who_was_passed_over() {
+    let story = |other_is_served| {
+        let begin = Story::default()
+            .nemesis(1, Kind::Calm)
+            .invoke(2, "a", 1)
+            .invoke(other_is_served - 1, "b", 1)
+            .granted(other_is_served, "b", 1, 1, other_is_served + 10);
+        let error = "timed out".to_owned();
+        begin.then(11_500, "a", 1, Kind::Failed { error })
+    };
+    assert_eq!(story(5_000).broken(), ["C5"]);
+    assert_eq!(story(5_000).broken_under(Protocol::Quorum), [""; 0]);
+    assert_eq!(story(1_000).broken_under(Protocol::Quorum), ["C5"]);
 }
 
 #[test]

@@ -1,23 +1,29 @@
 //! C5 and C6: whoever waits is served once all is well, and nothing stays locked.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use super::{Violation, milliseconds};
+use super::{Bounds, Violation, milliseconds};
 use crate::history::{Event, Kind, nanoseconds};
+
+struct Waiter<'a> {
+    asked: &'a Event,
+    since: u64,
+}
 
 /// C5: nobody waits through a calm of `service` in vain, whether the wait ends in a failure or not at all.
 ///
-/// A single attempt waits for nothing, and a lease that was asked for by a process which died is nobody's.
+/// A single attempt waits for nothing, and a lease that was asked for by a process which died is nobody's. Where waiters
+/// are not served in turn, whoever sees another one served begins to wait anew.
 #[must_use]
-pub fn check_waiters(history: &[Event], service: Duration) -> Vec<Violation> {
-    let service = nanoseconds(service);
+pub fn check_waiters(history: &[Event], bounds: Bounds) -> Vec<Violation> {
+    let service = nanoseconds(bounds.service);
     let end = history.last().map_or(0, |event| event.at);
     let mut calm_since: Option<u64> = None;
-    let mut waiting: HashMap<(&str, u64), &Event> = HashMap::new();
+    let mut waiting: HashMap<(&str, u64), Waiter<'_>> = HashMap::new();
     let mut violations = Vec::new();
-    let mut in_vain = |asked: &Event, calm_since: Option<u64>, until: u64, how: &str| {
+    let mut in_vain = |waiter: &Waiter<'_>, calm_since: Option<u64>, until: u64, how: &str| {
         let Some(calm) = calm_since else { return };
-        let from = calm.max(asked.at);
+        let (from, asked) = (calm.max(waiter.since), waiter.asked);
         if until.saturating_sub(from) > service {
             violations.push(Violation {
                 rule: "C5".into(),
@@ -37,20 +43,28 @@ pub fn check_waiters(history: &[Event], service: Duration) -> Vec<Violation> {
         match &event.kind {
             Kind::Calm => calm_since = calm_since.or(Some(event.at)),
             Kind::Storm => {
-                for asked in waiting.values() {
-                    in_vain(asked, calm_since, event.at, "was still waiting");
+                for waiter in waiting.values() {
+                    in_vain(waiter, calm_since, event.at, "was still waiting");
                 }
                 calm_since = None;
             }
             Kind::Invoke { patience_ms } if *patience_ms > 0 => {
-                waiting.insert(operation, event);
+                let (asked, since) = (event, event.at);
+                waiting.insert(operation, Waiter { asked, since });
             }
-            Kind::Granted { .. } | Kind::Cancelled => {
+            Kind::Granted { .. } => {
+                waiting.remove(&operation);
+                let others = waiting
+                    .values_mut()
+                    .filter(|waiter| !bounds.in_turn && waiter.asked.resource == event.resource);
+                others.for_each(|waiter| waiter.since = event.at);
+            }
+            Kind::Cancelled => {
                 waiting.remove(&operation);
             }
             Kind::Failed { error } | Kind::Ambiguous { error } => {
-                if let Some(asked) = waiting.remove(&operation) {
-                    in_vain(asked, calm_since, event.at, error);
+                if let Some(waiter) = waiting.remove(&operation) {
+                    in_vain(&waiter, calm_since, event.at, error);
                 }
             }
             Kind::Stopped {
@@ -62,8 +76,8 @@ pub fn check_waiters(history: &[Event], service: Duration) -> Vec<Violation> {
             _ => {}
         }
     }
-    for asked in waiting.values() {
-        in_vain(asked, calm_since, end, "was never served");
+    for waiter in waiting.values() {
+        in_vain(waiter, calm_since, end, "was never served");
     }
     violations
 }

@@ -6,7 +6,7 @@
 //! | C2 [`fences`] | fences are distinct, and greater for a lease that was asked for after another was granted |
 //! | C3 [`fences`] | the register never takes a write with a fence below one it has taken, nor two holders' writes with one fence |
 //! | C4 [`losses`] | a holder is told of a loss by its deadline, and never again told that the lease is valid |
-//! | C5 [`liveness`] | whoever waits while nothing is broken is served |
+//! | C5 [`liveness`] | whoever waits while nothing is broken is served; where turns are a matter of luck, somebody is |
 //! | C6 [`liveness`] | nothing stays locked when everybody has gone |
 
 pub mod exclusion;
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::Protocol;
 use crate::history::Event;
 
 /// A rule that was broken, and where to look.
@@ -41,13 +42,18 @@ pub struct Bounds {
     pub lateness: Duration,
     /// How long a waiter may take to be served once all is calm: the gate, the leases of the dead, and its turn.
     pub service: Duration,
+    /// Whether waiters are served in turn. Where they are not, somebody must be, and who is a matter of luck.
+    pub in_turn: bool,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
+impl Bounds {
+    /// What is promised to those who follow a protocol.
+    #[must_use]
+    pub fn of(protocol: Protocol) -> Self {
         Self {
             lateness: Duration::from_millis(400),
             service: Duration::from_secs(10),
+            in_turn: protocol != Protocol::Quorum,
         }
     }
 }
@@ -60,7 +66,7 @@ pub fn check(history: &[Event], bounds: Bounds) -> Vec<Violation> {
     violations.extend(fences::check_order(&leases));
     violations.extend(fences::check_register(history));
     violations.extend(losses::check(history, &leases, bounds.lateness));
-    violations.extend(liveness::check_waiters(history, bounds.service));
+    violations.extend(liveness::check_waiters(history, bounds));
     violations.extend(liveness::check_leftovers(history));
     violations.sort_by_key(|violation| violation.at);
     violations
