@@ -139,6 +139,29 @@ async fn a_member_out_of_reach_holds_up_nothing_that_is_taken_back() {
         .expect("a lease");
 }
 
+/// Of three members one has forgotten the lock and one hangs: no majority tells what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_does_not_wait_for_a_member_that_hangs() {
+    let servers = servers(3);
+    let ttl = [("LOCK_TTL", "12s"), ("LOCK_MAX_TTL", "12s")];
+    let locker = ready_with(&servers, "first", &ttl).await;
+    let lease = locker.acquire("report").await.expect("a lease");
+    eventually("every member has it", async || {
+        holders(&servers, "report").await == 3
+    })
+    .await;
+    servers[0].command(&["DEL", "report"]).expect("DEL");
+    servers[1].pause().expect("SIGSTOP");
+    let releasing = tokio::time::timeout(Duration::from_secs(6), lease.release());
+    let released = releasing.await.expect("an outcome before the lock expires");
+    assert_eq!(released.expect("a release"), Released::Released);
+    servers[1].resume().expect("SIGCONT");
+    eventually("the one that hung was told", async || {
+        holders(&servers, "report").await == 0
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_survives_while_a_majority_renews_it() {
     let servers = servers(3);

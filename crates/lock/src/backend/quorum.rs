@@ -7,16 +7,18 @@
 //! longest lease has passed (Redlock's delayed restart).
 
 mod questions;
+mod tally;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use self::questions::Questions;
+use self::tally::{GrantTally, ReleaseTally, agreed};
 use super::single::Single;
 use super::{Adopting, DataSet, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
 use crate::fence::Fence;
@@ -117,7 +119,7 @@ impl Quorum {
             if matches!(granting, Granting::Granted { .. }) {
                 return Ok(granting);
             }
-            drop(self.tell_release(&one));
+            self.give_back(&one);
             refusal = Some(granting);
         }
         refusal.ok_or_else(|| Failure::not_applied(self.too_few(0, Vec::new())))
@@ -133,7 +135,7 @@ impl Quorum {
             let request = asked.clone();
             async move { member.single.grant(&request).await }
         });
-        let mut tally = Tally::default();
+        let mut tally = GrantTally::default();
         while let Some(answer) = answers.recv().await {
             tally.add(answer);
             if let Some(fence) = tally.fence
@@ -149,7 +151,12 @@ impl Quorum {
     }
 
     /// The second phase: the lease counts once a majority has its fence.
-    async fn write_back(&self, request: &Arc<Request>, fence: Fence, mut tally: Tally) -> Granting {
+    async fn write_back(
+        &self,
+        request: &Arc<Request>,
+        fence: Fence,
+        mut tally: GrantTally,
+    ) -> Granting {
         let asked = request.clone();
         let mut answers = self.ask(move |member| {
             let request = asked.clone();
@@ -213,7 +220,7 @@ impl Quorum {
             }
             if gone > self.members.len() - self.needed() {
                 // What is left of the lease, and what was just given to it, is of no more use.
-                drop(self.tell_release(request));
+                self.give_back(request);
                 return Ok(match thief {
                     Some(by) => Renewing::Stolen { by },
                     None => Renewing::Missing {
@@ -232,7 +239,7 @@ impl Quorum {
             let (request, from) = (asked.clone(), from.clone());
             async move { member.single.adopt(&request, &from).await }
         });
-        let (mut tally, mut gone, mut thief) = (Tally::default(), 0, None);
+        let (mut tally, mut gone, mut thief) = (GrantTally::default(), 0, None);
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
                 Ok(Adopting::Adopted { fence, .. }) => {
@@ -264,69 +271,72 @@ impl Quorum {
         Err(Failure::unknown(self.too_few(tally.granted, Vec::new())))
     }
 
-    /// Every member is told, and told again until it answers or the key must have expired; the
-    /// outcome stands once a majority has answered.
+    /// Tells every member. The outcome stands as soon as a majority decides it; if none does, once every
+    /// member has been asked. Whoever was silent is told again in the background.
     pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
-        let mut answers = self.tell_release(request);
-        let (mut released, mut missing, mut thief) = (0, 0, None);
-        while let Some(Answer { result, .. }) = answers.recv().await {
+        let mut answers = self.ask_to_release(request);
+        let (mut tally, mut silent) = (ReleaseTally::default(), Vec::new());
+        while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(Releasing::Released) => released += 1,
-                Ok(Releasing::Missing { .. }) => missing += 1,
-                Ok(Releasing::Stolen { by }) => {
-                    missing += 1;
-                    thief = Some(by);
-                }
-                Err(_) => {}
+                Ok(releasing) => tally.add(releasing),
+                Err(_) => silent.push(member),
             }
-            if released >= self.needed() {
-                return Ok(Releasing::Released);
-            }
-            if released + missing >= self.needed() && missing > self.members.len() - self.needed() {
-                return Ok(thief.map_or_else(Releasing::missing, |by| Releasing::Stolen { by }));
+            if tally.is_decided(self.members.len(), self.needed()) {
+                break;
             }
         }
-        if released + missing >= self.needed() {
-            return Ok(if released > 0 {
-                Releasing::Released
-            } else {
-                Releasing::missing()
-            });
+        if tally.answered() < self.needed() {
+            return Err(Failure::unknown(self.too_few(tally.answered(), Vec::new())));
         }
-        Err(Failure::unknown(
-            self.too_few(released + missing, Vec::new()),
-        ))
-    }
-
-    fn tell_release(&self, request: &Request) -> mpsc::Receiver<Answer<Releasing>> {
-        let request = request.clone();
-        let until = Instant::now() + request.ttl;
-        self.ask(move |member| {
-            let request = request.clone();
-            async move {
-                loop {
-                    let result = member.single.release(&request).await;
-                    if result.is_ok() || Instant::now() >= until {
-                        return result;
-                    }
-                    sleep(RELEASE_PAUSE).await;
-                }
-            }
-        })
+        self.tell_the_rest(request, answers, silent);
+        Ok(tally.outcome(self.members.len(), self.needed()))
     }
 
     /// Tells every member once. An error: some member has not answered.
     pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
-        let request = request.clone();
-        let mut answers = self.ask(move |member| {
-            let request = request.clone();
-            async move { member.single.release(&request).await }
-        });
+        let mut answers = self.ask_to_release(request);
         let mut outcome = Ok(());
         while let Some(Answer { result, .. }) = answers.recv().await {
             outcome = outcome.and(result.map(drop));
         }
         outcome
+    }
+
+    /// Tells every member, in the background.
+    fn give_back(&self, request: &Request) {
+        self.tell_the_rest(request, self.ask_to_release(request), Vec::new());
+    }
+
+    fn ask_to_release(&self, request: &Request) -> mpsc::Receiver<Answer<Releasing>> {
+        let request = request.clone();
+        self.ask(move |member| {
+            let request = request.clone();
+            async move { member.single.release(&request).await }
+        })
+    }
+
+    /// Tells those who were silent or still are, until they answer or the key must have expired.
+    fn tell_the_rest(
+        &self,
+        request: &Request,
+        mut answers: mpsc::Receiver<Answer<Releasing>>,
+        mut silent: Vec<Member>,
+    ) {
+        let request = request.clone();
+        let until = Instant::now() + request.ttl;
+        self.questions.see_through(async move {
+            while let Some(Answer { member, result }) = answers.recv().await {
+                if result.is_err() {
+                    silent.push(member);
+                }
+            }
+            while !silent.is_empty() && Instant::now() < until {
+                sleep(RELEASE_PAUSE).await;
+                let told = silent.iter().map(|member| member.single.release(&request));
+                let mut told = join_all(told).await.into_iter();
+                silent.retain(|_| told.next().is_some_and(|result| result.is_err()));
+            }
+        });
     }
 
     /// Who holds each of the locks on a majority of the members.
@@ -448,93 +458,5 @@ impl Quorum {
                 Answer { member, result }
             }
         })
-    }
-}
-
-/// What so many members say alike of one lock; `None` if that is not known (yet).
-fn agreed(seen: &[Vec<Option<Holding>>], lock: usize, needed: usize) -> Option<Option<Holding>> {
-    fn id(holding: &Option<Holding>) -> Option<&Option<String>> {
-        holding.as_ref().map(|held| &held.id)
-    }
-    let mut candidates = seen.iter().filter_map(|holdings| holdings.get(lock));
-    let agreeing = |one: &Option<Holding>| {
-        let all = seen.iter().filter_map(|holdings| holdings.get(lock));
-        all.filter(|other| id(other) == id(one)).count()
-    };
-    candidates.find(|one| agreeing(one) >= needed).cloned()
-}
-
-/// The answers to a grant so far.
-#[derive(Default)]
-struct Tally {
-    granted: usize,
-    refused: usize,
-    fence: Option<Fence>,
-    notes: Vec<String>,
-    /// The owner who holds most members, and for how long.
-    holders: Vec<(Option<String>, Option<Duration>)>,
-    gate: Option<Duration>,
-    is_above_bound: Option<Duration>,
-}
-
-impl Tally {
-    fn add(&mut self, answer: Answer<Granting>) {
-        let Answer { member, result } = answer;
-        match result {
-            Ok(Granting::Granted { fence, .. }) => {
-                self.granted += 1;
-                self.fence = self.fence.max(Some(fence));
-                return;
-            }
-            Ok(Granting::Held {
-                owner, remaining, ..
-            }) => {
-                let by = owner.as_deref().unwrap_or("someone else");
-                self.note(&member, &format!("held by {by}"));
-                self.holders.push((owner, remaining));
-            }
-            Ok(Granting::GateClosed { remaining, .. } | Granting::Resynced { remaining, .. }) => {
-                self.note(&member, "its gate is closed after a start");
-                self.gate = self.gate.max(remaining);
-            }
-            Ok(Granting::AboveSharedBound { most }) => {
-                self.note(&member, "its clients agreed on shorter leases");
-                self.is_above_bound = Some(most);
-            }
-            Ok(Granting::NotReplicated(_) | Granting::NoQuorum { .. }) => {}
-            Err(failure) => self.note(&member, &failure.unavailable.cause().to_string()),
-        }
-        self.refused += 1;
-    }
-
-    fn note(&mut self, member: &Member, what: &str) {
-        let mut note = String::new();
-        let _ = write!(note, "{}: {what}", member.endpoint);
-        self.notes.push(note);
-    }
-
-    /// Why a majority could not be had.
-    fn refusal(mut self, members: usize, needed: usize) -> Granting {
-        if let Some(most) = self.is_above_bound {
-            return Granting::AboveSharedBound { most };
-        }
-        if let Some((owner, _)) = self.holders.first().cloned() {
-            let of_owner = self.holders.iter().filter(|(other, _)| *other == owner);
-            if of_owner.clone().count() >= needed {
-                let remaining = of_owner.filter_map(|(_, remaining)| *remaining).max();
-                return Granting::Held {
-                    owner,
-                    remaining,
-                    before: None,
-                };
-            }
-        }
-        self.notes.sort_unstable();
-        let (granted, nodes) = (self.granted, self.notes.join(", "));
-        Granting::NoQuorum {
-            granted,
-            members,
-            nodes,
-        }
     }
 }

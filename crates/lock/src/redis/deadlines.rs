@@ -60,7 +60,8 @@ impl Deadlines {
         UnderWay(self.bell.clone())
     }
 
-    /// Waits for the reply to a command, which stands for so many requests, until `limit` has passed or the connection has ended.
+    /// Waits for the reply to a command, which stands for so many requests, until `limit` has passed or
+    /// the connection has ended.
     ///
     /// Cancel safe if the reply is.
     pub(crate) async fn within<T>(

@@ -43,7 +43,8 @@ impl Questions {
         answers
     }
 
-    fn see_through(&self, asking: impl Future<Output = ()> + Send + 'static) {
+    /// Runs what goes on in the background, as long as this lives.
+    pub(super) fn see_through(&self, asking: impl Future<Output = ()> + Send + 'static) {
         let mut under_way = self
             .under_way
             .lock()
