@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leasehold::{AcquireOptions, Error, Locker, LostReason, Released};
-use leasehold_testkit::RedisServer;
+use leasehold_testkit::{Mode, Proxy, RedisServer};
 use leasehold_tests::{connect, eventually, soon};
 
 fn servers(count: usize) -> Vec<RedisServer> {
@@ -160,6 +160,44 @@ async fn a_release_does_not_wait_for_a_member_that_hangs() {
         holders(&servers, "report").await == 0
     })
     .await;
+}
+
+/// A slow member that has forgotten a lock is given it again by a renewal, whose majority has long
+/// answered; meanwhile the lease was released.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_released_is_not_given_to_a_slow_member_again() {
+    let servers = servers(3);
+    let proxy = Proxy::start(servers[0].address()).expect("a proxy");
+    let mut nodes: Vec<String> = servers.iter().map(|server| server.url()).collect();
+    nodes[0] = format!("redis://{}", proxy.address());
+    let overrides = [
+        ("LOCK_REDLOCK_NODES", &*nodes.join(",")),
+        ("LOCK_TTL", "6s"),
+        ("LOCK_MAX_TTL", "6s"),
+        ("REDIS_COMMAND_TIMEOUT", "1500ms"),
+    ];
+    let locker = ready_with(&servers, "first", &overrides).await;
+    let released = locker.acquire("released").await.expect("a lease");
+    let kept = locker.acquire("kept").await.expect("a lease");
+    for key in ["released", "kept"] {
+        eventually("every member has it", async || {
+            holders(&servers, key).await == 3
+        })
+        .await;
+        servers[0].command(&["DEL", key]).expect("DEL");
+    }
+    proxy
+        .set_mode(Mode::Delay(Duration::from_millis(300)))
+        .expect("a delay");
+    released.renew().await.expect("a renewal by the other two");
+    kept.renew().await.expect("a renewal by the other two");
+    released.release().await.expect("a release");
+    eventually(
+        "what is kept is given to the slow one, later than the other would be",
+        async || holders(&servers, "kept").await == 3,
+    )
+    .await;
+    assert_eq!(holders(&servers, "released").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

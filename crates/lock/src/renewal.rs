@@ -64,7 +64,8 @@ async fn attempt(
     }
     // An attempt that hangs must leave time for another one.
     let limit = held.request.ttl / 3;
-    let answer = timeout(limit, backend.renew(&request, held.fence)).await;
+    let renewing = backend.renew(&request, held.fence, held.over());
+    let answer = timeout(limit, renewing).await;
     let outcome = match answer {
         Ok(Ok(Renewing::Renewed { data_set, .. })) if held.confirm(purpose, sent_at, &data_set) => {
             return Renewed::Confirmed;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
@@ -209,7 +210,12 @@ impl Backend {
     }
 
     /// Extends a held lock by its TTL from now on.
-    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+        over: &CancellationToken,
+    ) -> Result<Renewing, Failure> {
         match self {
             Self::Noop(_) => Ok(Renewing::Renewed {
                 data_set: DataSet::local(),
@@ -217,7 +223,7 @@ impl Backend {
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,
-            Self::Quorum(quorum) => quorum.renew(request, fence).await,
+            Self::Quorum(quorum) => quorum.renew(request, fence, over).await,
             Self::Cluster(cluster) => cluster.renew(request, fence).await,
         }
     }

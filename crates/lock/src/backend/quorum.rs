@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use self::questions::Questions;
 use self::tally::{GrantTally, ReleaseTally, agreed};
@@ -182,16 +183,26 @@ impl Quorum {
         tally.refusal(self.members.len(), self.needed())
     }
 
-    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
-        let asked = request.clone();
+    /// `over` is cancelled when the lease is released or lost.
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+        over: &CancellationToken,
+    ) -> Result<Renewing, Failure> {
+        let (asked, over) = (request.clone(), over.clone());
         let mut answers = self.ask(move |member| {
-            let request = asked.clone();
+            let (request, over) = (asked.clone(), over.clone());
             async move {
                 let renewing = member.single.renew(&request, fence).await;
-                if matches!(renewing, Ok(Renewing::Missing { .. })) {
+                if matches!(renewing, Ok(Renewing::Missing { .. })) && !over.is_cancelled() {
                     // A member that was away at the grant, or forgot, takes part from now on. It
                     // does not count for this renewal.
                     let _ = member.single.grant(&request).await;
+                    // What took the lease back meanwhile may have come before this grant.
+                    if over.is_cancelled() {
+                        let _ = member.single.release(&request).await;
+                    }
                 }
                 renewing
             }
