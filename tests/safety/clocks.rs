@@ -5,7 +5,7 @@ use std::time::Duration;
 use leasehold_testkit::RedisServer;
 use leasehold_tests::{connect, opened, soon, standalone_env};
 
-use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{NAME, Rival, TTL, cluster, hold, plain_grant, referee, strict};
 
 /// E9: expiry is copied as a time of day, so a key is gone on a replica whose clock is ahead.
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +19,7 @@ async fn a_promoted_replica_whose_clock_is_ahead_frees_nothing_that_is_held() {
             .set_clock_offset(40_000)
             .expect("a clock");
     }
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     assert!(plain_grant(cluster.node(0), "first"));
     cluster
         .node(0)
@@ -47,7 +47,7 @@ async fn fences_go_up_when_a_replica_is_promoted_whose_clock_is_behind() {
             .set_clock_offset(-2_000)
             .expect("a clock");
     }
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     let rival = Rival::start(&other);
     cluster.node(0).kill();
     cluster.wait_for_new_master(0).expect("a new master");
@@ -91,7 +91,7 @@ async fn a_clock_that_is_set_back_frees_nothing_and_fences_go_up() {
     let other = connect(standalone_env(&server), &[])
         .await
         .expect("connect");
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     let rival = Rival::start(&other);
     server.set_clock_offset(-3_600_000).expect("a clock");
     referee(holder, &rival, TTL).await;

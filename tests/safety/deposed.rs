@@ -6,7 +6,9 @@ use leasehold::{Error, Lease, Locker};
 use leasehold_testkit::{RedisServer, SentinelCluster, wait_until};
 use leasehold_tests::{connect, opened, sentinel_env, soon};
 
-use crate::rivals::{NAME, Rival, Stranded, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{
+    Holder, NAME, Rival, Stranded, TTL, cluster, hold, plain_grant, referee, strict,
+};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -56,9 +58,7 @@ async fn freeze_through_a_failover() -> bool {
         })
         .collect();
     let new = cluster.wait_for_new_master(old).expect("a new master");
-    let holder = soon("a lease on the new master", fresh.acquire(NAME))
-        .await
-        .expect("a lease");
+    let holder = hold(&fresh).await;
     assert!(plain_grant(cluster.node(new), "first"));
 
     let rival = Rival::start(&stale);
@@ -77,9 +77,7 @@ async fn a_deposed_master_grants_and_renews_nothing() {
     let cluster = cluster().proxied(true).start().expect("a cluster");
     let stranded = Stranded::connect(&cluster, &[("LOCK_SAFETY", "strict")]).await;
     let far = strict(&cluster).await;
-    let holder = soon("a lease", stranded.locker.acquire(NAME))
-        .await
-        .expect("a lease");
+    let holder = hold(&stranded.locker).await;
     let rival = Rival::start(&far);
     stranded.strand_with(&cluster, 0);
     referee(holder, &rival, LONG).await;
@@ -139,6 +137,7 @@ async fn a_deposed_master_that_is_promoted_again_grants_nothing_that_is_held() {
     // The gate of the first master.
     opened(one).await;
     let (second, holder) = lease_on_a_second_master(&cluster, one).await;
+    let holder = Holder::watch(holder);
     let rival = Rival::start(&other);
     // Both at once: the Sentinels have no time to make the first master a replica of the second.
     cluster.node(0).resume().expect("SIGCONT");

@@ -6,7 +6,7 @@ use leasehold_testkit::{RedisServer, wait_until};
 use leasehold_tests::soon;
 use redis::{FromRedisValue, Value};
 
-use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{NAME, Rival, TTL, cluster, hold, plain_grant, referee, strict};
 
 /// E6: two forced failovers at once skip the vote, and for seconds two masters have one epoch.
 #[tokio::test(flavor = "multi_thread")]
@@ -14,7 +14,7 @@ async fn two_failovers_at_once_leave_one_holder() {
     let cluster = cluster().start().expect("a cluster");
     let (one, other) = (strict(&cluster).await, strict(&cluster).await);
     for _ in 0..2 {
-        let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+        let holder = hold(&one).await;
         let rival = Rival::start(&other);
         let order = ["SENTINEL", "FAILOVER", cluster.service()];
         std::thread::scope(|scope| {
@@ -71,7 +71,7 @@ async fn fences_go_up_when_the_sentinels_begin_at_epoch_zero_again() {
 async fn a_master_that_was_forged_frees_nothing_that_is_held() {
     let cluster = cluster().start().expect("a cluster");
     let (one, other) = (strict(&cluster).await, strict(&cluster).await);
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     assert!(plain_grant(cluster.node(0), "first"));
     let rival = Rival::start(&other);
     let forged = RedisServer::start().expect("redis-server");

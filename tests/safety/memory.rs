@@ -4,14 +4,14 @@ use leasehold::Error;
 use leasehold_testkit::RedisServer;
 use leasehold_tests::{connect, soon, standalone_env};
 
-use crate::rivals::{NAME, Rival, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{NAME, Rival, TTL, cluster, hold, plain_grant, referee, strict};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_frees_nothing_that_is_held() {
     let cluster = cluster().start().expect("a cluster");
     let (one, other) = (strict(&cluster).await, strict(&cluster).await);
     assert!(plain_grant(cluster.node(0), "first"));
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     let rival = Rival::start(&other);
     cluster.node(0).flush().expect("FLUSHALL");
     assert!(
@@ -27,7 +27,7 @@ async fn a_master_that_restarts_empty_frees_nothing_that_is_held() {
     let cluster = cluster().start().expect("a cluster");
     let (one, other) = (strict(&cluster).await, strict(&cluster).await);
     assert!(plain_grant(cluster.node(0), "first"));
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     let rival = Rival::start(&other);
     // Sooner than Sentinel notices: the replicas copy the empty data set.
     cluster.node(0).restart_empty().expect("an empty restart");

@@ -7,7 +7,7 @@ use leasehold_testkit::{SentinelCluster, netns, wait_until};
 use leasehold_tests::{connect, opened, sentinel_env, soon};
 use redis::Value;
 
-use crate::rivals::{NAME, Rival, Stranded, TTL, cluster, plain_grant, referee, strict};
+use crate::rivals::{NAME, Rival, Stranded, TTL, cluster, hold, plain_grant, referee, strict};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -28,7 +28,7 @@ async fn a_promoted_replica_that_lacks_an_acknowledged_lock_grants_it_to_nobody_
     opened(&one).await;
     prefer(&cluster, 2);
     network.cut(0, 2).expect("a cut");
-    let holder = soon("a lease", one.acquire(NAME)).await.expect("a lease");
+    let holder = hold(&one).await;
     let mut plain = cluster.node(0).connection().expect("a connection");
     let granted: String = redis::cmd("SET")
         .arg(&["plain", "first", "NX", "PX", "30000"])

@@ -7,7 +7,7 @@ use std::{
 
 use leasehold::{Error, Fence, Lease, Locker};
 use leasehold_testkit::{Mode, Proxy, RedisServer, SentinelCluster, SentinelClusterBuilder};
-use leasehold_tests::{connect, sentinel_env};
+use leasehold_tests::{connect, sentinel_env, soon};
 use tokio::task::JoinHandle;
 
 /// What everybody wants.
@@ -88,27 +88,73 @@ impl Drop for Rival {
     }
 }
 
-/// Watches a holder until it has lost its lease or `most` has passed, and fails if the rival is granted before.
+/// A holder, and when it last knew that it held. It is watched from the beginning: a failover may last longer than
+/// what is left of its lease.
+pub(crate) struct Holder {
+    lease: Arc<Lease>,
+    last_valid: Arc<Mutex<Instant>>,
+    watch: JoinHandle<()>,
+}
+
+impl Holder {
+    pub(crate) fn watch(lease: Lease) -> Self {
+        let lease = Arc::new(lease);
+        let last_valid = Arc::new(Mutex::new(Instant::now()));
+        let (watched, seen) = (lease.clone(), last_valid.clone());
+        let watch = tokio::spawn(async move {
+            loop {
+                let now = Instant::now();
+                if !watched.is_valid() {
+                    return;
+                }
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        Self {
+            lease,
+            last_valid,
+            watch,
+        }
+    }
+
+    /// Gives the lease back if it is still valid, and returns whether it was, and when it was for the last time.
+    async fn end(self) -> (bool, Instant) {
+        self.watch.abort();
+        let _ = self.watch.await;
+        let last_valid = *self
+            .last_valid
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if !self.lease.is_valid() {
+            return (false, last_valid);
+        }
+        if let Some(lease) = Arc::into_inner(self.lease) {
+            let _ = lease.release().await;
+        }
+        (true, now)
+    }
+}
+
+/// Leases [`NAME`].
+pub(crate) async fn hold(locker: &Locker) -> Holder {
+    let lease = soon("a lease", locker.acquire(NAME)).await;
+    Holder::watch(lease.expect("a lease"))
+}
+
+/// Waits until a holder has lost its lease or `most` has passed, and fails if the rival is granted before.
 ///
 /// Whoever is still a holder then gives the lease back. The rival must be granted after that, with a greater fence.
-pub(crate) async fn referee(holder: Lease, rival: &Rival, most: Duration) {
-    let fence = holder.fence();
+pub(crate) async fn referee(holder: Holder, rival: &Rival, most: Duration) {
+    let fence = holder.lease.fence();
     let until = Instant::now() + most;
-    let mut last_valid = None;
-    while Instant::now() < until {
-        let now = Instant::now();
-        if !holder.is_valid() {
-            break;
-        }
-        last_valid = Some(now);
+    while !holder.watch.is_finished() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let last_valid = last_valid.expect("the holder held");
-    let kept = holder.is_valid();
-    if kept {
-        assert!(rival.first().is_none(), "granted while the holder held");
-        let _ = holder.release().await;
-    }
+    let before = rival.first();
+    let (kept, last_valid) = holder.end().await;
+    assert!(!kept || before.is_none(), "granted while the holder held");
     let (granted, next) = rival.granted().await;
     assert!(
         granted > last_valid,
