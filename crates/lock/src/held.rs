@@ -31,7 +31,6 @@ pub(crate) struct Held {
     released: AtomicBool,
     lost: CancellationToken,
     reason: OnceLock<LostReason>,
-    over: CancellationToken,
     /// Ended by the release or the loss, whichever comes first.
     pub(crate) telling: Holding,
 }
@@ -77,7 +76,6 @@ impl Held {
             released: AtomicBool::new(false),
             lost: CancellationToken::new(),
             reason: OnceLock::new(),
-            over: CancellationToken::new(),
             telling,
         }
     }
@@ -186,25 +184,17 @@ impl Held {
         if self.reason.set(reason.clone()).is_ok() {
             self.telling.lost(&self.resource, self.fence, reason);
         }
-        self.over.cancel();
         self.lost.cancel();
     }
 
     /// Ends the lease because its holder gives it back. Returns `false` if it was over already.
     pub(crate) fn begin_release(&self) -> bool {
         self.telling.released();
-        let is_first = !self.released.swap(true, Ordering::AcqRel);
-        self.over.cancel();
-        is_first && self.reason.get().is_none()
+        !self.released.swap(true, Ordering::AcqRel) && self.reason.get().is_none()
     }
 
     pub(crate) fn lost(&self) -> &CancellationToken {
         &self.lost
-    }
-
-    /// Cancelled when the lease was released or lost.
-    pub(crate) fn over(&self) -> &CancellationToken {
-        &self.over
     }
 
     pub(crate) fn reason(&self) -> LostReason {

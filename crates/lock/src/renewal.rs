@@ -64,7 +64,9 @@ async fn attempt(
     }
     // An attempt that hangs must leave time for another one.
     let limit = held.request.ttl / 3;
-    let renewing = backend.renew(&request, held.fence, held.over());
+    let watched = Arc::downgrade(held);
+    let is_over = move || watched.upgrade().is_none_or(|held| held.is_over());
+    let renewing = backend.renew(&request, held.fence, is_over);
     let answer = timeout(limit, renewing).await;
     let outcome = match answer {
         Ok(Ok(Renewing::Renewed { data_set, .. })) if held.confirm(purpose, sent_at, &data_set) => {

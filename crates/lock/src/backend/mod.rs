@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
@@ -209,12 +208,13 @@ impl Backend {
         }
     }
 
-    /// Extends a held lock by its TTL from now on.
+    /// Extends a held lock by its TTL from now on. `is_over` tells whether the lease was released or lost
+    /// meanwhile.
     pub(crate) async fn renew(
         &self,
         request: &Request,
         fence: Fence,
-        over: &CancellationToken,
+        is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
     ) -> Result<Renewing, Failure> {
         match self {
             Self::Noop(_) => Ok(Renewing::Renewed {
@@ -223,7 +223,7 @@ impl Backend {
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,
-            Self::Quorum(quorum) => quorum.renew(request, fence, over).await,
+            Self::Quorum(quorum) => quorum.renew(request, fence, is_over).await,
             Self::Cluster(cluster) => cluster.renew(request, fence).await,
         }
     }

@@ -16,7 +16,6 @@ use futures_util::future::join_all;
 use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
 use self::questions::Questions;
 use self::tally::{GrantTally, ReleaseTally, agreed};
@@ -144,7 +143,7 @@ impl Quorum {
             {
                 return Ok(self.write_back(&request, fence, tally).await);
             }
-            if tally.refused > self.members.len() - self.needed() {
+            if self.rules_out(tally.refused) {
                 break;
             }
         }
@@ -183,24 +182,23 @@ impl Quorum {
         tally.refusal(self.members.len(), self.needed())
     }
 
-    /// `over` is cancelled when the lease is released or lost.
     pub(crate) async fn renew(
         &self,
         request: &Request,
         fence: Fence,
-        over: &CancellationToken,
+        is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
     ) -> Result<Renewing, Failure> {
-        let (asked, over) = (request.clone(), over.clone());
+        let asked = request.clone();
         let mut answers = self.ask(move |member| {
-            let (request, over) = (asked.clone(), over.clone());
+            let (request, is_over) = (asked.clone(), is_over.clone());
             async move {
                 let renewing = member.single.renew(&request, fence).await;
-                if matches!(renewing, Ok(Renewing::Missing { .. })) && !over.is_cancelled() {
+                if matches!(renewing, Ok(Renewing::Missing { .. })) && !is_over() {
                     // A member that was away at the grant, or forgot, takes part from now on. It
                     // does not count for this renewal.
                     let _ = member.single.grant(&request).await;
                     // What took the lease back meanwhile may have come before this grant.
-                    if over.is_cancelled() {
+                    if is_over() {
                         let _ = member.single.release(&request).await;
                     }
                 }
@@ -229,7 +227,7 @@ impl Quorum {
                     reasserted: true,
                 });
             }
-            if gone > self.members.len() - self.needed() {
+            if self.rules_out(gone) {
                 // What is left of the lease, and what was just given to it, is of no more use.
                 self.give_back(request);
                 return Ok(match thief {
@@ -275,7 +273,7 @@ impl Quorum {
                     _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
                 };
             }
-            if gone > self.members.len() - self.needed() {
+            if self.rules_out(gone) {
                 return Ok(thief.map_or(Adopting::Missing, |by| Adopting::Stolen { by }));
             }
         }
@@ -292,7 +290,8 @@ impl Quorum {
                 Ok(releasing) => tally.add(releasing),
                 Err(_) => silent.push(member),
             }
-            if tally.is_decided(self.members.len(), self.needed()) {
+            let has_answered = tally.answered() >= self.needed();
+            if tally.released >= self.needed() || has_answered && self.rules_out(tally.missing) {
                 break;
             }
         }
@@ -300,7 +299,8 @@ impl Quorum {
             return Err(Failure::unknown(self.too_few(tally.answered(), Vec::new())));
         }
         self.tell_the_rest(request, answers, silent);
-        Ok(tally.outcome(self.members.len(), self.needed()))
+        let was_held = !self.rules_out(tally.missing);
+        Ok(tally.outcome(was_held))
     }
 
     /// Tells every member once. An error: some member has not answered.
@@ -445,6 +445,11 @@ impl Quorum {
 
     fn needed(&self) -> usize {
         majority(self.members.len())
+    }
+
+    /// Whether so many members against it leave no majority.
+    fn rules_out(&self, against: usize) -> bool {
+        against > self.members.len() - self.needed()
     }
 
     fn too_few(&self, answered: usize, missing: Vec<(Endpoint, Cause)>) -> Unavailable {

@@ -27,8 +27,8 @@ pub(super) fn agreed(
 /// The answers to a release so far.
 #[derive(Default)]
 pub(super) struct ReleaseTally {
-    released: usize,
-    missing: usize,
+    pub(super) released: usize,
+    pub(super) missing: usize,
     thief: Option<String>,
 }
 
@@ -48,22 +48,12 @@ impl ReleaseTally {
         self.released + self.missing
     }
 
-    /// Whether no other answer can change the outcome.
-    pub(super) fn is_decided(&self, members: usize, needed: usize) -> bool {
-        self.released >= needed || (self.answered() >= needed && self.is_gone(members, needed))
-    }
-
-    /// Whether no majority can have had the lock.
-    fn is_gone(&self, members: usize, needed: usize) -> bool {
-        self.missing > members - needed
-    }
-
-    pub(super) fn outcome(self, members: usize, needed: usize) -> Releasing {
-        let is_gone = self.is_gone(members, needed);
+    /// What became of a lock that a majority had, or not.
+    pub(super) fn outcome(self, was_held: bool) -> Releasing {
         match self.thief {
-            Some(by) if is_gone => Releasing::Stolen { by },
-            _ if is_gone => Releasing::missing(),
-            _ => Releasing::Released,
+            _ if was_held => Releasing::Released,
+            Some(by) => Releasing::Stolen { by },
+            None => Releasing::missing(),
         }
     }
 }
