@@ -88,48 +88,38 @@ impl Drop for Rival {
     }
 }
 
-/// A holder, and when it last knew that it held. It is watched from the beginning: a failover may last longer than
-/// what is left of its lease.
+/// A holder that is watched from its grant on: a failover may last longer than what is left of its lease.
 pub(crate) struct Holder {
     lease: Arc<Lease>,
-    last_valid: Arc<Mutex<Instant>>,
-    watch: JoinHandle<()>,
+    /// Ends with the lease, and tells when it was valid for the last time.
+    watch: JoinHandle<Instant>,
 }
 
 impl Holder {
     pub(crate) fn watch(lease: Lease) -> Self {
         let lease = Arc::new(lease);
-        let last_valid = Arc::new(Mutex::new(Instant::now()));
-        let (watched, seen) = (lease.clone(), last_valid.clone());
+        let (watched, mut last_valid) = (lease.clone(), Instant::now());
         let watch = tokio::spawn(async move {
             loop {
                 let now = Instant::now();
                 if !watched.is_valid() {
-                    return;
+                    return last_valid;
                 }
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                last_valid = now;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });
-        Self {
-            lease,
-            last_valid,
-            watch,
-        }
+        Self { lease, watch }
     }
 
     /// Gives the lease back if it is still valid, and returns whether it was, and when it was for the last time.
     async fn end(self) -> (bool, Instant) {
-        self.watch.abort();
-        let _ = self.watch.await;
-        let last_valid = *self
-            .last_valid
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if !self.lease.is_valid() {
-            return (false, last_valid);
+            return (false, self.watch.await.expect("the watch"));
         }
+        self.watch.abort();
+        let _ = self.watch.await;
         if let Some(lease) = Arc::into_inner(self.lease) {
             let _ = lease.release().await;
         }
