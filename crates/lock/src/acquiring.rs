@@ -16,7 +16,7 @@ use crate::options::Terms;
 use crate::redis::classify::Outcome;
 use crate::redis::script::CLAIM;
 use crate::redis::topology::State;
-use crate::resource::{Keys, Resource};
+use crate::resource::{Keys, Kind, Resource};
 use crate::telemetry::{self, Obstacles};
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
@@ -83,7 +83,7 @@ async fn acquire_within(
     target: Target,
     terms: Terms,
 ) -> Result<Arc<Held>, Error> {
-    let mut place = core.waiting.enter(&target.keys.name);
+    let mut place = core.waiting.enter(&target.keys.wait_key);
     let outcome = {
         let waiting = pin!(acquire_in_turn(core, target.clone(), terms, &mut place));
         let Some(timeout) = terms.timeout else {
@@ -157,6 +157,14 @@ fn timed_out(core: &Core, resource: Resource, timeout: Duration, obstacle: Optio
     }
 }
 
+fn new_token(core: &Core, target: &Target) -> Result<Token, Error> {
+    let slots = match target.keys.kind {
+        Kind::Plain => None,
+        Kind::Slots => Some(target.keys.locks.len()),
+    };
+    Token::random(&core.options.owner, slots).map_err(|error| Error::Random(error.to_string()))
+}
+
 /// The head of this process' queue, contending with other processes.
 struct Contender<'a> {
     claim: Claim,
@@ -206,8 +214,7 @@ impl Claim {
         if *core.is_closed.borrow() {
             return Err(Error::Closed);
         }
-        let token =
-            Token::random(&core.options.owner).map_err(|error| Error::Random(error.to_string()))?;
+        let token = new_token(core, &target)?;
         let keys = target.keys.clone();
         let slot = (keys.locks.len() == 1).then_some(0);
         let request = Request {
@@ -216,6 +223,7 @@ impl Claim {
             ttl: terms.ttl,
             slot,
             waits,
+            is_repeated: false,
         };
         Ok(Self {
             core: core.clone(),
@@ -228,9 +236,18 @@ impl Claim {
         })
     }
 
+    fn token(&self) -> Result<Token, Error> {
+        new_token(&self.core, &self.target)
+    }
+
     async fn attempt(&mut self) -> Result<Arc<Held>, Error> {
         let clock = self.core.clock;
         let was_uncertain = std::mem::replace(&mut self.may_be_granted, true);
+        self.request.is_repeated = was_uncertain;
+        if !was_uncertain {
+            // A token tells when its holder was granted.
+            self.request.token = self.token()?;
+        }
         self.may_be_queued |= self.request.waits;
         let sent_at = clock.now();
         let granting = match self.core.backend.grant(&self.request).await {
@@ -307,6 +324,9 @@ impl Claim {
             Adopting::GateClosed { remaining, epoch } => {
                 self.obstacle(Granting::GateClosed { remaining, epoch })
             }
+            Adopting::AboveSharedBound { most } => {
+                self.obstacle(Granting::AboveSharedBound { most })
+            }
             Adopting::Missing => lost(LostReason::Expired { because: None }),
             Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
         };
@@ -382,7 +402,7 @@ impl Claim {
     fn give_back(&mut self) {
         self.before = None;
         self.core.reaper.take_back(&self.request, self.terms.ttl);
-        if let Ok(token) = Token::random(&self.core.options.owner) {
+        if let Ok(token) = self.token() {
             self.request.token = token;
             self.may_be_granted = false;
         }

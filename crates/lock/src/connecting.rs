@@ -14,6 +14,7 @@ use crate::backend::quorum::Quorum;
 use crate::backend::single::Single;
 use crate::error::Error;
 use crate::redis::connection::ConnectionSettings;
+use crate::redis::fences::Counters;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::source::Source;
 use crate::redis::supervisor::{Call, Calls, Supervision};
@@ -104,7 +105,6 @@ impl Connector<'_> {
             command_timeout: SENTINEL_PATIENCE,
             client_name: self.client_name.clone(),
             tls: load(sentinel.tls.as_ref())?,
-            batches: false,
         };
         let sentinels = Sentinels::start(
             &sentinel.sentinels,
@@ -145,12 +145,10 @@ impl Connector<'_> {
              the fence tells them apart"
         );
         let waiter = self.waiter()?;
-        let mut settings = self.settings(&cluster.nodes)?;
-        settings.batches = false;
         let parts = ClusterParts {
             seeds: cluster.seeds,
             address_map: cluster.address_map,
-            settings,
+            settings: self.settings(&cluster.nodes)?,
             calls: calls(&waiter, self.waiting),
             waiter,
             key_prefix: self.lock.key_prefix.clone(),
@@ -171,7 +169,6 @@ impl Connector<'_> {
             command_timeout: nodes.command_timeout,
             client_name: self.client_name.clone(),
             tls: load(nodes.tls.as_ref())?,
-            batches: true,
         })
     }
 
@@ -190,14 +187,14 @@ impl Connector<'_> {
             Supervision {
                 settings,
                 confirms,
-                gated,
+                gate: gated.then(|| crate::resource::gate(&self.lock.key_prefix).into()),
                 calls,
             },
         );
         Ok(Single::new(
             topology,
             waiter,
-            &self.lock.key_prefix,
+            Counters::one(&self.lock.key_prefix),
             self.lock.max_ttl,
         ))
     }
@@ -209,13 +206,7 @@ fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
     let on_call = Arc::new(move |call: Call<'_>| match call {
         Call::Free(name) => waiting.called(name),
         Call::Soon(name) => waiting.soon(name),
-        Call::Changed(key) => {
-            waiting.freed(key);
-            // One of a resource's slots, `name:3`: whoever waits, waits for the name.
-            if let Some((name, _)) = key.rsplit_once(':') {
-                waiting.freed(name);
-            }
-        }
+        Call::Changed(key) => waiting.changed(key),
     });
     Calls {
         channel: waiter.channel(),

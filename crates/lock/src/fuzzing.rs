@@ -49,12 +49,12 @@ fn one(value: &Value) {
     for unexpected in single::read_all(value) {
         protocol(unexpected);
     }
-    gate::parse(value).map_err(protocol).ok();
+    gate::Answer::parse(value).map_err(protocol).ok();
+    classify::is_unknown_script(value);
     reply::pairs(value).map_err(protocol).ok();
     view::others(value).map_err(told).ok();
     match value {
         Value::ServerError(error) => {
-            classify::is_no_script(error);
             told(classify::server_error(error));
         }
         Value::Push { kind, data } => pushed(&PushInfo {
@@ -110,7 +110,6 @@ async fn talk(said: Vec<u8>) {
         command_timeout: PATIENCE,
         client_name: Some("fuzz".to_owned()),
         tls: None,
-        batches: true,
     };
     let stream = tokio::io::join(std::io::Cursor::new(said), tokio::io::sink());
     let opening = Connection::log_in(

@@ -17,7 +17,6 @@ use crate::clock::Clock;
 use crate::connecting;
 use crate::core::Core;
 use crate::error::Error;
-use crate::fence::Fence;
 use crate::lease::Lease;
 use crate::leases::Leases;
 use crate::options::AcquireOptions;
@@ -57,10 +56,8 @@ pub struct Holder {
     pub owner: Option<String>,
     /// After how long the key expires unless it is renewed; `None` if it never does.
     pub remaining: Option<Duration>,
-    /// The fence of the last grant, of any slot, unless only foreign clients ever held it.
-    pub fence: Option<Fence>,
-    /// For how long, by the server's clock: at least, if that clock was set back meanwhile. `None`
-    /// for a foreign client, and for a slot, which shares its fence with the others.
+    /// For how long, by the holder's clock, against the clock of this process. `None` for a foreign
+    /// client.
     pub held_for: Option<Duration>,
     /// How many processes wait in the queue for the resource; `None` if the store has no queue.
     pub waiters: Option<u64>,
@@ -74,7 +71,6 @@ impl From<Holding> for Holder {
         Self {
             owner: holding.owner,
             remaining: holding.remaining,
-            fence: holding.fence,
             held_for: holding.held_for,
             waiters: holding.waiters,
             id: holding.id,
@@ -410,7 +406,7 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let keys = self.keys(&named(resource)?)?;
-        Ok(self.core.waiting.obstacle(&keys.name))
+        Ok(self.core.waiting.obstacle(&keys.wait_key))
     }
 
     /// Reads who holds a resource, without touching it. `None` if nobody does.

@@ -132,7 +132,6 @@ fn settings(topology: &Topology, hop: Hop) -> Result<ConnectionSettings, Cause> 
         command_timeout: nodes.command_timeout,
         client_name: None,
         tls: tls.as_ref().map(TlsClient::load).transpose()?,
-        batches: false,
     })
 }
 

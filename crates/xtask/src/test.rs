@@ -12,7 +12,6 @@ pub(crate) const USAGE: &str = "[--least-privilege] [CARGO TEST ARGUMENTS…]";
 /// an operator does.
 const OF_THE_LIBRARY: [&str; 14] = [
     "bad_input",
-    "batches",
     "cluster",
     "conformance",
     "documentation",

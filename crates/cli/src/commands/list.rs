@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use leasehold::{Error, Listed, Locker};
 use serde_json::{Value, json};
 
-use super::{document, fence, owner, remaining};
+use super::{document, held_for, owner, remaining};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::{Output, plain, table};
@@ -78,7 +78,10 @@ pub(crate) async fn main(
         return Ok(exit::OK);
     }
     let rows: Vec<Vec<String>> = locks.iter().map(row).collect();
-    output.line(&table(&["RESOURCE", "HOLDER", "REMAINING", "FENCE"], &rows));
+    output.line(&table(
+        &["RESOURCE", "HOLDER", "HELD FOR", "REMAINING"],
+        &rows,
+    ));
     if is_cut {
         output.note("there are more: raise --limit");
     }
@@ -107,7 +110,7 @@ fn row(listed: &Listed) -> Vec<String> {
     vec![
         named(listed),
         owner(&listed.holder),
+        held_for(&listed.holder),
         remaining(&listed.holder),
-        fence(&listed.holder),
     ]
 }

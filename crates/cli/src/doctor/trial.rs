@@ -28,8 +28,6 @@ pub(super) async fn examine(config: &Config, report: &mut Report) {
     report.pass(CONNECTED, "yes");
     if let Some(name) = trial_lock(config, &locker, report).await {
         examine_calls(&locker, &name, report).await;
-        // What a failure leaves behind expires.
-        let _ = locker.forget(name.as_str()).await;
     }
     examine_forgotten(&locker, report).await;
 }

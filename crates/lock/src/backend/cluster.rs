@@ -16,6 +16,7 @@ use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, 
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::connection::ConnectionSettings;
+use crate::redis::fences::Counters;
 use crate::redis::slots::{self, SlotMap, slot_of};
 use crate::redis::source::Source;
 use crate::redis::supervisor::{Calls, Supervision};
@@ -127,15 +128,6 @@ impl Cluster {
         .await
     }
 
-    #[cfg(feature = "probe")]
-    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
-        self.at(keys, |single| {
-            let keys = keys.clone();
-            async move { single.forget(&keys).await }
-        })
-        .await
-    }
-
     /// One step through the locks of one master after the other.
     pub(crate) async fn scan(&self, pattern: &str, cursor: u64) -> Result<Scanned, Failure> {
         let (number, inner) = (cursor >> CURSOR_BITS, cursor & ((1 << CURSOR_BITS) - 1));
@@ -231,14 +223,14 @@ impl Cluster {
         let supervision = Supervision {
             settings: settings.clone(),
             confirms: false,
-            gated: false,
+            gate: None,
             calls: calls.clone(),
         };
         let topology = Topology::start(Source::Fixed(master.clone()), supervision);
         Arc::new(Single::new(
             topology,
             waiter.clone(),
-            key_prefix,
+            Counters::by_slot(key_prefix),
             *longest_lease,
         ))
     }

@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) slot: Option<usize>,
     /// Whether its caller will wait if the lock is held, and so enters the queue.
     pub(crate) waits: bool,
+    /// Whether its token was sent before, in an attempt whose reply never came.
+    pub(crate) is_repeated: bool,
 }
 
 impl Request {
@@ -121,6 +123,9 @@ pub(crate) enum Adopting {
         remaining: Option<Duration>,
         epoch: u64,
     },
+    AboveSharedBound {
+        most: Duration,
+    },
 }
 
 /// The answer to [`Backend::release`].
@@ -145,8 +150,7 @@ impl Releasing {
 pub(crate) struct Holding {
     pub(crate) owner: Option<String>,
     pub(crate) remaining: Option<Duration>,
-    pub(crate) fence: Option<Fence>,
-    /// Since the grant, where that can be told.
+    /// Since the grant, by the holder's clock, where that can be told.
     pub(crate) held_for: Option<Duration>,
     /// Processes in the queue.
     pub(crate) waiters: Option<u64>,
@@ -312,17 +316,6 @@ impl Backend {
             Self::Single(single) => single.force_release(keys, id).await,
             Self::Quorum(quorum) => quorum.force_release(keys, id).await,
             Self::Cluster(cluster) => cluster.force_release(keys, id).await,
-        }
-    }
-
-    /// Removes what is left of a resource that nobody holds; `false` if somebody does.
-    #[cfg(feature = "probe")]
-    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
-        match self {
-            Self::Noop(_) | Self::Memory(_) => Ok(true),
-            Self::Single(single) => single.forget(keys).await,
-            Self::Quorum(quorum) => quorum.forget(keys).await,
-            Self::Cluster(cluster) => cluster.forget(keys).await,
         }
     }
 

@@ -108,28 +108,6 @@ impl Locker {
     }
 }
 
-#[cfg(feature = "probe")]
-impl Locker {
-    /// Removes what is left of a throw-away resource once it was released: its fence and its queue.
-    /// Returns `false`, and removes nothing, if somebody holds it.
-    ///
-    /// Never for a resource whose fences are compared anywhere: without the counter, later fences
-    /// are greater only as far as the server's clock is right.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] if Redis could not be asked.
-    pub async fn forget<R>(&self, resource: R) -> Result<bool, Error>
-    where
-        R: TryInto<crate::Resource>,
-        R::Error: Into<NameError>,
-    {
-        let keys = self.keys(&named(resource)?)?;
-        let forgotten = self.core.backend.forget(&keys).await;
-        forgotten.map_err(|failure| Error::Unavailable(failure.unavailable))
-    }
-}
-
 /// A prefix as a glob that matches it alone.
 fn escaped(prefix: &str) -> String {
     let mut glob = String::with_capacity(prefix.len());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
-use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 
 use crate::unavailable::{Cause, Unavailable, printable};
 
@@ -71,8 +71,8 @@ pub(crate) fn server_error(error: &ServerError) -> Cause {
 }
 
 /// Whether the server does not know the script yet.
-pub(crate) fn is_no_script(error: &ServerError) -> bool {
-    error.kind() == Some(ServerErrorKind::NoScript)
+pub(crate) fn is_unknown_script(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
 /// The cause behind an error while a connection is set up (HELLO, AUTH, SELECT).

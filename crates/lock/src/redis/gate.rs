@@ -5,7 +5,6 @@
 //! is pending; `confirm` waits until a majority of the data nodes has that, after which a deposed
 //! master can confirm nothing; `gate_open` sets the time from which on grants are given.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -34,15 +33,15 @@ pub(crate) enum Gate {
 
 /// Claims the gate of every new incarnation as soon as there is a link to it, so that the time for
 /// which it stays closed begins with the failover and not with the first one who asks.
-pub(crate) async fn attend(mut topology: watch::Receiver<State>, key: Arc<str>, longest: Duration) {
+pub(crate) async fn attend(mut topology: watch::Receiver<State>, longest: Duration) {
     loop {
         let link = match &*topology.borrow_and_update() {
-            State::Ready(link) if link.is_gated => Some(link.clone()),
+            State::Ready(link) if link.gate.is_some() => Some(link.clone()),
             _ => None,
         };
         if let Some(link) = link {
             while !link.ending().has_ended() {
-                match open(&link, &key, longest).await {
+                match open(&link, longest).await {
                     Ok(Gate::OpenIn(_)) => break,
                     Ok(Gate::OtherIncarnation) => link.ending().end(Cause::NotMasterYet),
                     Ok(Gate::Unconfirmed) | Err(_) => sleep(PAUSE).await,
@@ -58,7 +57,10 @@ pub(crate) async fn attend(mut topology: watch::Receiver<State>, key: Arc<str>, 
 /// Claims the gate of the link's incarnation and opens it as far as time allows.
 ///
 /// Cancel safe: every step may be repeated by anyone.
-pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Gate, Failure> {
+pub(crate) async fn open(link: &Link, longest: Duration) -> Result<Gate, Failure> {
+    let Some(key) = &link.gate else {
+        return Ok(Gate::OpenIn(Duration::ZERO));
+    };
     let _one_at_a_time = link.opening_gate.lock().await;
     let claim = Call::new(&GATE_CLAIM)
         .key(key)
@@ -68,14 +70,14 @@ pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Ga
         .argument(link.epoch())
         .argument(u8::from(link.confirms()));
     let (claimed, confirmed) = link.call_confirmed(claim).await?;
-    let (code, number) = code_and_number(link, &claimed)?;
-    match code {
-        1 => return Ok(Gate::OpenIn(number)),
+    let claimed = Answer::parse(&claimed).map_err(|unexpected| link.unexpected(unexpected))?;
+    match claimed.code {
+        1 => return Ok(claimed.opens(link)),
         0 => {}
         _ => return Ok(Gate::OtherIncarnation),
     }
     // The record may know of more data nodes than this client has seen.
-    let recorded = usize::try_from(number.as_millis()).unwrap_or(usize::MAX);
+    let recorded = usize::try_from(claimed.number).unwrap_or(usize::MAX);
     if link.confirms() && recorded > confirmed.data_nodes {
         link.at_least_data_nodes(recorded);
         return Ok(Gate::Unconfirmed);
@@ -88,29 +90,46 @@ pub(crate) async fn open(link: &Link, key: &str, longest: Duration) -> Result<Ga
         .key(key)
         .argument(&link.incarnation.replication_id);
     let (opened, confirmed) = link.call_confirmed(opening).await?;
-    let (code, closed_for) = code_and_number(link, &opened)?;
-    match code {
+    let opened = Answer::parse(&opened).map_err(|unexpected| link.unexpected(unexpected))?;
+    match opened.code {
         1 if confirmed.by_majority() => {
-            telemetry::gate_closed(link, closed_for);
-            Ok(Gate::OpenIn(closed_for))
+            telemetry::gate_closed(link, opened.remaining());
+            Ok(opened.opens(link))
         }
         1 | -2 => Ok(Gate::Unconfirmed),
         _ => Ok(Gate::OtherIncarnation),
     }
 }
 
-fn code_and_number(link: &Link, reply: &redis::Value) -> Result<(i64, Duration), Failure> {
-    parse(reply).map_err(|unexpected| link.unexpected(unexpected))
+/// The reply of `gate_claim.lua` and `gate_open.lua`.
+pub(crate) struct Answer {
+    code: i64,
+    number: u64,
+    longest: Duration,
 }
 
-pub(crate) fn parse(reply: &redis::Value) -> Result<(i64, Duration), Unexpected> {
-    let items = reply::array(reply)?;
-    let code = reply::integer(reply::item(items, 0)?)?;
-    let number = items
-        .get(1)
-        .map(reply::integer)
-        .transpose()?
-        .unwrap_or_default();
-    let duration = Duration::from_millis(u64::try_from(number).unwrap_or_default());
-    Ok((code, duration))
+impl Answer {
+    pub(crate) fn parse(reply: &redis::Value) -> Result<Self, Unexpected> {
+        let items = reply::array(reply)?;
+        let number = |at: usize| -> Result<u64, Unexpected> {
+            let number = items.get(at).map(reply::integer).transpose()?;
+            Ok(u64::try_from(number.unwrap_or_default()).unwrap_or_default())
+        };
+        Ok(Self {
+            code: reply::integer(reply::item(items, 0)?)?,
+            number: number(1)?,
+            longest: Duration::from_millis(number(2)?),
+        })
+    }
+
+    fn remaining(&self) -> Duration {
+        Duration::from_millis(self.number)
+    }
+
+    /// The gate has a time from which on it is open; the link remembers if that is now.
+    fn opens(&self, link: &Link) -> Gate {
+        let is_open = self.number == 0;
+        link.set_open_gate(is_open.then_some(self.longest));
+        Gate::OpenIn(self.remaining())
+    }
 }

@@ -10,11 +10,14 @@ use redis::Value;
 use tokio::sync::Notify;
 
 use super::classify::{Failure, Outcome};
-use super::confirm::{Confirmed, Confirmer};
+use super::confirm::{Confirmed, Confirmer, Operation};
 use super::connection::{Connection, Ending};
+use super::fences::Reign;
+use super::grant::Grant;
 use super::identity::Incarnation;
-use super::invocation::Invocation;
+use super::look::Look;
 use super::reply::{self, Unexpected};
+use super::script::Call;
 use crate::clock::{Clock, Moment};
 use crate::unavailable::{Cause, Unavailable};
 
@@ -33,8 +36,10 @@ pub(crate) struct Link {
     data_nodes: AtomicU64,
     /// How long Sentinel waits before it declares a master down; `None` without Sentinel.
     pub(crate) down_after: Option<Duration>,
-    /// Whether grants pass the gate of the incarnation.
-    pub(crate) is_gated: bool,
+    /// The key of the gate, where grants pass one.
+    pub(crate) gate: Option<Arc<str>>,
+    /// The longest lease in ms that the gate allows while it is known to be open, else 0.
+    open_gate_allows_ms: AtomicU64,
     /// Whether this link hears when a waiter is called.
     pub(crate) hears_calls: bool,
     /// Whether the server reports changes of keys that are read with [`Link::read_and_watch`].
@@ -55,7 +60,7 @@ pub(crate) struct LinkParts {
     pub(crate) epoch: u64,
     pub(crate) data_nodes: usize,
     pub(crate) down_after: Option<Duration>,
-    pub(crate) gated: bool,
+    pub(crate) gate: Option<Arc<str>>,
     pub(crate) hears_calls: bool,
     pub(crate) sees_changes: bool,
 }
@@ -70,13 +75,32 @@ impl Link {
             epoch: AtomicU64::new(parts.epoch),
             data_nodes: AtomicU64::new(parts.data_nodes as u64),
             down_after: parts.down_after,
-            is_gated: parts.gated,
+            gate: parts.gate,
+            open_gate_allows_ms: AtomicU64::new(0),
             hears_calls: parts.hears_calls,
             sees_changes: parts.sees_changes,
             named_at: Mutex::new(Clock::System.now()),
             suspected: Notify::new(),
             opening_gate: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// What a fence counter is set to the server's time for.
+    pub(crate) fn reign(&self) -> Reign {
+        Reign {
+            link: self.generation,
+            epoch: self.epoch(),
+        }
+    }
+
+    /// The same for all clients: the life of the data, and Sentinel's epoch, because a master that was
+    /// deposed and is promoted again may have the same life.
+    pub(crate) fn reign_id(&self) -> String {
+        let Incarnation {
+            replication_id,
+            run_id,
+        } = &self.incarnation;
+        format!("{replication_id}:{run_id}:{}", self.epoch())
     }
 
     pub(crate) fn node(&self) -> &Endpoint {
@@ -136,35 +160,87 @@ impl Link {
     }
 
     /// Runs a script on the master.
-    pub(crate) async fn call(&self, call: impl Into<Invocation>) -> Result<Value, Failure> {
-        let result = self.connection.call(&call.into()).await;
+    pub(crate) async fn call(&self, call: Call) -> Result<Value, Failure> {
+        let result = self.connection.call(&call).await;
         self.observe(result)
     }
 
     /// Runs a script on the master and waits until a majority of the data nodes has its write.
     /// Where the link confirms nothing (relaxed mode) every write counts as confirmed.
-    pub(crate) async fn call_confirmed(
-        &self,
-        call: impl Into<Invocation>,
-    ) -> Result<(Value, Confirmed), Failure> {
-        let call = call.into();
-        let result = match &self.confirmer {
-            Some(confirmer) => confirmer.call(call, self.data_nodes()).await,
-            None => self
-                .connection
-                .call(&call)
-                .await
-                .map(|reply| (reply, Confirmed::not_asked())),
+    pub(crate) async fn call_confirmed(&self, call: Call) -> Result<(Value, Confirmed), Failure> {
+        let Some(confirmer) = &self.confirmer else {
+            return Ok((self.call(call).await?, Confirmed::not_asked()));
         };
-        self.observe(result)
+        let (mut replies, confirmed) = self.confirm(confirmer, Operation::Script(call)).await?;
+        Ok((replies.pop().unwrap_or(Value::Nil), confirmed))
     }
 
-    /// Runs a script on the master after every script that was sent with [`Link::call_confirmed`]
-    /// before: on another connection it could overtake the grant that it is to undo.
-    pub(crate) async fn call_behind_grants(
+    /// Grants by plain commands, and waits until a majority of the data nodes has the lock.
+    pub(crate) async fn grant_confirmed(
         &self,
-        call: impl Into<Invocation>,
-    ) -> Result<Value, Failure> {
+        grant: &Grant,
+    ) -> Result<(Vec<Value>, Confirmed), Failure> {
+        if let Some(confirmer) = &self.confirmer {
+            return self
+                .confirm(confirmer, Operation::Grant(grant.clone()))
+                .await;
+        }
+        let mut commands = redis::pipe();
+        grant.add_to(&mut commands);
+        let limit = self.connection.command_timeout();
+        let replies = self.observe(self.connection.run_all(&commands, limit).await)?;
+        let checked = replies
+            .into_iter()
+            .map(|reply| self.connection.checked(reply));
+        let replies = checked.collect::<Result<_, Failure>>();
+        // An earlier command of the grant may have set the lock.
+        let replies = replies.map_err(|failure| Failure::unknown(failure.unavailable));
+        Ok((self.observe(replies)?, Confirmed::not_asked()))
+    }
+
+    async fn confirm(
+        &self,
+        confirmer: &Confirmer,
+        operation: Operation,
+    ) -> Result<(Vec<Value>, Confirmed), Failure> {
+        let result = confirmer.run(operation, self.data_nodes()).await;
+        let (replies, confirmed) = self.observe(result)?;
+        if let Some(look) = confirmed.look {
+            self.looked(look);
+        }
+        Ok((replies, confirmed))
+    }
+
+    /// Remembers whether the gate is open, and how many data nodes it knows of.
+    fn looked(&self, look: Look) {
+        let longest = look.allows_grants().then_some(look.longest);
+        self.set_open_gate(longest);
+        self.at_least_data_nodes(look.data_nodes);
+    }
+
+    /// Records that the gate is open for leases up to `longest`, or not known to be open.
+    pub(crate) fn set_open_gate(&self, longest: Option<Duration>) {
+        let allowed = longest.map_or(0, |longest| {
+            u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
+        });
+        self.open_gate_allows_ms.store(allowed, Ordering::Relaxed);
+    }
+
+    /// Whether plain commands may grant a lease of `ttl` over this link: no gate stands before it, or
+    /// the gate is known to be open, and is looked at again behind the confirmation.
+    pub(crate) fn grants_by_commands(&self, ttl: Duration) -> bool {
+        let allowed = self.open_gate_allows_ms.load(Ordering::Relaxed);
+        match (&self.gate, &self.confirmer) {
+            (None, _) => true,
+            (Some(_), Some(_)) => allowed > 0 && ttl <= Duration::from_millis(allowed),
+            // Nothing looks at the gate again: the script passes it.
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Runs a script on the master after everything that was sent to be confirmed before: on another
+    /// connection it could overtake the grant that it is to undo.
+    pub(crate) async fn call_behind_grants(&self, call: Call) -> Result<Value, Failure> {
         self.call_confirmed(call).await.map(|(reply, _)| reply)
     }
 

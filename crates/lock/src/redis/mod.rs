@@ -1,21 +1,19 @@
 //! Everything that speaks to Redis and Sentinel. Knows nothing of leases.
 
-mod batch;
-mod batcher;
 mod bounded;
 pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod connection;
-mod deadlines;
+mod ending;
+pub(crate) mod fences;
 pub(crate) mod gate;
-mod gathering;
+pub(crate) mod grant;
 pub(crate) mod identity;
-pub(crate) mod invocation;
 pub(crate) mod link;
+pub(crate) mod look;
 pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod sentinel;
-mod shipment;
 pub(crate) mod slots;
 pub(crate) mod source;
 pub(crate) mod supervisor;
@@ -31,4 +29,3 @@ mod tls_insecure;
 pub(crate) mod topology;
 pub(crate) mod verify;
 pub(crate) mod waiter;
-mod wire;

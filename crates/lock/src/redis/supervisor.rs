@@ -38,8 +38,8 @@ pub(crate) struct Supervision {
     pub(crate) settings: ConnectionSettings,
     /// Whether writes are to be confirmed on a majority of the data nodes.
     pub(crate) confirms: bool,
-    /// Whether grants pass the gate of the incarnation.
-    pub(crate) gated: bool,
+    /// The key of the gate, where grants pass one.
+    pub(crate) gate: Option<Arc<str>>,
     pub(crate) calls: Calls,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Calls {
 /// One call to a waiter. Only ever a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call<'a> {
-    /// The resource is free and it is this locker's turn.
+    /// What is waited for under this key is free, and it is this locker's turn.
     Free(&'a str),
     /// Somebody else was called, and this locker is next should it not answer.
     Soon(&'a str),
@@ -66,7 +66,7 @@ pub(crate) struct Supervisor {
     source: Source,
     verifier: Verifier,
     command_timeout: Duration,
-    gated: bool,
+    gate: Option<Arc<str>>,
     publish: watch::Sender<State>,
     generation: u64,
     /// When to ask the Sentinels again without a hint.
@@ -82,7 +82,7 @@ impl Supervisor {
     ) -> Self {
         Self {
             command_timeout: supervision.settings.command_timeout,
-            gated: supervision.gated,
+            gate: supervision.gate.clone(),
             verifier: Verifier::new(supervision, source.is_fixed()),
             source,
             publish,
@@ -157,7 +157,7 @@ impl Supervisor {
                 epoch: named_again.epoch,
                 data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
                 down_after: named_again.down_after,
-                gated: self.gated,
+                gate: self.gate.clone(),
                 hears_calls: verified.hears_calls,
                 sees_changes: verified.sees_changes,
             });
@@ -320,7 +320,7 @@ impl Pause {
 }
 
 impl Calls {
-    /// Reads a message on our channel: `free <name>` or `soon <name>`.
+    /// Reads a message on our channel: `free <wait key>` or `soon <wait key>`.
     pub(crate) fn dispatch(&self, message: &PushInfo) {
         match message.kind {
             PushKind::Message => {}
@@ -334,8 +334,8 @@ impl Calls {
             return;
         };
         match payload.split_once(' ') {
-            Some(("free", name)) => (self.on_call)(Call::Free(name)),
-            Some(("soon", name)) => (self.on_call)(Call::Soon(name)),
+            Some(("free", key)) => (self.on_call)(Call::Free(key)),
+            Some(("soon", key)) => (self.on_call)(Call::Soon(key)),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use leasehold_config::Endpoint;
 
 use super::classify::Outcome;
-use super::confirm::Confirmer;
+use super::confirm::{Confirmer, Subject};
 use super::connection::{Connection, Ending};
 use super::identity::{self, Identity, Role};
 use super::supervisor::Supervision;
@@ -58,12 +58,21 @@ impl Verifier {
         let on_push = move |message| calls.dispatch(&message);
         let connection = Connection::open(node, settings, ending.clone(), on_push).await?;
         let identity = self.identify(&connection).await?;
-        let confirmer = if self.supervision.confirms {
+        let gate_key = self.supervision.gate.clone();
+        let confirmer = if let Some(gate_key) = gate_key.filter(|_| self.supervision.confirms) {
             let second = Connection::open(node, settings, ending, |_| {}).await?;
             if self.identify(&second).await?.incarnation != identity.incarnation {
                 return Err(Unavailable::on(node, Cause::NotMasterYet));
             }
-            Some(Confirmer::new(second, settings.command_timeout / 2))
+            let subject = Subject {
+                replication_id: identity.incarnation.replication_id.clone(),
+                gate_key,
+            };
+            Some(Confirmer::new(
+                second,
+                settings.command_timeout / 2,
+                subject,
+            ))
         } else {
             None
         };

@@ -16,7 +16,7 @@ use self::samples::Samples;
 use super::topology::{masters, views};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
-use crate::output::{Output, complain};
+use crate::output::Output;
 use crate::run::by_signal;
 use crate::run::signals::Signals;
 
@@ -186,15 +186,8 @@ impl Bench<'_> {
         Some(all)
     }
 
-    /// Removes what was made, whatever became of the measurement.
+    /// Releases what is still held, whatever became of the measurement.
     async fn leave(&self) {
-        for name in self.names {
-            match self.locker.forget(name.as_str()).await {
-                Ok(true) => {}
-                Ok(false) => complain(&format!("`{name}` is still held: it expires by itself")),
-                Err(error) => complain(&format!("`{name}` stays until it expires: {error}")),
-            }
-        }
         let _ = self.locker.clone().close(LEAVING).await;
     }
 }

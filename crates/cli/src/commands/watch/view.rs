@@ -8,18 +8,11 @@ use tokio::time::Instant;
 
 use super::Arguments;
 use crate::commands::list::{Found, described, named};
-use crate::commands::{fence, held_for, milliseconds, owner, remaining, waiters};
+use crate::commands::{held_for, milliseconds, owner, remaining, waiters};
 use crate::duration::shown;
 use crate::output::{Output, Tone, plain, table};
 
-const HEADINGS: [&str; 6] = [
-    "RESOURCE",
-    "HOLDER",
-    "HELD FOR",
-    "REMAINING",
-    "WAITERS",
-    "FENCE",
-];
+const HEADINGS: [&str; 6] = ["RESOURCE", "HOLDER", "HELD FOR", "REMAINING", "WAITERS"];
 
 /// One holding: resource, slot, and who.
 type Key = (String, Option<usize>, Option<String>);
@@ -110,14 +103,7 @@ impl View {
         if holder.waiters.is_some_and(|count| count > 0) {
             waiters = output.coloured(Tone::Doubtful, &waiters);
         }
-        vec![
-            named(listed),
-            owner(holder),
-            held_for,
-            remaining,
-            waiters,
-            fence(holder),
-        ]
+        vec![named(listed), owner(holder), held_for, remaining, waiters]
     }
 }
 

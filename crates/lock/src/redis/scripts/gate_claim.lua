@@ -15,9 +15,9 @@
 -- ARGV[4]  Sentinel's configuration epoch, 0 without Sentinel
 -- ARGV[5]  1 if replicas confirm, 0 if this node speaks for itself alone
 --
--- Replies  {1, remaining ms}  the gate has a time from which on it is open (0: it is open)
---          {0, data nodes}    pending: confirm on a majority of so many data nodes, then gate_open
---          {-3}               this is another incarnation than the client knows
+-- Replies  {1, remaining ms, longest ms}  the gate has a time from which on it is open (0: it is open)
+--          {0, data nodes}                pending: confirm on a majority of so many, then gate_open
+--          {-3}                           this is another incarnation than the client knows
 local replication = redis.call('INFO', 'replication')
 local incarnation = string.match(replication, 'master_replid:(%x+)')
 if incarnation ~= ARGV[1] then
@@ -35,7 +35,13 @@ local is_ours = gate[1] == incarnation
 local is_first = is_ours and gate[5] == '1' and ARGV[4] == '0'
 if is_ours and gate[2] and (gate[6] == syncs or is_first) then
   redis.call('HSET', KEYS[1], 'syncs', syncs)
-  return {1, math.max(0, tonumber(gate[2]) - now_ms)}
+  local longest, closed_ms = tonumber(gate[3]), math.max(0, tonumber(gate[2]) - now_ms)
+  if closed_ms > longest then
+    -- No gate is closed for longer than a lease: the server's clock was set back.
+    closed_ms = longest
+    redis.call('HSET', KEYS[1], 'open_from', string.format('%.0f', now_ms + closed_ms))
+  end
+  return {1, closed_ms, longest}
 end
 
 -- A first life is one that can have followed nobody and forgotten nothing: no record at all, no

@@ -1,12 +1,12 @@
 -- renew: keeps a held lock, never shortens it, and never revives one that lapsed.
 --
 -- KEYS[1]  the lock
--- KEYS[2]  the fence
--- KEYS[3]  the gate, in strict mode only
+-- KEYS[2]  in strict mode the fence counter: see fence.lua
+-- KEYS[3]  in strict mode the gate
 -- ARGV[1]  token
 -- ARGV[2]  TTL in ms
 -- ARGV[3]  the fence of this lease
--- ARGV[4]  in strict mode the incarnation that the connection was verified for
+-- ARGV[4]  in strict mode the master_replid that the connection was verified for
 --
 -- Replies  {1}          renewed
 --          {2}          re-asserted: the key was missing and the gate still closed, so nobody else
@@ -39,8 +39,9 @@ local was_open = gate[3] == '1' or (gate[2] and tonumber(gate[2]) <= now_ms)
 if gate[1] == incarnation and was_open then
   return {0}
 end
-local stored = tonumber(redis.call('GET', KEYS[2]) or 0)
-local fence = math.max(stored, tonumber(ARGV[3]))
-redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', FENCE_KEPT_MS)
+-- A fence that a client holds is never granted again.
+if tonumber(redis.call('HGET', KEYS[2], 'last') or 0) < tonumber(ARGV[3]) then
+  redis.call('HSET', KEYS[2], 'last', ARGV[3])
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {2}
