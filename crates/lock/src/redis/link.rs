@@ -189,13 +189,8 @@ impl Link {
         grant.add_to(&mut commands);
         let limit = self.connection.command_timeout();
         let replies = self.observe(self.connection.run_all(&commands, limit).await)?;
-        let checked = replies
-            .into_iter()
-            .map(|reply| self.connection.checked(reply));
-        let replies = checked.collect::<Result<_, Failure>>();
-        // An earlier command of the grant may have set the lock.
-        let replies = replies.map_err(|failure| Failure::unknown(failure.unavailable));
-        Ok((self.observe(replies)?, Confirmed::not_asked()))
+        let replies = self.observe(Grant::checked(&self.connection, replies))?;
+        Ok((replies, Confirmed::not_asked()))
     }
 
     async fn confirm(
