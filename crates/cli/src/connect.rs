@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use leasehold::config::{Builder, Place};
+use leasehold::config::Builder;
 use leasehold::{Config, ConfigError, Locker};
 
 use crate::exit::Failure;
@@ -59,16 +59,9 @@ impl Source {
     /// The configuration as the SDK would read it, except that locking is enabled unless somebody
     /// disabled it: to call this command is to ask for a lock.
     pub(crate) fn load(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, ConfigError> {
-        let config = adjust(self.builder()).build()?;
-        let unset = config.settings().iter().any(|setting| {
-            setting.name() == "IS_LOCKING_DISABLED" && *setting.source() == Place::Default
-        });
-        if unset {
-            return adjust(self.builder())
-                .set("IS_LOCKING_DISABLED", "false")
-                .build();
-        }
-        Ok(config)
+        adjust(self.builder())
+            .set_default("IS_LOCKING_DISABLED", "false")
+            .build()
     }
 
     pub(crate) async fn locker(&self) -> Result<Locker, Failure> {

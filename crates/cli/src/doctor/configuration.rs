@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use leasehold::Config;
-use leasehold::config::{Locking, Place, Safety};
+use leasehold::config::{self, Locking, Safety};
 
 use super::report::{Check, Level, Report};
 use crate::connect::Source;
@@ -25,10 +25,13 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
                     "{} {} ({})",
                     problem.variable(),
                     problem.message(),
-                    problem.place()
+                    problem.source()
                 );
                 let mend = format!("{}, for example {}", problem.accepted(), problem.example());
                 report.fail(READABLE, seen, mend);
+            }
+            for warning in error.warnings() {
+                report.warn(ODDITIES, warning.to_string(), "see docs/configuration.md");
             }
             return None;
         }
@@ -36,7 +39,7 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
     let set = config
         .settings()
         .iter()
-        .filter(|setting| *setting.source() != Place::Default);
+        .filter(|setting| *setting.source() != config::Source::Default);
     report.pass(READABLE, format!("{} variables set", set.count()));
     match config.warnings() {
         [] => report.pass(ODDITIES, "none"),
@@ -71,7 +74,7 @@ fn examine_file(config: &Config, report: &mut Report) {
         .iter()
         .filter(|setting| setting.value() == Some("[hidden]"));
     let file = secrets.filter_map(|setting| match setting.source() {
-        Place::EnvFile { file, .. } => Some(file.clone()),
+        config::Source::EnvFile { file, .. } => Some(file.clone()),
         _ => None,
     });
     let Some(file) = file.into_iter().next() else {
