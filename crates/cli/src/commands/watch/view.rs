@@ -12,7 +12,7 @@ use crate::commands::{held_for, milliseconds, owner, remaining, waiters};
 use crate::duration::shown;
 use crate::output::{Output, Tone, plain, table};
 
-const HEADINGS: [&str; 6] = ["RESOURCE", "HOLDER", "HELD FOR", "REMAINING", "WAITERS"];
+const HEADINGS: [&str; 5] = ["RESOURCE", "HOLDER", "HELD FOR", "REMAINING", "WAITERS"];
 
 /// One holding: resource, slot, and who.
 type Key = (String, Option<usize>, Option<String>);
