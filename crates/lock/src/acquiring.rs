@@ -34,6 +34,8 @@ const SPREAD: Duration = Duration::from_millis(20);
 pub(crate) struct Target {
     pub(crate) resource: Resource,
     pub(crate) keys: Arc<Keys>,
+    /// Who is to hold it, unless the one that is configured.
+    pub(crate) owner: Option<Arc<str>>,
 }
 
 /// Makes one attempt.
@@ -162,7 +164,8 @@ fn new_token(core: &Core, target: &Target) -> Result<Token, Error> {
         Kind::Plain => None,
         Kind::Slots => Some(target.keys.locks.len()),
     };
-    Token::random(&core.options.owner, slots).map_err(|error| Error::Random(error.to_string()))
+    let owner = target.owner.as_deref().unwrap_or(&core.options.owner);
+    Token::random(owner, slots).map_err(|error| Error::Random(error.to_string()))
 }
 
 /// The head of this process' queue, contending with other processes.
