@@ -10,7 +10,7 @@ pub(crate) const USAGE: &str = "[--least-privilege] [CARGO TEST ARGUMENTS…]";
 
 /// Tests of what the library does on servers. Others bring users of their own, or look at servers as
 /// an operator does.
-const OF_THE_LIBRARY: [&str; 14] = [
+const OF_THE_LIBRARY: [&str; 13] = [
     "bad_input",
     "cluster",
     "conformance",
