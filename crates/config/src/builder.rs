@@ -179,6 +179,14 @@ impl Builder {
         self
     }
 
+    /// Sets how far apart the data nodes' clocks may be where the SDK cannot measure it,
+    /// `LOCK_MAX_CLOCK_SKEW`: from 1 ms to 365 days. For one longest lease after a failover without a pause
+    /// each grant waits for as long.
+    pub fn max_clock_skew(mut self, max_clock_skew: Duration) -> Self {
+        self.overrides.max_clock_skew = Some(max_clock_skew);
+        self
+    }
+
     /// Sets `LOCK_RENEW_INTERVAL`: at least 1 ms and less than `LOCK_TTL`.
     pub fn renewal(mut self, renewal: Renewal) -> Self {
         self.overrides.renewal = Some(renewal);

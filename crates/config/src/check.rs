@@ -133,6 +133,8 @@ pub(crate) fn inconsistencies(config: &Config) -> Vec<Inconsistency> {
 fn check_leases(lock: &LockOptions, inconsistencies: &mut Vec<Inconsistency>) {
     check_duration("LOCK_TTL", lock.ttl, SHORTEST_TTL, inconsistencies);
     check_duration("LOCK_MAX_TTL", lock.max_ttl, SHORTEST_TTL, inconsistencies);
+    let skew = lock.max_clock_skew;
+    check_duration("LOCK_MAX_CLOCK_SKEW", skew, SHORTEST, inconsistencies);
     let retry = lock.retry_interval;
     check_duration("LOCK_RETRY_INTERVAL", retry, SHORTEST, inconsistencies);
     if let Some(timeout) = lock.acquire_timeout {

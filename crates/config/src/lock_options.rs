@@ -11,6 +11,7 @@ pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(30);
 pub(crate) const DEFAULT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const DEFAULT_MAX_CLOCK_SKEW: Duration = Duration::from_millis(500);
 
 /// Lease lengths, waiting, safety, and the names under which locks are kept.
 ///
@@ -38,6 +39,9 @@ pub struct LockOptions {
     pub retry_interval: Duration,
     /// What a failover may cost.
     pub safety: Safety,
+    /// How far apart the data nodes' clocks may be where that cannot be measured, from 1 ms to 365 days. For one
+    /// `max_ttl` after a failover without a pause each grant waits for as long.
+    pub max_clock_skew: Duration,
     /// Put before every key.
     pub key_prefix: String,
     /// The name of the holder, for people: `host:pid` unless set.
@@ -64,6 +68,7 @@ impl Default for LockOptions {
             acquire_timeout: None,
             retry_interval: DEFAULT_RETRY_INTERVAL,
             safety: Safety::Relaxed,
+            max_clock_skew: DEFAULT_MAX_CLOCK_SKEW,
             key_prefix: String::new(),
             owner: default_owner(),
         }

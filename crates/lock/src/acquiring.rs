@@ -321,9 +321,8 @@ impl Claim {
                     slot,
                 ));
             }
-            Adopting::NotReplicated(confirmed) => {
-                return Err(self.obstacle(Granting::NotReplicated(confirmed)));
-            }
+            // The store gave the lock back to the token of the ticket.
+            Adopting::NotReplicated(confirmed) => self.obstacle(Granting::NotReplicated(confirmed)),
             Adopting::GateClosed { remaining, epoch } => {
                 self.obstacle(Granting::GateClosed { remaining, epoch })
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::{
-    ClusterTopology, LockOptions, NodeOptions, QuorumTopology, Safety, SentinelTopology,
-    StandaloneTopology, Tls, Topology as Configured,
+    AddressMap, ClusterTopology, LockOptions, NodeOptions, QuorumTopology, Safety,
+    SentinelTopology, StandaloneTopology, Tls, Topology as Configured,
 };
 
 use crate::backend::Backend;
@@ -15,12 +15,15 @@ use crate::backend::single::Single;
 use crate::error::Error;
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::fences::Counters;
+use crate::redis::gate::GateSettings;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::source::Source;
 use crate::redis::supervisor::{Call, Calls, Supervision};
+use crate::redis::takeover::Replicas;
 use crate::redis::tls::TlsClient;
 use crate::redis::topology::Topology;
 use crate::redis::waiter::Waiter;
+use crate::resource::GateKeys;
 use crate::unavailable::Unavailable;
 use crate::waiting::Waiting;
 
@@ -87,7 +90,13 @@ impl Connector<'_> {
     fn standalone(&self, standalone: StandaloneTopology, gated: bool) -> Result<Single, Error> {
         let source = Source::Fixed(standalone.endpoint);
         // One node is a majority of itself: there is nothing to confirm elsewhere.
-        self.single(source, &standalone.nodes, false, gated)
+        self.single(
+            source,
+            &standalone.nodes,
+            AddressMap::default(),
+            false,
+            gated,
+        )
     }
 
     fn sentinel(&self, sentinel: SentinelTopology) -> Result<Single, Error> {
@@ -106,6 +115,7 @@ impl Connector<'_> {
             client_name: self.client_name.clone(),
             tls: load(sentinel.tls.as_ref())?,
         };
+        let address_map = sentinel.address_map.clone();
         let sentinels = Sentinels::start(
             &sentinel.sentinels,
             &sentinel.service,
@@ -113,7 +123,7 @@ impl Connector<'_> {
             sentinel.address_map,
         );
         let source = Source::Sentinels(Box::new(sentinels));
-        self.single(source, &sentinel.nodes, strict, strict)
+        self.single(source, &sentinel.nodes, address_map, strict, strict)
     }
 
     fn quorum(&self, quorum: QuorumTopology) -> Result<Quorum, Error> {
@@ -145,14 +155,16 @@ impl Connector<'_> {
              the fence tells them apart"
         );
         let waiter = self.waiter()?;
+        let settings = self.settings(&cluster.nodes)?;
+        let gate = self.gate_settings(&settings, cluster.address_map.clone());
         let parts = ClusterParts {
             seeds: cluster.seeds,
             address_map: cluster.address_map,
-            settings: self.settings(&cluster.nodes)?,
+            settings,
             calls: calls(&waiter, self.waiting),
             waiter,
             key_prefix: self.lock.key_prefix.clone(),
-            longest_lease: self.lock.max_ttl,
+            gate,
         };
         Ok(Cluster::connect(parts).await?)
     }
@@ -172,22 +184,36 @@ impl Connector<'_> {
         })
     }
 
+    fn gate_settings(&self, nodes: &ConnectionSettings, address_map: AddressMap) -> GateSettings {
+        GateSettings {
+            longest: self.lock.max_ttl,
+            max_clock_skew: self.lock.max_clock_skew,
+            owner: self.lock.owner.clone(),
+            replicas: Replicas {
+                settings: nodes.clone(),
+                address_map,
+            },
+        }
+    }
+
     fn single(
         &self,
         source: Source,
         nodes: &NodeOptions,
+        address_map: AddressMap,
         confirms: bool,
         gated: bool,
     ) -> Result<Single, Error> {
         let waiter = self.waiter()?;
         let settings = self.settings(nodes)?;
         let calls = calls(&waiter, self.waiting);
+        let gate = self.gate_settings(&settings, address_map);
         let topology = Topology::start(
             source,
             Supervision {
                 settings,
                 confirms,
-                gate: gated.then(|| crate::resource::gate(&self.lock.key_prefix).into()),
+                gate: gated.then(|| GateKeys::new(&self.lock.key_prefix).into()),
                 calls,
             },
         );
@@ -195,7 +221,7 @@ impl Connector<'_> {
             topology,
             waiter,
             Counters::one(&self.lock.key_prefix),
-            self.lock.max_ttl,
+            gate,
         ))
     }
 }

@@ -11,9 +11,10 @@ use redis::{Parser, PushInfo, Value};
 
 use crate::backend::single;
 use crate::redis::connection::{Connection, ConnectionSettings, Ending};
+use crate::redis::gate_replies::{Claimed, Opened};
 use crate::redis::sentinel::{link, view};
 use crate::redis::supervisor::{Call, Calls};
-use crate::redis::{classify, gate, identity, reply, slots};
+use crate::redis::{classify, identity, reply, slots};
 use crate::unavailable::{Cause, Unavailable};
 
 /// More than the longest message has characters.
@@ -49,7 +50,8 @@ fn one(value: &Value) {
     for unexpected in single::read_all(value) {
         protocol(unexpected);
     }
-    gate::Answer::parse(value).map_err(protocol).ok();
+    Claimed::parse(value).map_err(protocol).ok();
+    Opened::parse(value).map_err(protocol).ok();
     classify::is_unknown_script(value);
     reply::pairs(value).map_err(protocol).ok();
     view::others(value).map_err(told).ok();

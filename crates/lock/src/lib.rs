@@ -48,6 +48,7 @@ mod fence;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grants;
 mod held;
 mod keeper;
 mod lease;
@@ -70,6 +71,7 @@ mod waiting;
 pub use backend::memory::MemoryStore;
 pub use error::{Error, GateClosed, Held, LostReason, TtlBound};
 pub use fence::{Fence, InvalidFence};
+pub use grants::Grants;
 pub use lease::{Lease, Released};
 pub use leasehold_config::{self as config, Config, ConfigError, Endpoint, Renewal, Safety};
 pub use leases::Leases;

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::connecting;
 use crate::core::Core;
 use crate::error::Error;
+use crate::grants::Grants;
 use crate::lease::Lease;
 use crate::leases::Leases;
 use crate::options::AcquireOptions;
@@ -412,6 +413,26 @@ impl Locker {
         let from = Token::from_stored(&ticket.token);
         let held = acquiring::adopt(&self.core, target, terms, slot, &from).await?;
         Ok(Lease::new(self.core.clone(), held))
+    }
+
+    /// Whether new leases are granted at present, or why not: after a failover strict mode may pause them.
+    ///
+    /// Asks nobody: it tells what this process knows of the present master's gate.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), leasehold::Error> {
+    /// use leasehold::{Grants, Locker};
+    ///
+    /// let locker = Locker::from_env().await?;
+    /// if let Grants::Closed { remaining, reason, .. } = locker.grants() {
+    ///     println!("no new leases for {remaining:?}: {reason}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn grants(&self) -> Grants {
+        self.core.backend.gate_state().into()
     }
 
     /// Why this locker still waits for a resource: what stood in the way of its last attempt, such

@@ -272,9 +272,34 @@ pub(crate) fn is_record(prefix: &str, key: &str) -> bool {
     })
 }
 
+/// The keys of strict mode's gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GateKeys {
+    pub(crate) record: String,
+    /// What was renewed while the gate was never open.
+    pub(crate) renewed: String,
+    /// The fence counter, which the claim of the gate sets.
+    pub(crate) counter: String,
+}
+
+impl GateKeys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self {
+            record: gate(prefix),
+            renewed: format!("{}:fences", gate(prefix)),
+            counter: fence_counter(prefix),
+        }
+    }
+}
+
 /// The key of the gate, in strict mode.
 pub(crate) fn gate(prefix: &str) -> String {
     format!("{prefix}leasehold:gate")
+}
+
+/// The key of the fence counter of a data set.
+pub(crate) fn fence_counter(prefix: &str) -> String {
+    format!("{prefix}leasehold:fence")
 }
 
 /// The part of a key that Redis Cluster hashes, if the key names one:

@@ -37,6 +37,11 @@ pub(super) fn read(reader: &mut Reader, raw: &Raw, overrides: &Overrides) -> Loc
     let retry = overrides.retry_interval.or(retry);
     options.retry_interval = retry.unwrap_or(DEFAULT_RETRY_INTERVAL);
     reader.default("LOCK_RETRY_INTERVAL", written(options.retry_interval));
+    let skew = raw.lock_max_clock_skew.as_deref();
+    let skew = reader.duration("LOCK_MAX_CLOCK_SKEW", skew, "500ms");
+    let skew = overrides.max_clock_skew.or(skew);
+    options.max_clock_skew = skew.unwrap_or(options.max_clock_skew);
+    reader.default("LOCK_MAX_CLOCK_SKEW", written(options.max_clock_skew));
     read_names(reader, raw, overrides, &mut options);
     options
 }

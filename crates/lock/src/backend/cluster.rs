@@ -17,6 +17,7 @@ use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::fences::Counters;
+use crate::redis::gate::GateSettings;
 use crate::redis::slots::{self, SlotMap, slot_of};
 use crate::redis::source::Source;
 use crate::redis::supervisor::{Calls, Supervision};
@@ -49,7 +50,8 @@ pub(crate) struct ClusterParts {
     pub(crate) waiter: Waiter,
     pub(crate) calls: Calls,
     pub(crate) key_prefix: String,
-    pub(crate) longest_lease: Duration,
+    /// Unused as long as clusters have no gates.
+    pub(crate) gate: GateSettings,
 }
 
 impl Cluster {
@@ -217,7 +219,7 @@ impl Cluster {
             waiter,
             calls,
             key_prefix,
-            longest_lease,
+            gate,
             ..
         } = &self.parts;
         let supervision = Supervision {
@@ -231,7 +233,7 @@ impl Cluster {
             topology,
             waiter.clone(),
             Counters::by_slot(key_prefix),
-            *longest_lease,
+            gate.clone(),
         ))
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::confirm::Confirmed;
+use crate::redis::gate::GateState;
 use crate::redis::topology::State;
 use crate::resource::Keys;
 use crate::token::Token;
@@ -179,9 +180,16 @@ pub(crate) struct Scanned {
 /// The answer to [`Backend::force_release`].
 #[derive(Debug, Clone)]
 pub(crate) enum Forcing {
-    Taken { from: String, fence: Fence },
+    Taken {
+        from: String,
+        fence: Fence,
+    },
+    /// Taken, but on too few data nodes: a failover may undo it.
+    NotReplicated(Confirmed),
     Missing,
-    HeldByAnother { by: String },
+    HeldByAnother {
+        by: String,
+    },
 }
 
 /// The incarnation that answered, and Sentinel's configuration epoch of it.
@@ -328,6 +336,16 @@ impl Backend {
         match self {
             Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) | Self::Cluster(_) => None,
             Self::Single(single) => Some(single.topology().watch()),
+        }
+    }
+
+    /// How the gate of strict mode stands.
+    pub(crate) fn gate_state(&self) -> GateState {
+        match self {
+            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) | Self::Cluster(_) => {
+                GateState::Unknown
+            }
+            Self::Single(single) => single.gate_state(),
         }
     }
 

@@ -418,7 +418,8 @@ impl Quorum {
                     answered += 1;
                     other = Some(by);
                 }
-                Ok(Forcing::Missing) => answered += 1,
+                // Members confirm nothing.
+                Ok(Forcing::Missing | Forcing::NotReplicated(_)) => answered += 1,
                 Err(_) => {}
             }
         }

@@ -20,7 +20,7 @@ use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::confirm::Confirmed;
 use crate::redis::fences::{Counters, SeenFences};
-use crate::redis::gate::{self, Gate};
+use crate::redis::gate::{Gate, GateSettings, GateState, Gatekeeper};
 use crate::redis::link::Link;
 use crate::redis::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
 use crate::redis::topology::Topology;
@@ -34,13 +34,14 @@ use crate::unavailable::{Cause, Unavailable};
 pub(crate) struct Single {
     topology: Arc<Topology>,
     waiter: Waiter,
-    longest_lease: Duration,
+    gatekeeper: Arc<Gatekeeper>,
     counters: Counters,
     fences: Arc<SeenFences>,
     contended: Arc<Contended>,
     /// Whether keys are asked for that the node is only importing.
     is_asking: bool,
-    _gatekeeper: Arc<AbortOnDropHandle<()>>,
+    /// Ends the gatekeeper's task.
+    _attending: Arc<AbortOnDropHandle<()>>,
 }
 
 impl Single {
@@ -48,19 +49,25 @@ impl Single {
         topology: Topology,
         waiter: Waiter,
         counters: Counters,
-        longest_lease: Duration,
+        gate: GateSettings,
     ) -> Self {
-        let gatekeeper = gate::attend(topology.watch(), longest_lease);
+        let gatekeeper = Gatekeeper::new(gate);
+        let attending = tokio::spawn(gatekeeper.clone().attend(topology.watch()));
         Self {
             topology: Arc::new(topology),
             waiter,
-            longest_lease,
+            gatekeeper,
             counters,
             fences: Arc::default(),
             contended: Arc::default(),
             is_asking: false,
-            _gatekeeper: Arc::new(AbortOnDropHandle::new(tokio::spawn(gatekeeper))),
+            _attending: Arc::new(AbortOnDropHandle::new(attending)),
         }
+    }
+
+    /// How the gate stands.
+    pub(crate) fn gate_state(&self) -> GateState {
+        self.gatekeeper.state()
     }
 
     /// The same node, asked for keys that it is only importing.
@@ -96,7 +103,7 @@ impl Single {
 
     /// How long the gate stays closed; `None` as long as its claim is not confirmed.
     async fn open_gate(&self, link: &Link) -> Result<Option<Duration>, Failure> {
-        match gate::open(link, self.longest_lease).await? {
+        match self.gatekeeper.open(link).await? {
             Gate::OpenIn(remaining) => Ok(Some(remaining)),
             Gate::Unconfirmed => Ok(None),
             Gate::OtherIncarnation => Err(other_incarnation(link)),
@@ -136,7 +143,7 @@ impl Single {
         let mut call = self.call_of(&RENEW).keys(request.locks());
         // One key alone where there is no gate: a slot of a Redis Cluster may be on its way.
         if let Some(gate) = &link.gate {
-            call = call.key(&self.counters.of(&request.keys.name)).key(gate);
+            call = call.key(&gate.record).key(&gate.renewed);
         }
         call = call
             .argument(request.token.reveal())

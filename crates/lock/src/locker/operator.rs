@@ -92,16 +92,24 @@ impl Locker {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] if Redis could not be asked.
+    /// [`Error::Unavailable`] if Redis could not be asked; in strict mode [`Error::NotReplicated`] if the
+    /// holder was removed, but too few data nodes know it, so that a failover may bring it back.
     pub async fn force_release<R>(&self, resource: R, holder_id: &str) -> Result<Forced, Error>
     where
         R: TryInto<crate::Resource>,
         R::Error: Into<NameError>,
     {
-        let keys = self.keys(&named(resource)?)?;
+        let resource = named(resource)?;
+        let keys = self.keys(&resource)?;
         let forcing = self.core.backend.force_release(&keys, holder_id).await;
         match forcing.map_err(|failure| Error::Unavailable(failure.unavailable))? {
             Forcing::Taken { from, fence } => Ok(Forced::Taken { from, fence }),
+            Forcing::NotReplicated(confirmed) => Err(Error::NotReplicated {
+                resource,
+                acknowledged: confirmed.acknowledged,
+                needed: confirmed.needed,
+                data_nodes: confirmed.data_nodes,
+            }),
             Forcing::Missing => Ok(Forced::Free),
             Forcing::HeldByAnother { by } => Ok(Forced::HeldByAnother { by }),
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::classify::{self, Failure};
 use super::connection::Connection;
@@ -22,6 +23,9 @@ use crate::unavailable::{Cause, Unavailable};
 
 /// The most operations that are confirmed by one `WAIT`.
 const MOST: usize = 256;
+
+/// How long one `WAIT` waits: those that come meanwhile wait behind it.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// How many data nodes have a write, and what was seen once they had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,11 @@ impl Confirmed {
 
     pub(crate) fn by_majority(self) -> bool {
         self.acknowledged >= self.needed
+    }
+
+    /// Whether more than half of so many data nodes have the write.
+    pub(crate) fn by_majority_of(self, data_nodes: usize) -> bool {
+        self.by_majority() && self.acknowledged >= majority(data_nodes)
     }
 
     /// The same write with none of its confirmations counted.
@@ -101,8 +110,17 @@ pub(crate) struct Confirmer {
 
 struct Job {
     operation: Operation,
+    /// How its script is sent: by digest, until the server turns out not to know it.
+    manner: Manner,
     data_nodes: usize,
     done: oneshot::Sender<Result<(Vec<Value>, Confirmed), Failure>>,
+}
+
+/// A job that was answered and is not confirmed yet.
+struct Unconfirmed {
+    job: Job,
+    replies: Vec<Value>,
+    until: Instant,
 }
 
 impl Confirmer {
@@ -113,6 +131,8 @@ impl Confirmer {
             connection: connection.clone(),
             wait,
             subject,
+            jobs: Vec::new(),
+            unconfirmed: Vec::new(),
         };
         tokio::spawn(worker.run(queue));
         Self { connection, jobs }
@@ -130,6 +150,7 @@ impl Confirmer {
         let (done, outcome) = oneshot::channel();
         let job = Job {
             operation,
+            manner: Manner::ByDigest,
             data_nodes,
             done,
         };
@@ -148,65 +169,73 @@ impl Confirmer {
     }
 }
 
-/// The task of one connection.
+/// The task of one connection. In each round it sends what has come in, waits for a moment, and answers
+/// those that are confirmed or whose time is over. A replica that was attached meanwhile is asked for its
+/// offset by the next `WAIT`.
 struct Worker {
     connection: Connection,
     wait: Duration,
     subject: Subject,
+    jobs: Vec<Job>,
+    unconfirmed: Vec<Unconfirmed>,
 }
 
 impl Worker {
-    async fn run(self, mut queue: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(MOST);
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while !self.connection.ending().has_ended() {
-            let received = tokio::select! {
-                received = queue.recv_many(&mut jobs, MOST) => received,
-                _ = self.connection.ending().ended() => break,
-            };
-            if received == 0 {
+            if !self.receive(&mut queue).await {
                 break;
             }
-            self.confirm(std::mem::take(&mut jobs)).await;
-        }
-    }
-
-    /// Sends the operations, by digest first; those whose script the server does not know, whole.
-    async fn confirm(&self, mut jobs: Vec<Job>) {
-        for manner in [Manner::ByDigest, Manner::Whole] {
             // Whoever gave up before its operation was sent has nothing to confirm, and may have had
             // the lock released already: the grant must not come after.
-            jobs.retain(|job| !job.done.is_closed());
-            if jobs.is_empty() {
-                return;
+            self.jobs.retain(|job| !job.done.is_closed());
+            self.unconfirmed.retain(|one| !one.job.done.is_closed());
+            if self.jobs.is_empty() && self.unconfirmed.is_empty() {
+                continue;
             }
-            match self.send(&jobs, manner).await {
-                Ok((replies, confirmed)) => jobs = self.settle(jobs, replies, confirmed, manner),
-                Err(failure) => {
-                    for job in jobs {
-                        let _ = job.done.send(Err(failure.clone()));
-                    }
-                    return;
-                }
+            match self.send().await {
+                Ok((replies, confirmed)) => self.settle(replies, confirmed),
+                Err(failure) => self.fail(&failure),
             }
         }
     }
 
-    async fn send(&self, jobs: &[Job], manner: Manner) -> Result<(Vec<Value>, Confirmed), Failure> {
-        let data_nodes = jobs.iter().map(|job| job.data_nodes).max().unwrap_or(1);
-        let needed = majority(data_nodes);
-        let mut commands = redis::pipe();
-        for job in jobs {
-            job.operation.add_to(&mut commands, manner);
+    /// Waits for jobs, unless there are some already. `false`: there will be none.
+    async fn receive(&mut self, queue: &mut mpsc::Receiver<Job>) -> bool {
+        let room = MOST.saturating_sub(self.jobs.len()).max(1);
+        if self.jobs.is_empty() && self.unconfirmed.is_empty() {
+            return tokio::select! {
+                received = queue.recv_many(&mut self.jobs, room) => received > 0,
+                _ = self.connection.ending().ended() => false,
+            };
         }
+        for _ in 0..room {
+            match queue.try_recv() {
+                Ok(job) => self.jobs.push(job),
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    async fn send(&self) -> Result<(Vec<Value>, Confirmed), Failure> {
+        let waiting = self.unconfirmed.iter().map(|one| &one.job);
+        let data_nodes = self.jobs.iter().chain(waiting).map(|job| job.data_nodes);
+        let data_nodes = data_nodes.max().unwrap_or(1);
+        let mut commands = redis::pipe();
+        for job in &self.jobs {
+            job.operation.add_to(&mut commands, job.manner);
+        }
+        let slice = SLICE.min(self.wait);
         commands
             .cmd("WAIT")
-            .arg(needed - 1)
-            .arg(self.wait.as_millis().max(1) as u64);
+            .arg(majority(data_nodes) - 1)
+            .arg(slice.as_millis().max(1) as u64);
         // Behind `WAIT`, so that what happened before the confirmation is seen.
         let look = looking(&self.subject.gate_key);
-        commands.add_command(look.command(manner));
-        // The reply to WAIT may take all of its time, and the network as much again.
-        let mut replies = self.connection.run_all(&commands, 2 * self.wait).await?;
+        commands.add_command(look.command(Manner::ByDigest));
+        let limit = 2 * self.wait;
+        let mut replies = self.connection.run_all(&commands, limit).await?;
         let mut looked = replies.pop().unwrap_or(Value::Nil);
         let waited = self.checked(replies.pop().unwrap_or(Value::Nil))?;
         let replicas = reply::integer(&waited).map_err(|unexpected| self.unexpected(unexpected))?;
@@ -216,39 +245,61 @@ impl Worker {
         let looked = self.checked(looked)?;
         let look = Look::parse(&looked, &self.subject.replication_id)
             .map_err(|unexpected| self.unexpected(unexpected))?;
+        // The record may know of more data nodes than this client has seen.
+        let data_nodes = data_nodes.max(look.data_nodes);
         let confirmed = Confirmed {
             acknowledged: 1 + usize::try_from(replicas).unwrap_or_default(),
-            needed,
+            needed: majority(data_nodes),
             data_nodes,
             look: Some(look),
         };
         Ok((replies, confirmed))
     }
 
-    /// Answers every job, except those whose script the server did not know.
-    fn settle(
-        &self,
-        jobs: Vec<Job>,
-        replies: Vec<Value>,
-        confirmed: Confirmed,
-        manner: Manner,
-    ) -> Vec<Job> {
+    /// Answers every job that is confirmed or whose time is over, and keeps the others. Jobs whose script
+    /// the server did not know are sent again, whole.
+    fn settle(&mut self, replies: Vec<Value>, confirmed: Confirmed) {
         let mut replies = replies.into_iter();
+        let until = Instant::now() + self.wait.saturating_sub(SLICE);
         let mut again = Vec::new();
-        for job in jobs {
-            let answer: Vec<Value> = replies.by_ref().take(job.operation.replies()).collect();
-            let is_unknown = answer.iter().any(classify::is_unknown_script);
-            if is_unknown && manner == Manner::ByDigest {
+        for mut job in std::mem::take(&mut self.jobs) {
+            let replies: Vec<Value> = replies.by_ref().take(job.operation.replies()).collect();
+            if replies.iter().any(classify::is_unknown_script) && job.manner == Manner::ByDigest {
+                job.manner = Manner::Whole;
                 again.push(job);
                 continue;
             }
-            let checked = match &job.operation {
-                Operation::Script(_) => answer.into_iter().map(|one| self.checked(one)).collect(),
-                Operation::Grant(_) => Grant::checked(&self.connection, answer),
-            };
-            let _ = job.done.send(checked.map(|answer| (answer, confirmed)));
+            self.unconfirmed.push(Unconfirmed {
+                job,
+                replies,
+                until,
+            });
         }
-        again
+        self.jobs = again;
+        let now = Instant::now();
+        for one in std::mem::take(&mut self.unconfirmed) {
+            if !confirmed.by_majority() && now < one.until {
+                self.unconfirmed.push(one);
+                continue;
+            }
+            let Unconfirmed { job, replies, .. } = one;
+            let checked = match &job.operation {
+                Operation::Script(_) => replies.into_iter().map(|one| self.checked(one)).collect(),
+                Operation::Grant(_) => Grant::checked(&self.connection, replies),
+            };
+            let _ = job.done.send(checked.map(|replies| (replies, confirmed)));
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        let jobs = std::mem::take(&mut self.jobs);
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+        for job in jobs
+            .into_iter()
+            .chain(unconfirmed.into_iter().map(|one| one.job))
+        {
+            let _ = job.done.send(Err(failure.clone()));
+        }
     }
 
     fn checked(&self, reply: Value) -> Result<Value, Failure> {

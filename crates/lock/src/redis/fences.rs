@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::slots::slot_of;
 use crate::fence::Fence;
-use crate::resource::hash_tag;
+use crate::resource::{fence_counter, hash_tag};
 
 /// How many hash slots a Redis Cluster has.
 const SLOTS: usize = 16_384;
@@ -21,7 +21,7 @@ pub(crate) enum Counters {
 
 impl Counters {
     pub(crate) fn one(key_prefix: &str) -> Self {
-        Self::One(counter(key_prefix).into())
+        Self::One(fence_counter(key_prefix).into())
     }
 
     pub(crate) fn by_slot(key_prefix: &str) -> Self {
@@ -40,15 +40,10 @@ impl Counters {
             Self::One(key) => key.clone(),
             Self::BySlot { prefix } => {
                 let tag = TAGS[usize::from(slot_of(lock))];
-                format!("{}:{{{tag}}}", counter(prefix)).into()
+                format!("{}:{{{tag}}}", fence_counter(prefix)).into()
             }
         }
     }
-}
-
-/// The key of the fence counter of a data set.
-pub(crate) fn counter(key_prefix: &str) -> String {
-    format!("{key_prefix}leasehold:fence")
 }
 
 /// For each hash slot the smallest number whose digits have it.

@@ -21,6 +21,12 @@ pub(crate) struct Look {
     pub(crate) longest: Duration,
     /// Data nodes that the gate's record knows.
     pub(crate) data_nodes: usize,
+    /// Sentinel's epoch at which the gate was claimed.
+    pub(crate) epoch: u64,
+    /// For how long a grant is held back before it counts.
+    pub(crate) held_back: Duration,
+    /// The server's time in µs since 1970.
+    pub(crate) server_us: i64,
 }
 
 /// Asks for a look.
@@ -41,6 +47,9 @@ impl Look {
             opens_in: milliseconds(number(3)?),
             longest: milliseconds(number(4)?).unwrap_or_default(),
             data_nodes: usize::try_from(number(6)?).unwrap_or_default(),
+            epoch: u64::try_from(number(7)?).unwrap_or_default(),
+            held_back: milliseconds(number(8)?).unwrap_or_default(),
+            server_us: number(9)?,
         })
     }
 
@@ -69,6 +78,9 @@ mod tests {
             Value::Int(30_000),
             Value::Int(3),
             Value::Int(5),
+            Value::Int(7),
+            Value::Int(0),
+            Value::Int(1_700_000_000_000_000),
         ]);
         Look::parse(&reply, "life").expect("a look")
     }

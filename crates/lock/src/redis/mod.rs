@@ -7,6 +7,7 @@ pub(crate) mod connection;
 mod ending;
 pub(crate) mod fences;
 pub(crate) mod gate;
+pub(crate) mod gate_replies;
 pub(crate) mod grant;
 pub(crate) mod identity;
 pub(crate) mod link;
@@ -14,9 +15,11 @@ pub(crate) mod look;
 pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod sentinel;
+pub(crate) mod server_clock;
 pub(crate) mod slots;
 pub(crate) mod source;
 pub(crate) mod supervisor;
+pub(crate) mod takeover;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 #[cfg(not(feature = "tls"))]

@@ -15,10 +15,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::connection::ConnectionSettings;
 use super::identity::{self, Role};
 use super::link::{Link, LinkParts};
+use super::server_clock::Estimate;
 use super::source::{Named, Source};
 use super::topology::State;
 use super::verify::Verifier;
 use crate::clock::Clock;
+use crate::resource::GateKeys;
 use crate::telemetry::MasterTelling;
 use crate::unavailable::{Cause, Unavailable};
 
@@ -38,8 +40,8 @@ pub(crate) struct Supervision {
     pub(crate) settings: ConnectionSettings,
     /// Whether writes are to be confirmed on a majority of the data nodes.
     pub(crate) confirms: bool,
-    /// The key of the gate, where grants pass one.
-    pub(crate) gate: Option<Arc<str>>,
+    /// The keys of the gate, where grants pass one.
+    pub(crate) gate: Option<Arc<GateKeys>>,
     pub(crate) calls: Calls,
 }
 
@@ -66,7 +68,7 @@ pub(crate) struct Supervisor {
     source: Source,
     verifier: Verifier,
     command_timeout: Duration,
-    gate: Option<Arc<str>>,
+    gate: Option<Arc<GateKeys>>,
     publish: watch::Sender<State>,
     generation: u64,
     /// When to ask the Sentinels again without a hint.
@@ -200,6 +202,7 @@ impl Supervisor {
                 cause = link.ending().ended() => return cause,
                 () = self.publish.closed() => return Cause::Disconnected,
                 () = link.suspected.notified() => self.while_listening(link, probe(link)).await,
+                () = link.naming_wanted() => self.confirm_named(link).await,
                 () = self.source.hint() => self.reconcile(link).await,
                 () = sleep_until(self.next_check) => self.reconcile(link).await,
             };
@@ -258,6 +261,7 @@ impl Supervisor {
                 biased;
                 cause = link.ending().ended() => return Err(cause),
                 result = &mut examination => return result,
+                () = link.naming_wanted() => self.confirm_named(link).await?,
                 () = self.source.hint() => self.confirm_named(link).await?,
                 () = sleep_until(self.next_check) => self.confirm_named(link).await?,
             }
@@ -293,11 +297,15 @@ fn jittered(around: Duration) -> Duration {
 
 /// Asks the link's node whether it is still the master that it was.
 async fn check_incarnation(link: &Link, limit: Duration) -> Result<(), Cause> {
+    let sent = Clock::System.now();
     match link.observe(identity::read(link.connection(), limit).await) {
         Ok(identity) if identity.role != Role::Master => Err(Cause::ReadOnly),
         Ok(identity) if identity.incarnation != link.incarnation => Err(Cause::NotMasterYet),
         Ok(identity) => {
             link.at_least_data_nodes(1 + identity.connected_replicas);
+            if let Some(server_us) = identity.server_us {
+                link.saw_clock(Estimate::new(server_us, sent));
+            }
             Ok(())
         }
         // A slow or refusing node is the business of `suspected`; it is still the master.

@@ -58,15 +58,15 @@ impl Verifier {
         let on_push = move |message| calls.dispatch(&message);
         let connection = Connection::open(node, settings, ending.clone(), on_push).await?;
         let identity = self.identify(&connection).await?;
-        let gate_key = self.supervision.gate.clone();
-        let confirmer = if let Some(gate_key) = gate_key.filter(|_| self.supervision.confirms) {
+        let gate = self.supervision.gate.as_deref();
+        let confirmer = if let Some(gate) = gate.filter(|_| self.supervision.confirms) {
             let second = Connection::open(node, settings, ending, |_| {}).await?;
             if self.identify(&second).await?.incarnation != identity.incarnation {
                 return Err(Unavailable::on(node, Cause::NotMasterYet));
             }
             let subject = Subject {
                 replication_id: identity.incarnation.replication_id.clone(),
-                gate_key,
+                gate_key: gate.record.as_str().into(),
             };
             Some(Confirmer::new(
                 second,

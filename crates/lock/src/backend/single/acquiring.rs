@@ -42,17 +42,19 @@ impl Single {
                     fence,
                     slot,
                     confirmed,
-                } => match confirmed.look {
+                } => match link.held_back(confirmed).await? {
                     // Void: the token has the lock, but what confirmed it does not count.
-                    Some(look) if !look.allows_grants() => may_be_set = true,
-                    _ if confirmed.by_majority() => {
+                    Confirmed {
+                        look: Some(look), ..
+                    } if !look.allows_grants() => may_be_set = true,
+                    confirmed if confirmed.by_majority() => {
                         return Ok(Granting::Granted {
                             fence,
                             slot: request.slot.unwrap_or(slot),
                             data_set: data_set(&link),
                         });
                     }
-                    _ => return Ok(Granting::NotReplicated(confirmed)),
+                    confirmed => return Ok(Granting::NotReplicated(confirmed)),
                 },
                 Attempt::GateUnclaimed => {}
             }
@@ -168,7 +170,7 @@ impl Single {
             .key(&keys.queue)
             .key(&keys.alive)
             .keys(request.locks())
-            .keys(&link.gate)
+            .keys(link.gate.iter().map(|gate| &gate.record))
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
             .argument(self.fences.floor(counter))

@@ -25,23 +25,28 @@ impl Single {
         };
         // Twice: the first may find the gate of this incarnation unclaimed, the second passes it.
         for _ in 0..2 {
-            let call = self.adoption(&link, request, from, &counter);
+            let call = self.adoption(&link, request, (from, &request.token), &counter);
             let (reply, confirmed) = link.call_confirmed(call).await?;
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
-            let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
             return Ok(match answer {
-                Answer::Adopted { .. } if is_void => match self.open_gate(&link).await? {
-                    Some(Duration::ZERO) => continue,
-                    _ => Adopting::NotReplicated(confirmed.by_nobody_else()),
-                },
-                Answer::Adopted { .. } if !confirmed.by_majority() => {
-                    Adopting::NotReplicated(confirmed)
-                }
                 Answer::Adopted { fence } => {
-                    self.fences.raised(counter, link.reign(), fence);
-                    Adopting::Adopted {
-                        fence,
-                        data_set: data_set(&link),
+                    let confirmed = link.held_back(confirmed).await?;
+                    let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
+                    if !is_void && confirmed.by_majority() {
+                        self.fences.raised(counter, link.reign(), fence);
+                        return Ok(Adopting::Adopted {
+                            fence,
+                            data_set: data_set(&link),
+                        });
+                    }
+                    if is_void && self.open_gate(&link).await? == Some(Duration::ZERO) {
+                        continue;
+                    }
+                    self.give_back(&link, request, from, &counter).await?;
+                    if is_void {
+                        Adopting::NotReplicated(confirmed.by_nobody_else())
+                    } else {
+                        Adopting::NotReplicated(confirmed)
                     }
                 }
                 Answer::Missing => Adopting::Missing,
@@ -58,14 +63,36 @@ impl Single {
         Ok(closed(None))
     }
 
-    fn adoption(&self, link: &Link, request: &Request, from: &Token, counter: &str) -> Call {
+    /// Gives the lock back to the token that it was taken over from, so that its ticket stays good.
+    async fn give_back(
+        &self,
+        link: &Link,
+        request: &Request,
+        from: &Token,
+        counter: &str,
+    ) -> Result<(), Failure> {
+        let call = self.adoption(link, request, (&request.token, from), counter);
+        let given_back = link.call_behind_grants(call).await;
+        // Unknown: whose token it is now. The caller releases its own.
+        given_back
+            .map(drop)
+            .map_err(|failure| Failure::unknown(failure.unavailable))
+    }
+
+    fn adoption(
+        &self,
+        link: &Link,
+        request: &Request,
+        (from, to): (&Token, &Token),
+        counter: &str,
+    ) -> Call {
         let call = self
             .call_of(&ADOPT)
             .keys(request.locks())
             .key(counter)
-            .keys(&link.gate)
+            .keys(link.gate.iter().map(|gate| &gate.record))
             .argument(from.reveal())
-            .argument(request.token.reveal())
+            .argument(to.reveal())
             .argument(request.ttl.as_millis())
             .argument(self.fences.floor(counter))
             .argument(link.reign_id());

@@ -47,12 +47,24 @@ impl Single {
             .key(&keys.alive)
             .key(&counter)
             .keys(&keys.locks)
+            .keys(
+                link.gate
+                    .iter()
+                    .flat_map(|gate| [&gate.record, &gate.renewed]),
+            )
             .argument(id)
             .argument(&keys.name)
             .argument(self.fences.floor(&counter))
             .argument(link.reign_id());
-        let reply = link.call(call).await?;
-        forced(&reply).map_err(|unexpected| link.unexpected(unexpected))
+        let (reply, confirmed) = link.call_confirmed(call).await?;
+        let forced = forced(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let counts =
+            confirmed.by_majority() && confirmed.look.is_none_or(|look| look.allows_renewals());
+        match forced {
+            // A failover may bring the holder back.
+            Forcing::Taken { .. } if !counts => Ok(Forcing::NotReplicated(confirmed)),
+            forced => Ok(forced),
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 -- ARGV[1]   token
 -- ARGV[2]   TTL in ms
 -- ARGV[3]   floor: the greatest fence that this client has seen, or 0
--- ARGV[4]   the reign (master_replid:run_id:epoch) that the fence counter is for
+-- ARGV[4]   the reign that the fence counter is for: see fence.lua
 -- ARGV[5]   the name that waiters are told
 -- ARGV[6]   in strict mode the master_replid that the connection was verified for, or empty
 -- ARGV[7]   who waits; missing in an attempt that does not wait
@@ -75,6 +75,9 @@ end
 
 -- The fence goes first: if this user may not write it, nothing has been granted yet.
 local fence = raise_fence(KEYS[1], ARGV[4], tonumber(ARGV[3]))
+if not fence then
+  return {-2}
+end
 redis.call('SET', KEYS[4 + slot], token, 'PX', ARGV[2])
 if waiter then
   leave_queue(queue, alive, waiter)

@@ -34,5 +34,8 @@ if holder ~= ARGV[1] and holder ~= ARGV[2] then
   return {-1, holder}
 end
 local fence = raise_fence(KEYS[2], ARGV[5], tonumber(ARGV[4]))
+if not fence then
+  return {-2}
+end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return {1, fence}

@@ -6,8 +6,12 @@
 -- increments, a flush or a restart, it is beyond every fence from before.
 --
 -- `floor` is the greatest fence that the client has seen: a counter that is not beyond it was lost.
+-- In strict mode `reign` is empty: the claim of the gate sets the counter. Returns nil where it was lost.
 local function raise_fence(key, reign, floor)
   local fence = redis.call('HINCRBY', key, 'last', 1)
+  if reign == '' then
+    return fence > floor and fence or nil
+  end
   if fence <= floor or redis.call('HGET', key, 'reign') ~= reign then
     fence = math.max(fence, floor + 1, now_in_us())
     redis.call('HSET', key, 'last', string.format('%.0f', fence), 'reign', reign)

@@ -1,7 +1,20 @@
 -- gate: whether this incarnation of the master may grant yet. It precedes every script that grants.
 --
--- The gate is a hash: incarnation, open_from (server ms), longest (ms), data_nodes, first, syncs,
--- resynced. Returns the reply that refuses, or nil and the longest lease in ms:
+-- The gate is a hash:
+--   incarnation, epoch  whose gate it is: the master's `master_replid`, and Sentinel's epoch at the claim
+--   claim               the number of the claim, never the same twice
+--   syncs               `sync_full` that the claim vouches for
+--   open_from           server ms from which on it is open; missing while the claim is not confirmed
+--   longest             the longest lease of any client, in ms
+--   data_nodes          the most data nodes that were ever known
+--   fast, from          1: may be opened at once, if the replicas have the history `from` as the master has
+--   hold_until, hold_ms while leases of the last master may live (server ms) a grant is held back (ms)
+--   was_open, resynced  1: it has been open; 1: it was claimed again, and may have been open before
+--   first               1: a new deployment
+--   fence_at, seed      the fence counter as it was found at the claim, and as it was set
+--   claimed_by, claimed_at, reason    for people: by whom, when (server ms), and why there is a pause
+--
+-- Returns the reply that refuses, or nil and the longest lease in ms:
 --
 --   {-2}                no open record of this incarnation
 --   {-3}                this is another incarnation than the client knows
