@@ -16,6 +16,7 @@ mod fuzz;
 mod interop;
 mod model;
 mod prepare;
+mod temporal_test;
 mod test;
 
 use arguments::{Arguments, Misuse};
@@ -66,6 +67,12 @@ const COMMANDS: &[Command] = &[
         usage: compose_test::USAGE,
         about: "runs the Docker clusters of docker/ with workers, breaks them, and checks what the workers did",
         run: compose_test::run,
+    },
+    Command {
+        name: "temporal-test",
+        usage: temporal_test::USAGE,
+        about: "runs Temporal workflows under locks, kills a worker and the master, and checks what the workflows did",
+        run: temporal_test::run,
     },
     Command {
         name: "model",
