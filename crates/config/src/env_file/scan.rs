@@ -122,6 +122,18 @@ pub(super) fn split_name(line: &str) -> Option<(bool, &str, &str)> {
     (!name.is_empty()).then(|| (is_export, name, rest.trim_start_matches([' ', '\t'])))
 }
 
+/// Drops a comment, which begins with a `#` after a blank.
+pub(super) fn without_comment(raw: &str) -> &str {
+    let mut blank_before = false;
+    for (position, character) in raw.char_indices() {
+        if character == '#' && blank_before {
+            return raw[..position].trim();
+        }
+        blank_before = character.is_whitespace();
+    }
+    raw.trim()
+}
+
 /// The position of the quote that ends a value; a backslash hides a double quote, but not a single one.
 fn closing_quote(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;

@@ -1,7 +1,6 @@
 //! Assignments of ours on lines that are not read: `set NAME=value`, `$env:NAME = 'value'`, `A=1 NAME=value`.
 
-use super::scan::{Line, Rest, split_name};
-use super::value::without_comment;
+use super::scan::{Line, Rest, split_name, without_comment};
 use crate::suggestion;
 use crate::variables;
 

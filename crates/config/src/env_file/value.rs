@@ -4,7 +4,7 @@
 //! with `#`, and takes everything up to the next quote for one value. Shells, Compose and Python differ
 //! again. So a value with such characters must stand in single quotes, and is refused otherwise.
 
-use super::scan::{Line, Rest};
+use super::scan::{Line, Rest, without_comment};
 use super::stray;
 use crate::diagnostics::{Diagnostics, Rejection};
 use crate::error::ProblemKind;
@@ -103,18 +103,6 @@ fn check_after_quote(after: &str) -> Result<(), Fault> {
     } else {
         Err(Fault::TextAfterQuote)
     }
-}
-
-/// Drops a comment, which begins with a `#` after a blank.
-pub(super) fn without_comment(raw: &str) -> &str {
-    let mut blank_before = false;
-    for (position, character) in raw.char_indices() {
-        if character == '#' && blank_before {
-            return raw[..position].trim();
-        }
-        blank_before = character.is_whitespace();
-    }
-    raw.trim()
 }
 
 /// `python-dotenv` replaces `${NAME}` even in single quotes.
