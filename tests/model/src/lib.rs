@@ -63,6 +63,7 @@
 //! own agreement (an answer that is asked for is that of the moment); a waiting line.
 
 mod check;
+pub mod native;
 pub mod quorum;
 pub mod report;
 pub mod strict;
