@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api;
 mod bench;
 mod cargo;
 mod circles;
@@ -21,7 +22,9 @@ mod model;
 mod outcome;
 mod package;
 mod prepare;
+mod process;
 mod python;
+mod release;
 mod test;
 
 use outcome::Outcome;
@@ -56,10 +59,14 @@ enum Task {
     Matrix(matrix::Arguments),
     /// Looks for files that import each other in a circle
     Circles(circles::Arguments),
+    /// Writes the public interface of the SDK into api.txt, or compares it with that
+    Api(api::Arguments),
     /// Checks the published packages with every combination of their features
     Features(features::Arguments),
     /// Builds each published package from what it contains alone, and a new project that depends on them
-    Package(package::Arguments),
+    Package,
+    /// Makes a release: version, tag, packages, the command, checksums; publishes nothing
+    Release(release::Arguments),
     /// Runs the Docker clusters of docker/ with workers, breaks them, and checks what the workers did
     ComposeTest(compose_test::Arguments),
     /// Checks the lock protocol's model, state by state
@@ -80,8 +87,10 @@ impl Task {
             Self::Interop(arguments) => interop::run(arguments),
             Self::Matrix(arguments) => matrix::run(&arguments),
             Self::Circles(arguments) => circles::run(&arguments),
+            Self::Api(arguments) => api::run(&arguments),
             Self::Features(arguments) => features::run(&arguments),
-            Self::Package(arguments) => package::run(&arguments),
+            Self::Package => package::run(),
+            Self::Release(arguments) => release::run(&arguments),
             Self::ComposeTest(arguments) => compose_test::run(&arguments),
             Self::Model(arguments) => model::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),

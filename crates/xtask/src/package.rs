@@ -10,9 +10,9 @@ use std::process::Command;
 
 use leasehold_testkit::RedisServer;
 
-use crate::cargo;
 use crate::outcome::Outcome;
 use crate::prepare::{self, Need};
+use crate::{cargo, process};
 
 /// What is published, in the order of their dependencies.
 pub(crate) const PACKAGES: [&str; 5] = [
@@ -23,22 +23,21 @@ pub(crate) const PACKAGES: [&str; 5] = [
     "leasehold-temporal",
 ];
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    /// Refuse to package files that are not committed
-    #[arg(long)]
-    clean: bool,
-}
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run() -> Outcome {
     prepare::get(Need::REDIS)?;
     let directory = cargo::target_directory().join("package-check");
-    let packages = package(&directory, !arguments.clean)?;
+    let mut command = cargo::cargo();
+    command.current_dir(cargo::root());
+    // Work in progress can be checked, too.
+    package(&mut command, &directory, &["--allow-dirty"])?;
+    let packages = files(&directory, VERSION);
     let project = unpack(&directory, &packages)?;
     let mut build = cargo::cargo();
     build.current_dir(&project).args(["build", "--workspace"]);
     build.env("CARGO_TARGET_DIR", cargo::target_directory());
-    finish(&mut build, "building the packages")?;
+    process::finish(&mut build, "building the packages")?;
     take_a_lease(&project)?;
     println!(
         "{} packages build from what they contain, and a new project takes a lease",
@@ -47,38 +46,38 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(true)
 }
 
-/// Makes the packages; gives their files.
-pub(crate) fn package(directory: &Path, allow_dirty: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut command = cargo::cargo();
-    command.current_dir(cargo::root());
+/// Makes the packages below a directory, with a cargo that runs in their repository.
+pub(crate) fn package(
+    command: &mut Command,
+    directory: &Path,
+    more: &[&str],
+) -> Result<(), Box<dyn Error>> {
+    let package = [
+        "package",
+        "--quiet",
+        "--locked",
+        "--no-verify",
+        "--target-dir",
+    ];
+    command.args(package).arg(directory);
     command
-        .args([
-            "package",
-            "--quiet",
-            "--locked",
-            "--no-verify",
-            "--target-dir",
-        ])
-        .arg(directory);
-    command.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
-    if allow_dirty {
-        command.arg("--allow-dirty");
-    }
-    finish(&mut command, "cargo package")?;
-    let files = PACKAGES.map(|name| {
+        .args(PACKAGES.iter().flat_map(|name| ["--package", name]))
+        .args(more);
+    process::finish(command, "cargo package")
+}
+
+/// The packages of a version that were made below a directory.
+pub(crate) fn files(directory: &Path, version: &str) -> [PathBuf; 5] {
+    PACKAGES.map(|name| {
         directory
             .join("package")
-            .join(format!("{}.crate", folder(name)))
-    });
-    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
-        return Err(format!("cargo package made no {}", missing.display()).into());
-    }
-    Ok(files.to_vec())
+            .join(format!("{name}-{version}.crate"))
+    })
 }
 
 /// The folder in the archive of a package, which all have the version of this one.
 fn folder(package: &str) -> String {
-    format!("{package}-{}", env!("CARGO_PKG_VERSION"))
+    format!("{package}-{VERSION}")
 }
 
 /// A workspace of the unpacked packages and a project that depends on them.
@@ -91,7 +90,7 @@ fn unpack(directory: &Path, packages: &[PathBuf]) -> Result<PathBuf, Box<dyn Err
     for package in packages {
         let mut command = Command::new("tar");
         command.arg("-xzf").arg(package).arg("-C").arg(&project);
-        finish(&mut command, "tar")?;
+        process::finish(&mut command, "tar")?;
     }
     fs::copy(cargo::root().join("Cargo.lock"), project.join("Cargo.lock"))?;
     let profiles = profiles(&fs::read_to_string(cargo::root().join("Cargo.toml"))?);
@@ -106,11 +105,10 @@ fn manifest() -> String {
     let folders = PACKAGES.map(folder);
     let members = folders.join("\", \"");
     let patches = PACKAGES.map(|name| format!("{name} = {{ path = \"{}\" }}\n", folder(name)));
-    let version = env!("CARGO_PKG_VERSION");
     format!(
         "[package]\nname = \"first-lease\"\nedition = \"2024\"\n\n\
          [workspace]\nresolver = \"3\"\nmembers = [\"{members}\"]\n\n\
-         [dependencies]\nleasehold = \"{version}\"\n\
+         [dependencies]\nleasehold = \"{VERSION}\"\n\
          tokio = {{ version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }}\n\n\
          [patch.crates-io]\n{}\n",
         patches.concat()
@@ -144,21 +142,12 @@ fn take_a_lease(project: &Path) -> Result<(), Box<dyn Error>> {
         .env("IS_LOCKING_DISABLED", "false")
         .env("REDIS_HOST", server.host())
         .env("REDIS_PORT", server.port().to_string());
-    finish(&mut command, "the program of the README")?;
+    process::finish(&mut command, "the program of the README")?;
     // A released lease leaves the fence of its resource behind.
     if server.cli(&["DBSIZE"])? == "0" {
         return Err("the program of the README ended well, but took no lease".into());
     }
     Ok(())
-}
-
-fn finish(command: &mut Command, what: &str) -> Result<(), Box<dyn Error>> {
-    let status = command.status();
-    let status = status.map_err(|error| format!("{what} did not start: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!("{what} failed ({status}); see above").into())
 }
 
 #[cfg(test)]

@@ -5,14 +5,16 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::process;
+
 /// The interpreter of a virtual environment in this directory, which is made if it is missing.
 pub(crate) fn environment(directory: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let python = directory.join("bin/python");
     if !python.exists() {
         let mut make = Command::new("python3");
         make.args(["-m", "venv"]).arg(directory);
-        finish(
-            &mut make,
+        process::finish(
+            make.stdout(Stdio::null()),
             "python3 -m venv (on Debian: apt-get install python3-venv)",
         )?;
     }
@@ -28,15 +30,6 @@ pub(crate) fn pip<S: AsRef<OsStr>>(
     command
         .args(["-m", "pip", "--disable-pip-version-check"])
         .args(words);
-    finish(&mut command, "pip")
-}
-
-fn finish(command: &mut Command, what: &str) -> Result<(), Box<dyn Error>> {
     // Standard output belongs to the results.
-    let status = command.stdout(Stdio::null()).status();
-    let status = status.map_err(|error| format!("{what} did not start: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!("{what} failed; see above").into())
+    process::finish(command.stdout(Stdio::null()), "pip")
 }
