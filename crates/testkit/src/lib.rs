@@ -58,6 +58,8 @@
 //!   a second, which cannot be changed.
 //! - The servers' configuration begins with this project's own files ([`REDIS_CONF`], [`SENTINEL_CONF`]).
 //! - `LEASEHOLD_REDIS_SERVER` names another server program, such as `valkey-server`.
+//! - `LEASEHOLD_REDIS_SETTINGS` gives every data node more directives, separated by semicolons, such as
+//!   `repl-diskless-sync-delay 0; repl-rdb-channel yes`.
 //! - `LEASEHOLD_TEST_RIGHTS=least` gives whoever does not log in the rights of the user `leasehold` of this project's access
 //!   control list, and no more; the kit's own commands go by another user.
 //! - When a test process is killed with `SIGKILL`, the kernel kills its servers (on Linux), but their directories stay in
@@ -65,7 +67,6 @@
 
 mod acceptor;
 mod binary;
-mod builder;
 #[cfg(feature = "certificates")]
 mod certificates;
 mod child;
@@ -85,12 +86,12 @@ mod resp;
 mod rights;
 mod sentinel_cluster;
 mod sentinel_server;
+mod settings;
 mod spawn;
 mod unreachable;
 mod wait;
 
 pub use binary::SERVER_VARIABLE;
-pub use builder::RedisServerBuilder;
 #[cfg(feature = "certificates")]
 pub use certificates::{Authority, Certificate};
 pub use child::ChildProcess;
@@ -101,10 +102,11 @@ pub use fake_server::{FakeServer, Session};
 pub use process::ServerProcess;
 pub use proxy::{Afterwards, Counter, Mode, Proxy};
 pub use redis_cluster::{RedisCluster, RedisClusterBuilder};
-pub use redis_server::{RedisServer, Role};
+pub use redis_server::{RedisServer, RedisServerBuilder, Role};
 pub use resp::{Protocol, Reply, Request};
 pub use rights::RIGHTS_VARIABLE;
 pub use sentinel_cluster::{SentinelCluster, SentinelClusterBuilder};
 pub use sentinel_server::{SentinelServer, SentinelServerBuilder};
+pub use settings::SETTINGS_VARIABLE;
 pub use unreachable::Unreachable;
 pub use wait::{assert_eventually, wait_for, wait_until};

@@ -5,12 +5,15 @@ use std::{fmt, fs, ops::Deref, time::Duration};
 use redis::Value;
 
 use crate::{
-    builder::RedisServerBuilder,
     clock,
     error::{Result, file_error},
     process::ServerProcess,
     wait,
 };
+
+mod builder;
+
+pub use builder::RedisServerBuilder;
 
 /// What a server says it is, by `ROLE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use super::faults::Fault;
-use super::play::RESOURCE;
+use super::stand::RESOURCE;
 use crate::cargo;
 use crate::demo::register::Step;
 

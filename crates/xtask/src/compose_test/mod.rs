@@ -5,8 +5,7 @@
 use std::path::Path;
 use std::thread;
 
-use crate::Outcome;
-use crate::arguments::{Arguments, Misuse};
+use crate::outcome::Outcome;
 
 mod book;
 mod engine;
@@ -22,20 +21,37 @@ use engine::Engine;
 use images::Images;
 use stand::Layout;
 
-pub(crate) const USAGE: &str = "[--only shared|parted|tls|book]";
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// This part alone
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
 
-pub(crate) fn run(mut arguments: Arguments) -> Outcome {
-    let only: Option<String> = arguments.value("--only")?;
-    arguments.finish()?;
-    let with_book = matches!(only.as_deref(), None | Some("book"));
-    let layouts_wanted = match only.as_deref() {
-        None => vec![Layout::Shared, Layout::Parted, Layout::Tls],
-        Some("shared") => vec![Layout::Shared],
-        Some("parted") => vec![Layout::Parted],
-        Some("tls") => vec![Layout::Tls],
-        Some("book") => Vec::new(),
-        Some(other) => return Err(Misuse::new(format!("--only does not take {other:?}")).into()),
-    };
+/// A cluster of `docker/`, or the commands of `docs/docker.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Shared,
+    Parted,
+    Tls,
+    Book,
+}
+
+impl Part {
+    fn layouts(only: Option<Self>) -> Vec<Layout> {
+        match only {
+            None => vec![Layout::Shared, Layout::Parted, Layout::Tls],
+            Some(Self::Shared) => vec![Layout::Shared],
+            Some(Self::Parted) => vec![Layout::Parted],
+            Some(Self::Tls) => vec![Layout::Tls],
+            Some(Self::Book) => Vec::new(),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let with_book = matches!(arguments.only, None | Some(Part::Book));
+    let layouts_wanted = Part::layouts(arguments.only);
     let engine = match Engine::find() {
         Ok(engine) => engine,
         Err(why) => {

@@ -11,7 +11,7 @@ use super::faults::{self, Fault, Victim};
 use super::images::Images;
 use super::judge::{self, Log};
 use super::say;
-use super::stand::{Layout, Stand, WORKERS, wait};
+use super::stand::{Layout, RESOURCE, Stand, WORKERS, wait};
 use crate::demo::history::{History, Record};
 use crate::demo::late::{ask, write_late};
 use crate::demo::register::{Step, parse_journal};
@@ -19,9 +19,6 @@ use crate::demo::verdict::Verdict;
 
 /// How long a fault lasts at least; one that leaves the master alone would be over at once.
 const FAULT: Duration = Duration::from_secs(2);
-
-/// What the workers lease.
-pub(super) const RESOURCE: &str = "journal";
 
 type Failure = Box<dyn Error + Send + Sync>;
 

@@ -16,6 +16,8 @@ use super::subnets;
 /// How long anything may take before the run is given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const WORKERS: usize = 4;
+/// What the workers lease.
+pub(super) const RESOURCE: &str = "journal";
 const NODES: [&str; 3] = ["redis-1", "redis-2", "redis-3"];
 const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
 /// Which the workers and the cluster have in common.

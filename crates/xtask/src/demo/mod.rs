@@ -4,9 +4,9 @@
 use std::error::Error;
 use std::io::{IsTerminal, Write, stdout};
 
-use crate::arguments::Arguments;
+use crate::cargo;
+use crate::outcome::Outcome;
 use crate::prepare::{self, Need};
-use crate::{Outcome, cargo};
 
 pub(crate) mod history;
 pub(crate) mod late;
@@ -20,24 +20,21 @@ mod svg;
 pub(crate) mod verdict;
 mod workers;
 
-use options::Options;
+pub(crate) use options::Options;
 use picture::Paint;
 use report::Screen;
 use verdict::Verdict;
 
-pub(crate) const USAGE: &str = "[--json] [--seconds N] [--safety strict|relaxed] [--svg FILE]";
-
-pub(crate) fn run(arguments: Arguments) -> Outcome {
-    let options = Options::read(arguments)?;
+pub(crate) fn run(options: &Options) -> Outcome {
     prepare::get(Need::REDIS)?;
     stage::say("building the worker (crates/lock/examples/worker)");
     let program = cargo::build_example("leasehold", "worker")?;
     let directory = tempfile::Builder::new()
         .prefix("leasehold-demo-")
         .tempdir()?;
-    let played = stage::play(&options, &program, directory.path());
+    let played = stage::play(options, &program, directory.path());
     let is_good = match played {
-        Ok(run) => present(&run, &options),
+        Ok(run) => present(&run, options),
         Err(error) => Err(error),
     };
     if !matches!(is_good, Ok(true)) {

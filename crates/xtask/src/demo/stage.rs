@@ -56,15 +56,15 @@ pub(crate) fn play(
         .collect();
     let mut workers = workers?;
 
-    sleep_until(opening + options.length / 5);
+    sleep_until(opening + options.length() / 5);
     freeze_a_holder(&workers, &mut history)?;
     late_write(&register, directory, &mut history)?;
-    sleep_until(opening + options.length / 2);
+    sleep_until(opening + options.length() / 2);
     wait_for_a_holder(&workers);
     fail_over(&cluster, &mut history)?;
     wait_for_work(&workers, &history);
     late_write(&register, directory, &mut history)?;
-    sleep_until(opening + options.length);
+    sleep_until(opening + options.length());
     history.end = now();
 
     let complaints = close(&mut workers, &mut history);

@@ -5,8 +5,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use crate::Outcome;
-use crate::arguments::Arguments;
+use crate::outcome::Outcome;
 use crate::prepare::{self, Need};
 
 mod checks;
@@ -22,7 +21,12 @@ use checks::Check;
 use programs::Programs;
 use server::TemporalServer;
 
-pub(crate) const USAGE: &str = "[--short]";
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Fewer workflows
+    #[arg(long)]
+    short: bool,
+}
 
 /// What the runs have in common.
 struct Stage<'a> {
@@ -32,9 +36,8 @@ struct Stage<'a> {
     directory: &'a Path,
 }
 
-pub(crate) fn run(mut arguments: Arguments) -> Outcome {
-    let is_short = arguments.flag("--short");
-    arguments.finish()?;
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let is_short = arguments.short;
     prepare::get(Need::REDIS)?;
     let directory = tempfile::Builder::new()
         .prefix("leasehold-temporal-")

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::RedisServer;
 use crate::{
     binary,
     client::Credentials,
@@ -11,8 +12,7 @@ use crate::{
     netns::Host,
     port::Port,
     process::{self, Plan, ServerProcess},
-    redis_server::RedisServer,
-    rights,
+    rights, settings,
     spawn::Launch,
 };
 
@@ -214,6 +214,9 @@ impl RedisServerBuilder {
         }
         if let Some((host, port)) = &self.replica_of {
             conf.set("replicaof", &format!("{host} {port}"));
+        }
+        for (key, value) in settings::of_environment() {
+            conf.set(&key, &value);
         }
         for (key, value) in &self.directives {
             conf.set(key, value);
