@@ -172,7 +172,7 @@ causes! {
         needed: usize = 2,
         /// The Sentinels that did not, and why.
         silent: Arc<[(Endpoint, Cause)]> = one_refused(),
-        /// Whether some of the silent ones are not configured, but were announced by others.
+        /// Whether some of the silent ones are not configured, but were announced by the others.
         announced: bool = false,
     } => "no-sentinel-majority", Passing,
         [
@@ -180,19 +180,16 @@ causes! {
             if *answered == 1 { "Sentinel names" } else { "Sentinels name" },
             bracketed(silent)
         ],
-        if *announced {
-            "bring the others back; if they run, but cannot be reached at the addresses that they \
-             announce, set REDIS_ADDRESS_MAP or list all of them in REDIS_SENTINEL_HOSTS"
-        } else {
-            "bring the others back; if they are gone for good, SENTINEL RESET makes the rest \
-             forget them"
-        };
+        majority_fix(silent, *announced);
 
-    /// The address of a Sentinel that was found through the others belongs to another one now.
-    SentinelUnlisted => "sentinel-unlisted", Passing,
-        ["another Sentinel answers there, which no configured one lists"],
-        "wait until the configured Sentinels list the new address; give each group of Sentinels a \
-         master name of its own";
+    /// A Sentinel that was found through the others may be one of another group, which has got the
+    /// address of one that moved.
+    ForeignSentinel {
+        /// The master that it names.
+        named: Endpoint = Endpoint::new("10.9.0.7", 6379),
+    } => "foreign-sentinel", Passing,
+        ["it names {named}, and no configured Sentinel confirms that it belongs to its group"],
+        FOREIGN;
 
     /// The Sentinels know no master of that name.
     UnknownMaster {
@@ -297,6 +294,8 @@ causes! {
     } => "server", Setup, ["the server refused ({detail})"], "see what the server said";
 }
 
+const FOREIGN: &str = "give each group of Sentinels a master name of its own, and list all Sentinels \
+                       of the group in REDIS_SENTINEL_HOSTS";
 const LOOKS_AGAIN: &str = "the SDK looks for the master again by itself";
 const FOLLOWS: &str = "the SDK follows by itself; see CLUSTER SLOTS if it lasts";
 
@@ -341,6 +340,18 @@ fn command_fix(command: &str) -> &'static str {
             "remove rename-command for it from redis.conf, or connect to the server itself if a \
              proxy refuses it"
         }
+    }
+}
+
+fn majority_fix(silent: &[(Endpoint, Cause)], announced: bool) -> &'static str {
+    let is_foreign = |cause: &Cause| matches!(cause, Cause::ForeignSentinel { .. });
+    if silent.iter().any(|(_, cause)| is_foreign(cause)) {
+        FOREIGN
+    } else if announced {
+        "bring the others back; if they run and cannot be reached at the addresses that they \
+         announce, set REDIS_ADDRESS_MAP or list all of them in REDIS_SENTINEL_HOSTS"
+    } else {
+        "bring the others back; if they are gone for good, SENTINEL RESET makes the rest forget them"
     }
 }
 
