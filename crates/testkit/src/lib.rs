@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | one server | [`RedisServer`] |
 //! | a master, replicas and Sentinels | [`SentinelCluster`], or [`SentinelServer`] by hand |
+//! | the same, with processes that move to other ports behind stable addresses | [`MovingCluster`] |
 //! | slots shared among masters | [`RedisCluster`] |
 //! | a program of the test's own, under the same faults | [`ChildProcess`] |
 //! | a server or Sentinel that lies, hangs or talks nonsense | [`FakeServer`], [`FakeSentinel`], [`Unreachable`] |
@@ -76,6 +77,7 @@ mod conf;
 mod error;
 mod fake_sentinel;
 mod fake_server;
+mod moving_cluster;
 pub mod netns;
 mod port;
 mod process;
@@ -99,6 +101,7 @@ pub use conf::{AclPasswords, REDIS_CONF, SENTINEL_CONF, USERS_ACL, users_acl};
 pub use error::{Error, Result};
 pub use fake_sentinel::{Behaviour, FakeSentinel, View};
 pub use fake_server::{FakeServer, Session};
+pub use moving_cluster::MovingCluster;
 pub use process::ServerProcess;
 pub use proxy::{Afterwards, Counter, Mode, Proxy};
 pub use redis_cluster::{RedisCluster, RedisClusterBuilder};

@@ -101,6 +101,16 @@ impl RedisServer {
         self.restart()
     }
 
+    /// Starts the process again on another port with what it kept on disk, killing it first if it lives. Its former port
+    /// is free for others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`restart`](ServerProcess::restart).
+    pub fn move_to_another_port(&self) -> Result<()> {
+        self.process.move_to_another_port("redis.conf")
+    }
+
     /// What the server says it is.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Everything that speaks to Redis and Sentinel. Knows nothing of leases.
 
 mod bounded;
+pub(crate) mod calls;
 pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod connection;
@@ -18,6 +19,8 @@ pub(crate) mod sentinel;
 pub(crate) mod server_clock;
 pub(crate) mod slots;
 pub(crate) mod source;
+mod state;
+pub(crate) mod supervision;
 pub(crate) mod supervisor;
 pub(crate) mod takeover;
 #[cfg(feature = "tls")]

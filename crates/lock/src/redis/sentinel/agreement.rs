@@ -15,23 +15,48 @@ use crate::unavailable::{Cause, Unavailable};
 
 /// One Sentinel's reply to "who is master".
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) sentinel: Endpoint,
-    pub(crate) reply: Result<View, Cause>,
+pub(super) struct Answer {
+    /// Its place among the Sentinels that were asked.
+    pub(super) member: usize,
+    pub(super) sentinel: Endpoint,
+    pub(super) standing: Standing,
+    pub(super) reply: Result<View, Cause>,
+}
+
+/// How much is known of the Sentinel that answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is configured.
+    Configured,
+    /// It was found, and has named the same master as a configured one.
+    Proven,
+    /// It was found, and counts as soon as it names the same master as a configured one.
+    Unproven,
+}
+
+impl Answer {
+    /// Whether a configured Sentinel says the same as a found one.
+    pub(super) fn proves(&self, found: &View) -> bool {
+        self.standing == Standing::Configured
+            && self
+                .reply
+                .as_ref()
+                .is_ok_and(|view| (&view.address, view.epoch) == (&found.address, found.epoch))
+    }
 }
 
 /// What a majority of the Sentinels says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Agreement {
-    pub(crate) address: Endpoint,
-    pub(crate) epoch: u64,
-    pub(crate) data_nodes: usize,
-    pub(crate) down_after: Duration,
+pub(super) struct Agreement {
+    pub(super) address: Endpoint,
+    pub(super) epoch: u64,
+    pub(super) data_nodes: usize,
+    pub(super) down_after: Duration,
 }
 
 /// The end of one round of questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     Agreed(Agreement),
     /// Not enough of the Sentinels are known to us, or answered.
     TooFew {
@@ -43,7 +68,7 @@ pub(crate) enum Verdict {
 }
 
 /// The agreement among the answers so far, if there is one.
-pub(crate) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreement> {
+pub(super) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreement> {
     let views = distinct_views(answers);
     let needed = needed(&views, configured);
     let mut votes: BTreeMap<(&Endpoint, u64), Vec<&View>> = BTreeMap::new();
@@ -73,7 +98,7 @@ pub(crate) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreeme
 }
 
 /// Why the answers hold no agreement, once all are in.
-pub(crate) fn verdict(answers: &[Answer], configured: usize, service: &str) -> Verdict {
+pub(super) fn verdict(answers: &[Answer], configured: usize, service: &str) -> Verdict {
     if let Some(agreement) = agreement(answers, configured) {
         return Verdict::Agreed(agreement);
     }
@@ -91,6 +116,7 @@ pub(crate) fn verdict(answers: &[Answer], configured: usize, service: &str) -> V
             answered: views.len(),
             needed,
             silent: silent.into(),
+            announced: answers.iter().any(is_found_and_silent),
         };
         return Verdict::TooFew {
             unavailable: Unavailable::new(cause),
@@ -109,6 +135,10 @@ pub(crate) fn verdict(answers: &[Answer], configured: usize, service: &str) -> V
     failed(Cause::SentinelsDisagree {
         views: views.join(", "),
     })
+}
+
+fn is_found_and_silent(answer: &Answer) -> bool {
+    answer.standing != Standing::Configured && answer.reply.is_err()
 }
 
 /// Nobody named a master: the cause that most helps the reader.
@@ -138,13 +168,18 @@ fn no_view(answers: &[Answer], service: &str) -> Verdict {
     }))
 }
 
+/// The view of a Sentinel, if it counts.
+fn counted<'a>(answer: &'a Answer, all: &[Answer]) -> Option<&'a View> {
+    let view = answer.reply.as_ref().ok()?;
+    let counts =
+        answer.standing != Standing::Unproven || all.iter().any(|other| other.proves(view));
+    counts.then_some(view)
+}
+
 /// The views of different Sentinels: one that was reached by two names speaks once.
 fn distinct_views(answers: &[Answer]) -> Vec<&View> {
     let mut distinct: Vec<&View> = Vec::with_capacity(answers.len());
-    for view in answers
-        .iter()
-        .filter_map(|answer| answer.reply.as_ref().ok())
-    {
+    for view in answers.iter().filter_map(|answer| counted(answer, answers)) {
         let is_known = view.sentinel_id.is_some()
             && distinct
                 .iter()
@@ -169,13 +204,18 @@ fn needed(views: &[&View], configured: usize) -> usize {
 }
 
 fn causes(answers: &[Answer]) -> Vec<(Endpoint, Cause)> {
-    answers
+    let uncounted = answers
         .iter()
-        .filter_map(|answer| {
-            Some((
-                answer.sentinel.clone(),
-                answer.reply.as_ref().err()?.clone(),
-            ))
+        .filter(|answer| counted(answer, answers).is_none());
+    uncounted
+        .map(|answer| {
+            let cause = match &answer.reply {
+                Err(cause) => cause.clone(),
+                Ok(view) => Cause::ForeignSentinel {
+                    named: view.address.clone(),
+                },
+            };
+            (answer.sentinel.clone(), cause)
         })
         .collect()
 }
@@ -186,7 +226,9 @@ mod tests {
 
     fn says(number: u16, master: u16, epoch: u64) -> Answer {
         Answer {
+            member: usize::from(number),
             sentinel: Endpoint::new("sentinel", number),
+            standing: Standing::Configured,
             reply: Ok(View {
                 sentinel_id: Some(format!("{number:040}")),
                 address: Endpoint::new("node", master),
@@ -194,13 +236,16 @@ mod tests {
                 other_sentinels: 2,
                 replicas: 2,
                 down_after: Duration::from_secs(1),
+                listed: None,
             }),
         }
     }
 
     fn silent(number: u16, cause: Cause) -> Answer {
         Answer {
+            member: usize::from(number),
             sentinel: Endpoint::new("sentinel", number),
+            standing: Standing::Configured,
             reply: Err(cause),
         }
     }
@@ -247,6 +292,27 @@ mod tests {
     fn one_sentinel_under_two_names_counts_once() {
         let twice = [says(1, 7001, 4), says(1, 7001, 4)];
         assert_eq!(agreed_on(&twice), None);
+    }
+
+    fn found(answer: Answer, standing: Standing) -> Answer {
+        Answer { standing, ..answer }
+    }
+
+    #[test]
+    fn a_found_sentinel_counts_once_it_agreed_with_a_configured_one() {
+        let agreed_on = |answers: &[Answer]| agreement(answers, 1).map(|agreed| agreed.epoch);
+        let unproven = |number, master| found(says(number, master, 4), Standing::Unproven);
+        assert_eq!(agreed_on(&[says(1, 7001, 4), unproven(2, 7001)]), Some(4));
+        // In whatever order they answer.
+        assert_eq!(agreed_on(&[unproven(2, 7001), says(1, 7001, 4)]), Some(4));
+        let strangers = [says(1, 7001, 4), unproven(2, 666), unproven(3, 666)];
+        assert_eq!(agreed_on(&strangers), None);
+        // A proven one is believed where a configured one lags behind.
+        let proven = |number| found(says(number, 7002, 5), Standing::Proven);
+        assert_eq!(
+            agreed_on(&[says(1, 7001, 4), proven(2), proven(3)]),
+            Some(5)
+        );
     }
 
     #[test]
