@@ -79,7 +79,7 @@ async fn no_way_to_save() {
     let (error, message) = refused(&redis, &locker).await;
     assert_eq!(
         message,
-        "it refuses writes because it cannot save to disk (MISCONF); free the disk or mend its \
+        "it refuses writes because it cannot save to disk (MISCONF); free the disk or fix its \
          permissions; Redis refuses writes until a save succeeds"
     );
     assert!(error.is_retryable());

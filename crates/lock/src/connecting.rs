@@ -13,14 +13,15 @@ use crate::backend::cluster::{Cluster, ClusterParts};
 use crate::backend::quorum::Quorum;
 use crate::backend::single::Single;
 use crate::error::Error;
+use crate::redis::calls::{Call, Calls};
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::source::Source;
-use crate::redis::supervisor::{Call, Calls, Supervision};
+use crate::redis::supervision::Supervision;
 use crate::redis::tls::TlsClient;
 use crate::redis::topology::Topology;
 use crate::redis::waiter::Waiter;
-use crate::unavailable::Unavailable;
+use crate::unavailable::{Part, Unavailable};
 use crate::waiting::Waiting;
 
 /// How long a Sentinel may take to accept a connection or to answer.
@@ -41,7 +42,8 @@ pub(crate) async fn connect(
     match configured {
         Configured::Standalone(standalone) => {
             let patience = 2 * standalone.nodes.command_timeout;
-            let single = connector.standalone(standalone, lock.safety == Safety::Strict)?;
+            let part = Part::Server;
+            let single = connector.standalone(standalone, part, lock.safety == Safety::Strict)?;
             single.topology().first_attempt().await?;
             Ok((Backend::Single(single), patience))
         }
@@ -83,8 +85,13 @@ struct Connector<'a> {
 }
 
 impl Connector<'_> {
-    fn standalone(&self, standalone: StandaloneTopology, gated: bool) -> Result<Single, Error> {
-        let source = Source::Fixed(standalone.endpoint);
+    fn standalone(
+        &self,
+        standalone: StandaloneTopology,
+        part: Part,
+        gated: bool,
+    ) -> Result<Single, Error> {
+        let source = Source::Fixed(standalone.endpoint, part);
         // One node is a majority of itself: there is nothing to confirm elsewhere.
         self.single(source, &standalone.nodes, false, gated)
     }
@@ -127,7 +134,7 @@ impl Connector<'_> {
         let members = quorum.members.into_iter().map(|member| {
             let endpoint = member.endpoint.clone();
             // Every member has its gate: one that came back empty must not vote at once.
-            Ok((endpoint, self.standalone(member, true)?))
+            Ok((endpoint, self.standalone(member, Part::Member, true)?))
         });
         Ok(Quorum::new(members.collect::<Result<_, Error>>()?))
     }

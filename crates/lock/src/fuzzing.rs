@@ -10,9 +10,9 @@ use leasehold_config::{AddressMap, Credentials, Endpoint};
 use redis::{Parser, PushInfo, Value};
 
 use crate::backend::single;
+use crate::redis::calls::{Call, Calls};
 use crate::redis::connection::{Connection, ConnectionSettings, Ending};
 use crate::redis::sentinel::{link, view};
-use crate::redis::supervisor::{Call, Calls};
 use crate::redis::{classify, gate, identity, reply, slots};
 use crate::unavailable::{Cause, Unavailable};
 

@@ -14,16 +14,17 @@ use tokio::time::Instant;
 use super::single::Single;
 use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
 use crate::fence::Fence;
+use crate::redis::calls::Calls;
 use crate::redis::classify::Failure;
 use crate::redis::connection::ConnectionSettings;
 use crate::redis::slots::{self, SlotMap, slot_of};
 use crate::redis::source::Source;
-use crate::redis::supervisor::{Calls, Supervision};
+use crate::redis::supervision::Supervision;
 use crate::redis::topology::Topology;
 use crate::redis::waiter::Waiter;
 use crate::resource::Keys;
 use crate::token::Token;
-use crate::unavailable::{Cause, Unavailable};
+use crate::unavailable::{Cause, Part, Unavailable};
 
 /// Redirections that one operation follows.
 const REDIRECTIONS: usize = 4;
@@ -234,7 +235,10 @@ impl Cluster {
             gated: false,
             calls: calls.clone(),
         };
-        let topology = Topology::start(Source::Fixed(master.clone()), supervision);
+        let topology = Topology::start(
+            Source::Fixed(master.clone(), Part::ClusterNode),
+            supervision,
+        );
         Arc::new(Single::new(
             topology,
             waiter.clone(),

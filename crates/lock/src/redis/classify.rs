@@ -79,8 +79,8 @@ pub(crate) fn is_no_script(error: &ServerError) -> bool {
 pub(crate) fn handshake_error(error: &RedisError) -> Cause {
     match error.kind() {
         ErrorKind::AuthenticationFailed => Cause::WrongPassword,
-        ErrorKind::RESP3NotSupported => Cause::TooOld {
-            detail: "HELLO 3 is unknown".into(),
+        ErrorKind::RESP3NotSupported => Cause::CommandDisabled {
+            command: "HELLO".into(),
         },
         ErrorKind::Parse => Cause::Protocol {
             detail: "something other than the Redis protocol".to_owned(),
@@ -149,6 +149,9 @@ fn by_text(code: &str, detail: &str) -> Cause {
             detail: printable(detail),
         };
     }
+    if let Some(command) = disabled_command(detail) {
+        return Cause::CommandDisabled { command };
+    }
     if detail.contains("max number of clients") {
         return Cause::TooManyClients;
     }
@@ -163,6 +166,26 @@ fn by_text(code: &str, detail: &str) -> Cause {
     Cause::Server {
         detail: printable(text.trim()),
     }
+}
+
+/// The command that the server does not know, by the words of Redis and of common proxies. Of its
+/// arguments, which the server repeats, nothing is kept.
+fn disabled_command(detail: &str) -> Option<String> {
+    const LONGEST: usize = 32;
+    let lower = detail.to_ascii_lowercase();
+    let before = ["unknown command", "unsupported command"]
+        .iter()
+        .find_map(|words| Some(lower.find(words)? + words.len()))?;
+    let command: String = detail[before..]
+        .trim_start_matches([' ', ':', '\'', '`', '"'])
+        .chars()
+        .take_while(|character| character.is_ascii_alphanumeric() || *character == '.')
+        .take(LONGEST)
+        .collect();
+    if command.is_empty() {
+        return Some("that was sent".to_owned());
+    }
+    Some(command.to_ascii_uppercase())
 }
 
 #[cfg(test)]

@@ -305,8 +305,6 @@ fn selected(answer: redis::RedisResult<Value>, database: u32) -> Result<(), Caus
         Err(error) => classify::handshake_error(&error),
     };
     Err(match cause {
-        // Sentinels are the only ones that know no databases at all.
-        Cause::Server { detail } if detail.contains("unknown command") => Cause::IsSentinel,
         Cause::Server { detail } => Cause::NoDatabase { database, detail },
         cause => cause,
     })

@@ -3,6 +3,7 @@
 mod batch;
 mod batcher;
 mod bounded;
+pub(crate) mod calls;
 pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod connection;
@@ -18,6 +19,8 @@ pub(crate) mod sentinel;
 mod shipment;
 pub(crate) mod slots;
 pub(crate) mod source;
+mod state;
+pub(crate) mod supervision;
 pub(crate) mod supervisor;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -7,9 +7,9 @@ use leasehold_config::Endpoint;
 
 use super::classify::Outcome;
 use super::confirm::Confirmer;
-use super::connection::{Connection, Ending};
+use super::connection::{Connection, ConnectionSettings, Ending};
 use super::identity::{self, Identity, Role};
-use super::supervisor::Supervision;
+use super::supervision::Supervision;
 use crate::unavailable::{Cause, Unavailable};
 
 /// A connection that was found to lead to a master, and what comes with it.
@@ -56,7 +56,10 @@ impl Verifier {
         let ending = Ending::default();
         let calls = self.supervision.calls.clone();
         let on_push = move |message| calls.dispatch(&message);
-        let connection = Connection::open(node, settings, ending.clone(), on_push).await?;
+        let connection = match Connection::open(node, settings, ending.clone(), on_push).await {
+            Ok(connection) => connection,
+            Err(refused) => return Err(self.unless_sentinel(node, refused).await),
+        };
         let identity = self.identify(&connection).await?;
         let confirmer = if self.supervision.confirms {
             let second = Connection::open(node, settings, ending, |_| {}).await?;
@@ -78,6 +81,25 @@ impl Verifier {
         })
     }
 
+    /// A Sentinel knows no `SELECT`, and neither does a server on which it is disabled.
+    async fn unless_sentinel(&self, node: &Endpoint, refused: Unavailable) -> Unavailable {
+        if !matches!(refused.cause(), Cause::CommandDisabled { command } if command == "SELECT") {
+            return refused;
+        }
+        let settings = ConnectionSettings {
+            database: 0,
+            ..self.supervision.settings.clone()
+        };
+        let opened = Connection::open(node, &settings, Ending::default(), |_| {}).await;
+        let Ok(connection) = opened else {
+            return refused;
+        };
+        match self.identify(&connection).await {
+            Err(other) if *other.cause() == Cause::IsSentinel => other,
+            _ => refused,
+        }
+    }
+
     async fn identify(&self, connection: &Connection) -> Result<Identity, Unavailable> {
         let identity = identity::read(connection, connection.command_timeout())
             .await
@@ -93,20 +115,21 @@ impl Verifier {
         Err(Unavailable::on(connection.node(), cause))
     }
 
-    /// Listens for calls to waiters. A user without the right to is served by polling.
+    /// Listens for calls to waiters. Where the server refuses that, waiters poll.
     async fn listen(&self, connection: &Connection) -> Result<bool, Unavailable> {
         let channel = self.supervision.calls.channel.as_str();
         let Err(failure) = connection.subscribe(&[channel]).await else {
             return Ok(true);
         };
-        if !matches!(failure.unavailable.cause(), Cause::NoPermission { .. }) {
+        if !failure.unavailable.cause().is_about_the_command() {
             return Err(failure.unavailable);
         }
         if !self.told.of_polling.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 channel,
-                "this user may not subscribe to its channel, so a held lock is polled each \
-                 LOCK_RETRY_INTERVAL and its waiters are not served in order"
+                error = %failure.unavailable,
+                "the server refuses SUBSCRIBE, so a held lock is polled each LOCK_RETRY_INTERVAL \
+                 and its waiters are not served in order"
             );
         }
         Ok(false)

@@ -179,19 +179,20 @@ impl Keeper {
         Ok(connection)
     }
 
-    /// A user without the right to subscribe is served by asking more often.
+    /// A Sentinel that refuses the subscription is asked more often.
     async fn subscribe(&self, connection: &Connection) -> Result<(), Cause> {
         let Err(failure) = connection.subscribe(&EVENTS).await else {
             return Ok(());
         };
         let cause = failure.unavailable.cause().clone();
-        if !matches!(cause, Cause::NoPermission { .. }) {
+        if !cause.is_about_the_command() {
             return Err(cause);
         }
         if !self.only_polls.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 sentinel = %self.endpoint,
-                "this user may not subscribe to Sentinel's events, so they are polled each second"
+                error = %cause,
+                "the Sentinel refuses SUBSCRIBE, so it is polled each second"
             );
         }
         Ok(())

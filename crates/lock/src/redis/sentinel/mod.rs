@@ -20,7 +20,6 @@ use tokio::time::{Instant, timeout_at};
 use self::link::SentinelLink;
 use self::resolver::{Agreement, Answer, Verdict};
 use super::connection::ConnectionSettings;
-use super::source::Named;
 use crate::clock::{Clock, Moment};
 use crate::unavailable::{Cause, Unavailable};
 
@@ -31,6 +30,17 @@ const MOST_LINKS: usize = 9;
 /// How long all Sentinels must agree on a lower epoch before it is believed to be an operator's
 /// doing (SENTINEL REMOVE and MONITOR) and not an outdated answer.
 const LOWER_EPOCH_SETTLES: Duration = Duration::from_secs(5);
+
+/// A master as it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) endpoint: Endpoint,
+    /// Sentinel's configuration epoch, 0 without Sentinel.
+    pub(crate) epoch: u64,
+    /// Data nodes that Sentinel knows, the master included.
+    pub(crate) data_nodes: usize,
+    pub(crate) down_after: Option<Duration>,
+}
 
 /// The Sentinels of one master.
 pub(crate) struct Sentinels {

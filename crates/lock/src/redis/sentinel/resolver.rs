@@ -91,6 +91,7 @@ pub(crate) fn verdict(answers: &[Answer], configured: usize, service: &str) -> V
             answered: views.len(),
             needed,
             silent: silent.into(),
+            announced: false,
         };
         return Verdict::TooFew {
             unavailable: Unavailable::new(cause),

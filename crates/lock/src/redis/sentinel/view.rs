@@ -141,10 +141,10 @@ fn refusal(error: &redis::ServerError, service: &str) -> Cause {
             service: service.to_owned(),
         };
     }
-    if text.contains("unknown command") {
-        return Cause::IsNotSentinel;
+    match classify::server_error(error) {
+        Cause::CommandDisabled { command } if command == "SENTINEL" => Cause::IsNotSentinel,
+        cause => cause,
     }
-    classify::server_error(error)
 }
 
 fn protocol(unexpected: Unexpected) -> Cause {
