@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use leasehold::config::{Endpoint, SentinelTopology, Topology};
-use leasehold::probe::{Hop, Probe};
+use leasehold::probe::{Answer, Hop, Probe};
 use leasehold::{Cause, Unavailable};
 
 use crate::doctor::report::{Check, Level, Report};
@@ -54,7 +54,7 @@ impl Reached {
             let answer = probe
                 .ask(&["SENTINEL", "SENTINELS", &sentinels.service])
                 .await;
-            for other in answer.iter().flat_map(|answer| answer.items()) {
+            for other in answer.iter().flat_map(Answer::items) {
                 let field = |name: &str| other.field(name).unwrap_or_default();
                 let port = field("port").parse().unwrap_or_default();
                 let endpoint = Endpoint::new(field("ip"), port);
