@@ -97,7 +97,7 @@ impl Report {
     pub(crate) fn fail_with(&mut self, check: Check, error: &Unavailable) {
         let node = error.node().map(|node| format!("{node}: "));
         let seen = format!("{}{}", node.unwrap_or_default(), error.cause());
-        self.fail(check, seen, error.cause().advice());
+        self.fail(check, seen, error.fix());
     }
 
     /// Carries out a part of a check, and says what it waits for when that takes long.

@@ -48,8 +48,8 @@ pub(super) async fn ask(
         }
         Some((_, error)) if is_no_sentinel(&error) => {
             let node = error.node().map(ToString::to_string).unwrap_or_default();
-            let advice = Cause::IsNotSentinel.advice();
-            report.fail(KNOWN, format!("{node} is no Sentinel"), advice);
+            let fix = Cause::IsNotSentinel.fix();
+            report.fail(KNOWN, format!("{node} is no Sentinel"), fix);
             return None;
         }
         Some((_, error)) => report.fail_with(KNOWN, &error),

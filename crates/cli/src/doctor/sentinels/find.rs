@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use leasehold::Unavailable;
 use leasehold::config::{Endpoint, SentinelTopology, Topology};
 use leasehold::probe::{Answer, Hop, Probe};
-use leasehold::{Cause, Unavailable};
 
 use crate::doctor::report::{Check, Level, Report};
 use crate::servers::open_all;
@@ -112,24 +112,12 @@ fn tell(reached: &Reached, count: usize, configured: usize, report: &mut Report)
     };
     let why: Vec<String> = reached.failures.iter().map(described).collect();
     let seen = format!("only {answering} of {count} Sentinels ({})", why.join("; "));
-    report.judge(REACHED, level, seen, advice(first));
+    report.judge(REACHED, level, seen, first.fix());
 }
 
 fn described(error: &Unavailable) -> String {
     let node = error.node().map(ToString::to_string).unwrap_or_default();
     format!("{node}: {}", error.cause())
-}
-
-/// The advice for a data node names the variables of a data node.
-fn advice(error: &Unavailable) -> &'static str {
-    match error.cause() {
-        Cause::Refused => "start the Sentinel there, or correct REDIS_SENTINEL_HOSTS",
-        Cause::NoPassword | Cause::WrongPassword => {
-            "set REDIS_SENTINEL_PASSWORD (default: REDIS_PASSWORD) and, unless the user is \
-             `default`, REDIS_SENTINEL_USERNAME"
-        }
-        cause => cause.advice(),
-    }
 }
 
 pub(super) fn examine_number(all: usize, sentinels: &SentinelTopology, report: &mut Report) {
