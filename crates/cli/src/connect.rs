@@ -3,14 +3,11 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use leasehold::config::{Builder, Place, ProblemKind};
+use leasehold::config::Builder;
 use leasehold::{Config, ConfigError, Locker};
 
 use crate::exit::Failure;
 use crate::output::{complain, plain};
-
-/// The variable that decides whether locks are taken at all.
-const SWITCH: &str = "IS_LOCKING_DISABLED";
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -70,20 +67,9 @@ impl Source {
     /// The configuration as the SDK would read it, except that locking is enabled unless somebody
     /// disabled it: to call this command is to ask for a lock.
     pub(crate) fn load(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, ConfigError> {
-        let built = adjust(self.builder()).build();
-        let is_unset = match &built {
-            Ok(config) => config
-                .settings()
-                .iter()
-                .any(|setting| setting.name() == SWITCH && *setting.source() == Place::Default),
-            Err(error) => error.problems().iter().any(|problem| {
-                problem.variable() == SWITCH && problem.kind() == ProblemKind::Missing
-            }),
-        };
-        if is_unset {
-            return adjust(self.builder()).set(SWITCH, "false").build();
-        }
-        built
+        adjust(self.builder())
+            .set_default("IS_LOCKING_DISABLED", "false")
+            .build()
     }
 
     /// What to do about a configuration that lacks something, if the file that usually holds it is not here:

@@ -69,6 +69,9 @@ pub struct Holder {
     pub id: Option<String>,
 }
 
+const DISABLED: &str = "LOCKING IS DISABLED: every lease is granted at once and excludes nobody; \
+                        set IS_LOCKING_DISABLED=false wherever two workers may run";
+
 impl From<Holding> for Holder {
     fn from(holding: Holding) -> Self {
         Self {
@@ -104,12 +107,14 @@ impl Locker {
     ///
     /// # Errors
     ///
+    /// [`Error::Config`] lists values of the configuration that are out of bounds or do not fit together;
     /// [`Error::Unavailable`] tells why the master could not be reached.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes what was opened.
     pub async fn connect(config: Config) -> Result<Self, Error> {
+        config.check()?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -133,12 +138,24 @@ impl Locker {
     /// Outside a tokio runtime, as [`tokio::spawn`] does.
     #[must_use]
     pub fn in_memory(store: &MemoryStore) -> Self {
-        Self::in_memory_with(store, LockOptions::default())
+        Self::over_memory(store, LockOptions::default())
     }
 
     /// As [`Locker::in_memory`], with options of its own.
-    #[must_use]
-    pub fn in_memory_with(store: &MemoryStore, options: LockOptions) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] lists the options that are out of bounds or do not fit together.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, as [`tokio::spawn`] does.
+    pub fn in_memory_with(store: &MemoryStore, options: LockOptions) -> Result<Self, Error> {
+        options.check()?;
+        Ok(Self::over_memory(store, options))
+    }
+
+    fn over_memory(store: &MemoryStore, options: LockOptions) -> Self {
         let backend = Backend::Memory(Memory::new(store.clone()));
         let patience = Duration::from_secs(2);
         Self {
@@ -147,10 +164,12 @@ impl Locker {
     }
 
     fn disabled(options: LockOptions) -> Self {
-        tracing::warn!(
-            "LOCKING IS DISABLED (IS_LOCKING_DISABLED=true): every lease is granted at once and \
-             excludes nobody; set IS_LOCKING_DISABLED=false wherever two workers may run"
-        );
+        // A program without a subscriber must not run without locks in silence either.
+        if tracing::event_enabled!(tracing::Level::WARN) {
+            tracing::warn!("{DISABLED}");
+        } else {
+            eprintln!("WARNING: {DISABLED}");
+        }
         telemetry::locking_disabled();
         let patience = Duration::from_secs(2);
         Self {

@@ -49,7 +49,7 @@ impl AcquireOptions {
         self
     }
 
-    /// How to renew instead of `LOCK_RENEW_INTERVAL`.
+    /// How to renew instead of `LOCK_RENEW_INTERVAL`: an interval is at least 1 ms.
     #[must_use]
     pub fn renewal(mut self, renewal: Renewal) -> Self {
         self.renewal = Some(renewal);
@@ -80,7 +80,9 @@ impl AcquireOptions {
         if let Some(bound) = bound {
             return Err(Error::Ttl { asked: ttl, bound });
         }
-        let renew_every = match self.renewal.unwrap_or(configured.renewal) {
+        let renewal = self.renewal.unwrap_or(configured.renewal);
+        renewal.check()?;
+        let renew_every = match renewal {
             Renewal::Off => None,
             // A shorter lease than configured is renewed sooner than configured.
             Renewal::Every(interval) => Some(interval.min(ttl / 3)),
@@ -126,6 +128,17 @@ mod tests {
             "a lease of 31s cannot be granted: the longest is 30s; ask for less, or raise \
              LOCK_MAX_TTL for every client of this Redis"
         );
+    }
+
+    #[test]
+    fn an_interval_of_zero_is_refused() {
+        let resolved = AcquireOptions::new()
+            .renewal(Renewal::Every(Duration::ZERO))
+            .resolve(&LockOptions::default());
+        let Err(Error::Config(error)) = resolved else {
+            panic!("renews without pause: {resolved:?}");
+        };
+        assert_eq!(error.problems()[0].variable(), "LOCK_RENEW_INTERVAL");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use leasehold::Config;
-use leasehold::config::{Locking, Place, Safety};
+use leasehold::config::{self, Locking, Safety};
 
 use super::report::{Check, Level, Report};
 use crate::connect::Source;
@@ -26,7 +26,7 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
                     "{} {} ({})",
                     problem.variable(),
                     problem.message(),
-                    problem.place()
+                    problem.source()
                 );
                 let mut fix = format!("{}, for example {}", problem.accepted(), problem.example());
                 if let Some(file) = &file {
@@ -34,13 +34,16 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
                 }
                 report.fail(READABLE, seen, fix);
             }
+            for warning in error.warnings() {
+                report.warn(ODDITIES, warning.to_string(), "see docs/configuration.md");
+            }
             return None;
         }
     };
     let set = config
         .settings()
         .iter()
-        .filter(|setting| *setting.source() != Place::Default);
+        .filter(|setting| *setting.source() != config::Source::Default);
     report.pass(READABLE, format!("{} variables set", set.count()));
     match config.warnings() {
         [] => report.pass(ODDITIES, "none"),
@@ -75,7 +78,7 @@ fn examine_file(config: &Config, report: &mut Report) {
         .iter()
         .filter(|setting| setting.value() == Some("[hidden]"));
     let file = secrets.filter_map(|setting| match setting.source() {
-        Place::EnvFile { file, .. } => Some(file.clone()),
+        config::Source::EnvFile { file, .. } => Some(file.clone()),
         _ => None,
     });
     let Some(file) = file.into_iter().next() else {

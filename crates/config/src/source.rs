@@ -5,14 +5,14 @@ use std::fmt;
 /// The source of a value, and its line where the source has lines.
 ///
 /// ```
-/// use leasehold_config::Place;
+/// use leasehold_config::Source;
 ///
-/// let place = Place::EnvFile { file: ".env".into(), line: 12 };
-/// assert_eq!(place.to_string(), ".env:12");
+/// let source = Source::EnvFile { file: ".env".into(), line: 12 };
+/// assert_eq!(source.to_string(), ".env:12");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Source {
     /// A call of the builder.
     Builder,
     /// The environment of this process.
@@ -30,7 +30,7 @@ pub enum Place {
     Default,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Builder => formatter.write_str("builder"),

@@ -1,24 +1,52 @@
-//! What is found to be wrong or odd while the sources are read.
+//! Problems and warnings that are collected while the sources are read.
+
+use std::collections::BTreeSet;
 
 use crate::error::{Problem, ProblemKind};
-use crate::place::Place;
+use crate::mention::Mention;
 use crate::secret::HIDDEN;
-use crate::variables::Variable;
+use crate::source::Source;
+use crate::variables::{self, Variable};
 use crate::warning::Warning;
 
 #[derive(Default)]
-pub(crate) struct Notes {
+pub(crate) struct Diagnostics {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Warning>,
+    /// Canonical names whose value was refused before it could be read.
+    pub(crate) refused: BTreeSet<&'static str>,
+    /// What was set at all, read or not.
+    pub(crate) mentions: Vec<Mention>,
 }
 
-impl Notes {
-    pub(crate) fn warn(&mut self, variable: &str, place: &Place, message: impl Into<String>) {
+impl Diagnostics {
+    pub(crate) fn warn(&mut self, variable: &str, source: &Source, message: impl Into<String>) {
         self.warnings.push(Warning {
             variable: variable.to_owned(),
-            place: place.clone(),
+            source: source.clone(),
             message: message.into(),
         });
+    }
+
+    /// Refuses the value of a variable of ours before it is read.
+    pub(crate) fn refuse(&mut self, name: &str, source: &Source, rejection: Rejection) {
+        self.refuse_with(name, source, rejection, None);
+    }
+
+    /// As [`Diagnostics::refuse`], and shows what was found.
+    pub(crate) fn refuse_with(
+        &mut self,
+        name: &str,
+        source: &Source,
+        rejection: Rejection,
+        got: Option<String>,
+    ) {
+        if let Some(known) = variables::find(name) {
+            self.refused.insert(known.variable.name);
+            self.mentions
+                .push(Mention::of(known.variable, name, source));
+        }
+        self.problems.push(rejection.at(name, source, got));
     }
 }
 
@@ -50,10 +78,10 @@ impl Rejection {
         self
     }
 
-    pub(crate) fn at(self, variable: &str, place: &Place, got: Option<String>) -> Problem {
+    pub(crate) fn at(self, variable: &str, source: &Source, got: Option<String>) -> Problem {
         Problem {
             variable: variable.to_owned(),
-            place: place.clone(),
+            source: source.clone(),
             kind: self.kind,
             message: self.message,
             got,
@@ -89,12 +117,20 @@ pub(crate) fn quoted(variable: &Variable, value: &str) -> Option<String> {
     }
 }
 
-/// People paste URLs with passwords, or whole lines, where a host or a number is expected.
+/// People paste URLs with passwords, keys, or whole lines where a host, a path or a number is expected.
 fn may_hold_secret(variable: &Variable, value: &str) -> bool {
     let names_people = matches!(
         variable.name,
         "LOCK_OWNER" | "LOCK_KEY_PREFIX" | "REDIS_USERNAME" | "REDIS_CLIENT_NAME"
     );
     let has_equals = value.contains('=') && variable.name != "REDIS_ADDRESS_MAP";
-    value.contains("://") || (!names_people && (value.contains('@') || has_equals))
+    value.contains("://")
+        || is_pem(value)
+        || (!names_people && (value.contains('@') || has_equals || value.contains('\n')))
+}
+
+/// Whether a text is a certificate or a key itself, as PEM or as PEM in base64.
+pub(crate) fn is_pem(value: &str) -> bool {
+    const BASE64_OF_FIVE_DASHES: &str = "LS0tLS1";
+    value.contains("-----") || value.trim_start().starts_with(BASE64_OF_FIVE_DASHES)
 }
