@@ -20,6 +20,7 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
     let config = match source.load(|builder| builder) {
         Ok(config) => config,
         Err(error) => {
+            let file = source.missing_file();
             for problem in error.problems() {
                 let seen = format!(
                     "{} {} ({})",
@@ -27,8 +28,11 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
                     problem.message(),
                     problem.source()
                 );
-                let mend = format!("{}, for example {}", problem.accepted(), problem.example());
-                report.fail(READABLE, seen, mend);
+                let mut fix = format!("{}, for example {}", problem.accepted(), problem.example());
+                if let Some(file) = &file {
+                    fix.push_str(&format!("; {file}"));
+                }
+                report.fail(READABLE, seen, fix);
             }
             for warning in error.warnings() {
                 report.warn(ODDITIES, warning.to_string(), "see docs/configuration.md");
@@ -86,8 +90,8 @@ fn examine_file(config: &Config, report: &mut Report) {
     } else {
         Level::Warn
     };
-    let mend = format!("chmod 600 {file}");
-    report.judge(SECRET, level, format!("{file} has mode {mode:o}"), &mend);
+    let fix = format!("chmod 600 {file}");
+    report.judge(SECRET, level, format!("{file} has mode {mode:o}"), &fix);
 }
 
 fn examine_times(config: &Config, report: &mut Report) {

@@ -105,6 +105,7 @@ fn by_code(code: &str, detail: &str) -> Cause {
         "NOREPLICAS" => Cause::NoReplicas,
         "MASTERDOWN" => Cause::MasterDown,
         "WRONGTYPE" => Cause::WrongType,
+        "DENIED" => Cause::ProtectedMode,
         "TRYAGAIN" => Cause::TryAgain,
         "CROSSSLOT" => Cause::CrossSlot,
         "MOVED" | "ASK" => redirection(code, detail),
@@ -239,6 +240,12 @@ mod tests {
         assert_eq!(
             parse("-WRONGTYPE Operation against a key\r\n"),
             Cause::WrongType
+        );
+        assert_eq!(
+            parse(
+                "-DENIED Redis is running in protected mode because protected mode is enabled\r\n"
+            ),
+            Cause::ProtectedMode
         );
         assert_eq!(
             parse("-ERR max number of clients reached\r\n"),

@@ -121,6 +121,11 @@ causes! {
     TooManyClients => "too-many-clients", Passing, ["it has no connection left (maxclients)"],
         "raise maxclients or find who leaks connections (CLIENT LIST)";
 
+    /// The server serves nobody from another machine, because it has no password (`DENIED`).
+    ProtectedMode => "protected-mode", Setup,
+        ["it has no password and serves only its own machine (protected mode)"],
+        "give the server users and passwords (config/users.acl, requirepass), then set REDIS_PASSWORD";
+
     /// The key holds something other than a lock (`WRONGTYPE`).
     WrongType => "wrong-type", Setup,
         ["the key holds something other than a lock (WRONGTYPE)"],

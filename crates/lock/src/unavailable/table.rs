@@ -20,7 +20,7 @@ pub(super) enum Kind {
 /// the type `&'static str`; both may use the fields.
 macro_rules! causes {
     ($(
-        $(#[$doc:meta])+
+        $(#[doc = $doc:literal])+
         $name:ident
         $({ $( $(#[$field_doc:meta])+ $field:ident : $type:ty = $example:expr, )+ })?
         => $code:literal, $kind:ident, [$($message:tt)+], $fix:expr;
@@ -30,7 +30,7 @@ macro_rules! causes {
         #[non_exhaustive]
         pub enum Cause {
             $(
-                $(#[$doc])+
+                $(#[doc = $doc])+
                 $name $({ $( $(#[$field_doc])+ $field: $type, )+ })?,
             )+
         }
@@ -50,6 +50,15 @@ macro_rules! causes {
             pub fn fix(&self) -> &'static str {
                 match self {
                     $( Self::$name $({ $($field),+ })? => $fix, )+
+                }
+            }
+
+            /// What happened, in the words of this documentation.
+            #[doc(hidden)]
+            #[must_use]
+            pub fn meaning(&self) -> &'static str {
+                match self {
+                    $( Self::$name $({ $($field: _),+ })? => concat!($($doc),+).trim_ascii(), )+
                 }
             }
 
