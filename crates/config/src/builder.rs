@@ -187,6 +187,13 @@ impl Builder {
         self
     }
 
+    /// Lets a relaxed client grant where others use strict mode, `LOCK_ALLOW_MIXED_SAFETY`: a strict and a
+    /// relaxed client may then hold one lock after a failover.
+    pub fn allow_mixed_safety(mut self, allowed: bool) -> Self {
+        self.overrides.allow_mixed_safety = Some(allowed);
+        self
+    }
+
     /// Sets `LOCK_RENEW_INTERVAL`: at least 1 ms and less than `LOCK_TTL`.
     pub fn renewal(mut self, renewal: Renewal) -> Self {
         self.overrides.renewal = Some(renewal);

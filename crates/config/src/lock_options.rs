@@ -42,6 +42,9 @@ pub struct LockOptions {
     /// How far apart the data nodes' clocks may be where that cannot be measured, from 1 ms to 365 days. For one
     /// `max_ttl` after a failover without a pause each grant waits for as long.
     pub max_clock_skew: Duration,
+    /// Whether a relaxed client may grant where others use strict mode: one lock may then have a strict and a
+    /// relaxed holder after a failover.
+    pub allow_mixed_safety: bool,
     /// Put before every key.
     pub key_prefix: String,
     /// The name of the holder, for people: `host:pid` unless set.
@@ -69,6 +72,7 @@ impl Default for LockOptions {
             retry_interval: DEFAULT_RETRY_INTERVAL,
             safety: Safety::Relaxed,
             max_clock_skew: DEFAULT_MAX_CLOCK_SKEW,
+            allow_mixed_safety: false,
             key_prefix: String::new(),
             owner: default_owner(),
         }

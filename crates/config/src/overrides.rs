@@ -11,6 +11,7 @@ pub(crate) struct Overrides {
     pub(crate) ttl: Option<Duration>,
     pub(crate) max_ttl: Option<Duration>,
     pub(crate) max_clock_skew: Option<Duration>,
+    pub(crate) allow_mixed_safety: Option<bool>,
     pub(crate) renewal: Option<Renewal>,
     /// `Some(None)`: wait without limit.
     pub(crate) acquire_timeout: Option<Option<Duration>>,
@@ -29,6 +30,10 @@ impl Overrides {
             ("LOCK_TTL", self.ttl.map(written)),
             ("LOCK_MAX_TTL", self.max_ttl.map(written)),
             ("LOCK_MAX_CLOCK_SKEW", self.max_clock_skew.map(written)),
+            (
+                "LOCK_ALLOW_MIXED_SAFETY",
+                self.allow_mixed_safety.map(|allowed| allowed.to_string()),
+            ),
             ("LOCK_RENEW_INTERVAL", self.renewal.map(written_renewal)),
             ("LOCK_ACQUIRE_TIMEOUT", self.acquire_timeout.map(timeout)),
             ("LOCK_RETRY_INTERVAL", self.retry_interval.map(written)),

@@ -11,7 +11,7 @@ use leasehold_config::{
 use crate::backend::Backend;
 use crate::backend::cluster::{Cluster, ClusterParts};
 use crate::backend::quorum::Quorum;
-use crate::backend::single::Single;
+use crate::backend::single::{Modes, Single};
 use crate::error::Error;
 use crate::redis::calls::{Call, Calls};
 use crate::redis::connection::ConnectionSettings;
@@ -228,6 +228,10 @@ impl Connector<'_> {
             topology,
             waiter,
             Counters::one(&self.lock.key_prefix),
+            Some(Modes::new(
+                &self.lock.key_prefix,
+                self.lock.allow_mixed_safety,
+            )),
             gate,
         ))
     }

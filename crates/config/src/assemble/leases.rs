@@ -42,6 +42,10 @@ pub(super) fn read(reader: &mut Reader, raw: &Raw, overrides: &Overrides) -> Loc
     let skew = overrides.max_clock_skew.or(skew);
     options.max_clock_skew = skew.unwrap_or(options.max_clock_skew);
     reader.default("LOCK_MAX_CLOCK_SKEW", written(options.max_clock_skew));
+    let mixed = raw.lock_allow_mixed_safety.as_deref();
+    let mixed = reader.read("LOCK_ALLOW_MIXED_SAFETY", mixed, parse::boolean);
+    options.allow_mixed_safety = overrides.allow_mixed_safety.or(mixed).unwrap_or(false);
+    reader.default("LOCK_ALLOW_MIXED_SAFETY", "false");
     read_names(reader, raw, overrides, &mut options);
     options
 }

@@ -237,6 +237,7 @@ impl Cluster {
             topology,
             waiter.clone(),
             Counters::by_slot(key_prefix),
+            None,
             gate.clone(),
         ))
     }

@@ -4,6 +4,7 @@ mod acquiring;
 mod adopting;
 mod contended;
 mod looking;
+mod modes;
 mod operator;
 mod replies;
 
@@ -14,6 +15,7 @@ use redis::Value;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::contended::Contended;
+pub(crate) use self::modes::Modes;
 use self::replies::{Coded, Released, unknown_code};
 use super::{DataSet, Holding, Releasing, Renewing, Request};
 use crate::fence::Fence;
@@ -38,6 +40,8 @@ pub(crate) struct Single {
     counters: Counters,
     fences: Arc<SeenFences>,
     contended: Arc<Contended>,
+    /// `None` in a Redis Cluster, which has no gates.
+    modes: Option<Arc<Modes>>,
     /// Whether keys are asked for that the node is only importing.
     is_asking: bool,
     /// Ends the gatekeeper's task.
@@ -49,6 +53,7 @@ impl Single {
         topology: Topology,
         waiter: Waiter,
         counters: Counters,
+        modes: Option<Modes>,
         gate: GateSettings,
     ) -> Self {
         let gatekeeper = Gatekeeper::new(gate);
@@ -60,6 +65,7 @@ impl Single {
             counters,
             fences: Arc::default(),
             contended: Arc::default(),
+            modes: modes.map(Arc::new),
             is_asking: false,
             _attending: Arc::new(AbortOnDropHandle::new(attending)),
         }

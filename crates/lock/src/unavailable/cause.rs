@@ -126,6 +126,15 @@ causes! {
         ["it has no password and serves only its own machine (protected mode)"],
         "give the server users and passwords (config/users.acl, requirepass), then set REDIS_PASSWORD";
 
+    /// Other clients of this Redis use strict mode, and this one does not.
+    StrictClients {
+        /// The record of strict mode's gate.
+        key: String = "leasehold:gate".to_owned(),
+    } => "strict-clients", Setup,
+        ["other clients use strict mode here (the key {key} exists), and this one is relaxed"],
+        "set LOCK_SAFETY=strict for all clients of this Redis; if none is strict any more, delete that key; \
+         LOCK_ALLOW_MIXED_SAFETY=true accepts that a failover may leave a strict and a relaxed holder";
+
     /// The key holds something other than a lock (`WRONGTYPE`).
     WrongType => "wrong-type", Setup,
         ["the key holds something other than a lock (WRONGTYPE)"],

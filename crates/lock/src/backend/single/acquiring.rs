@@ -30,6 +30,9 @@ enum Attempt {
 impl Single {
     pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
         let link = self.link_that_grants()?;
+        if let Some(modes) = &self.modes {
+            modes.check(&link).await?;
+        }
         let mut may_be_set = false;
         let mut attempt = match self.grant_by_commands(&link, request).await? {
             Some(attempt) => attempt,
