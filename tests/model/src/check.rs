@@ -1,7 +1,7 @@
 //! Everything there is to explore, and what each exploration must show.
 
 use crate::report::{Outcome, Until, explore};
-use crate::{native, quorum, strict};
+use crate::{native, quorum, strict, takeover};
 
 /// What an exploration must show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ enum Model {
     Native(native::Native),
     Strict(strict::Strict),
     Quorum(quorum::Quorum),
+    Takeover(takeover::Takeover),
 }
 
 /// One thing to explore.
@@ -46,6 +47,7 @@ impl Check {
         match self.model {
             Model::Native(model) => explore(&name, &model, until),
             Model::Strict(model) => explore(&name, &model, until),
+            Model::Takeover(model) => explore(&name, &model, until),
             Model::Quorum(model) => explore(&name, &model, until),
         }
     }
@@ -79,6 +81,13 @@ pub fn checks() -> impl Iterator<Item = Check> {
         takes_its_time: is_full(variant.name),
         model: Model::Strict(variant.model()),
     });
+    let takeover = takeover::variants::all().map(|variant| Check {
+        name: variant.name,
+        about: variant.about,
+        expected: variant.expected,
+        takes_its_time: is_full(variant.name),
+        model: Model::Takeover(variant.model()),
+    });
     let quorum = quorum::variants::all().map(|variant| Check {
         name: variant.name,
         about: variant.about,
@@ -86,7 +95,7 @@ pub fn checks() -> impl Iterator<Item = Check> {
         takes_its_time: is_full(variant.name),
         model: Model::Quorum(variant.model),
     });
-    native.chain(strict).chain(quorum)
+    native.chain(strict).chain(takeover).chain(quorum)
 }
 
 /// The check of that name.

@@ -67,5 +67,6 @@ pub mod native;
 pub mod quorum;
 pub mod report;
 pub mod strict;
+pub mod takeover;
 
 pub use check::{Check, Expected, check, checks};
