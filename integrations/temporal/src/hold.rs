@@ -102,3 +102,72 @@ async fn over(end: Option<(Instant, Duration)>) -> Duration {
         None => pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use leasehold::{Locker, MemoryStore};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn lease(locker: &Locker) -> Lease {
+        locker.acquire("warehouse").await.expect("a lease")
+    }
+
+    async fn is_free(locker: &Locker) -> bool {
+        locker.try_acquire("warehouse").await.is_ok()
+    }
+
+    fn type_name(ended: Result<(), ActivityError>) -> Option<String> {
+        match ended {
+            Err(ActivityError::Application(failure)) => failure.type_name().map(str::to_owned),
+            other => panic!("an application failure, not {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_body_has_the_fence_and_the_lock_is_free_when_it_has_ended() {
+        let locker = Locker::in_memory(&MemoryStore::new());
+        let lease = lease(&locker).await;
+        let fence = lease.fence();
+        let body = async {
+            assert_eq!(granted().map(|granted| granted.fence), Some(fence));
+            assert!(!is_free(&locker).await);
+            Ok(7)
+        };
+        assert!(matches!(run_and_release(lease, None, body).await, Ok(7)));
+        assert!(is_free(&locker).await);
+        assert_eq!(granted(), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_whose_lease_is_lost_is_dropped() {
+        let locker = Locker::in_memory(&MemoryStore::new());
+        let lease = lease(&locker).await;
+        let closing = locker.clone().close(LONG);
+        let ended = tokio::join!(run_and_release(lease, None, pending()), closing).0;
+        assert_eq!(type_name(ended).as_deref(), Some(error::LEASE_LOST));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_dropped_at_the_end_of_its_attempt_and_the_lock_is_free() {
+        let locker = Locker::in_memory(&MemoryStore::new());
+        let lease = lease(&locker).await;
+        let timeout = Duration::from_millis(20);
+        let end = Some((Instant::now() + timeout, timeout));
+        let ended = run_and_release(lease, end, pending()).await;
+        assert_eq!(type_name(ended).as_deref(), Some(error::ATTEMPT_OVER));
+        assert!(is_free(&locker).await);
+    }
+
+    #[tokio::test]
+    async fn a_failure_of_the_body_is_its_own_and_the_lock_is_free() {
+        let locker = Locker::in_memory(&MemoryStore::new());
+        let lease = lease(&locker).await;
+        let body = async { Err::<(), _>(ActivityError::cancelled()) };
+        let ended = run_and_release(lease, None, body).await;
+        assert!(matches!(ended, Err(ActivityError::Cancelled { .. })));
+        assert!(is_free(&locker).await);
+    }
+}

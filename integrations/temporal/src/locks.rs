@@ -229,3 +229,56 @@ fn arguments<A: ActivityDefinition>(input: &ExecuteActivityInput) -> Result<Vec<
         input.ok_or("its arguments are of another type than those of the activity named")?;
     name::arguments::<A>(input)
 }
+
+#[cfg(test)]
+mod tests {
+    use leasehold::MemoryStore;
+    use temporalio_common::UntypedActivity;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn locks() -> ActivityLocks {
+        ActivityLocks::new(Locker::in_memory(&MemoryStore::new()))
+    }
+
+    fn terms(needs: &NeedsLock, attempt: Duration, longest_wait: Option<Duration>) -> Terms {
+        let execution = Execution {
+            attempt_timeout: Some(attempt),
+            ..Execution::default()
+        };
+        let locked = locks().lock("warehouse", needs, &execution, longest_wait);
+        locked.expect("a lock").1
+    }
+
+    #[tokio::test]
+    async fn a_lease_and_a_wait_are_no_longer_than_the_attempt() {
+        let needs = NeedsLock::new("warehouse");
+        let short = terms(&needs, 8 * SECOND, None);
+        assert_eq!(
+            (short.ttl, short.wait),
+            (Some(8 * SECOND), Some(4 * SECOND))
+        );
+        let long = terms(&needs, 3600 * SECOND, Some(2 * SECOND));
+        assert_eq!((long.ttl, long.wait), (Some(30 * SECOND), Some(2 * SECOND)));
+        let asked = needs.wait(7 * SECOND).ttl(20 * SECOND);
+        let asked = terms(&asked, 8 * SECOND, None);
+        assert_eq!(
+            (asked.ttl, asked.wait),
+            (Some(20 * SECOND), Some(7 * SECOND))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_can_never_be_granted_is_refused_when_the_worker_starts() {
+        let refused = |needs| {
+            let refused = locks().needs_lock(UntypedActivity::new("load"), needs);
+            refused.expect_err("bad needs").to_string()
+        };
+        let no_slots = refused(NeedsLock::new("warehouse").max_locks(0));
+        assert!(no_slots.contains("0 slots"), "{no_slots}");
+        let no_name = refused(NeedsLock::new("warehouse-{first}"));
+        assert!(no_name.contains("`{first}` is none of"), "{no_name}");
+    }
+}

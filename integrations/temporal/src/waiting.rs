@@ -114,3 +114,7 @@ async fn describe(lock: &Lock) -> String {
     }
     message
 }
+
+#[cfg(test)]
+#[path = "waiting_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use super::checks::Check;
+use super::programs::Worker;
 use super::report::Report;
 use super::{Stage, play, say, sockets};
 
@@ -41,7 +42,7 @@ pub(crate) fn run(stage: &Stage<'_>, workflows: usize) -> Result<Vec<Check>, Box
         std::thread::sleep(Duration::from_millis(20));
     }
     starter.finish(PATIENCE)?;
-    let complaints: Vec<String> = workers.iter().filter_map(|worker| worker.stop()).collect();
+    let complaints: Vec<String> = workers.iter().filter_map(Worker::stop).collect();
     let is_loud = workers.iter().all(|worker| worker.log().contains(LOUD));
     ports.remove(&stage.temporal.port());
     ports.remove(&store_port(&directory)?);
