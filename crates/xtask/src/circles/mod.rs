@@ -21,7 +21,7 @@ const PARENTS: [&str; 4] = [".", "crates", "integrations", "tests"];
 const OPEN: [(&str, usize); 4] = [
     ("crates/cli/src", 2),
     ("crates/config/src", 1),
-    ("crates/lock/src", 5),
+    ("crates/lock/src", 4),
     ("tests/model/src", 2),
 ];
 

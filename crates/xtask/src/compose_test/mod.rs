@@ -7,19 +7,19 @@ use std::thread;
 
 use crate::outcome::Outcome;
 
-mod book;
+mod cluster;
 mod engine;
 mod faults;
+mod history;
 mod images;
-mod judge;
-mod play;
+mod page;
 mod report;
-mod stand;
+mod run;
 mod subnets;
 
+use cluster::Layout;
 use engine::Engine;
 use images::Images;
-use stand::Layout;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -69,18 +69,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let _alone = engine::alone()?;
     let images = Images::get(&source)?;
     // Two at a time: they mostly wait for Sentinels, and more would be too much for a small machine.
-    let play = |layouts: &[Layout]| -> Vec<_> {
+    let run_all = |layouts: &[Layout]| -> Vec<_> {
         let wanted = layouts
             .iter()
             .filter(|layout| layouts_wanted.contains(layout));
         wanted
-            .map(|&layout| play::play(&engine, &images, &source, directory.path(), layout))
+            .map(|&layout| run::run(&engine, &images, &source, directory.path(), layout))
             .collect()
     };
     let (first, mut runs, book) = thread::scope(|scope| {
-        let first = scope.spawn(|| play(&[Layout::Shared, Layout::Tls]));
-        let second = play(&[Layout::Parted]);
-        let book = with_book.then(|| book::run(&engine, &images, &source, directory.path()));
+        let first = scope.spawn(|| run_all(&[Layout::Shared, Layout::Tls]));
+        let second = run_all(&[Layout::Parted]);
+        let book = with_book.then(|| page::run(&engine, &images, &source, directory.path()));
         (first.join(), second, book)
     });
     runs.extend(first.map_err(|_| "a run panicked")?);

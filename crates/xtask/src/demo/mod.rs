@@ -15,7 +15,7 @@ mod picture;
 #[path = "../../../lock/examples/journal/register.rs"]
 pub(crate) mod register;
 mod report;
-mod stage;
+mod run;
 mod svg;
 pub(crate) mod verdict;
 mod workers;
@@ -27,19 +27,19 @@ use verdict::Verdict;
 
 pub(crate) fn run(options: &Options) -> Outcome {
     prepare::get(Need::REDIS)?;
-    stage::say("building the worker (crates/lock/examples/worker)");
+    run::say("building the worker (crates/lock/examples/worker)");
     let program = cargo::build_example("leasehold", "worker")?;
     let directory = tempfile::Builder::new()
         .prefix("leasehold-demo-")
         .tempdir()?;
-    let played = stage::play(options, &program, directory.path());
-    let is_good = match played {
+    let ran = run::run(options, &program, directory.path());
+    let is_good = match ran {
         Ok(run) => present(&run, options),
         Err(error) => Err(error),
     };
     if !matches!(is_good, Ok(true)) {
         let kept = directory.keep();
-        stage::say(&format!(
+        run::say(&format!(
             "the logs and the journal are in {}",
             kept.display()
         ));
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 /// Prints the result, and says whether it is good.
-fn present(run: &stage::Run, options: &Options) -> Result<bool, Box<dyn Error>> {
+fn present(run: &run::Run, options: &Options) -> Result<bool, Box<dyn Error>> {
     let verdict = Verdict::of(&run.history);
     if let Some(path) = &options.svg {
         let drawing = svg::draw(&run.history, &verdict, &report::title(options));

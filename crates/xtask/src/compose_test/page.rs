@@ -1,5 +1,5 @@
-//! Every command of `docs/docker.md`, as somebody would run it who copies block after block. Only names,
-//! ports and addresses are others, so that no cluster of whoever runs this is touched.
+//! Every command of `docs/docker.md`, as a reader runs it who copies block after block. Only names,
+//! ports and addresses are others, so that no cluster of the developer is touched.
 
 use std::error::Error;
 use std::fs;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use super::cluster::free_ports;
 use super::engine::{Engine, docker, output};
 use super::images::Images;
 use super::say;
-use super::stand::free_ports;
 use super::subnets;
 use crate::cargo;
 

@@ -1,4 +1,4 @@
-//! The play: a Sentinel cluster, four workers, a frozen holder, a dead master.
+//! One run: a Sentinel cluster, four workers, a frozen holder, a dead master.
 
 use std::error::Error;
 use std::io;
@@ -32,7 +32,7 @@ pub(crate) struct Run {
 }
 
 /// Plays it all in `directory`, which is left with the journal and the workers' logs.
-pub(crate) fn play(
+pub(crate) fn run(
     options: &Options,
     program: &Path,
     directory: &Path,

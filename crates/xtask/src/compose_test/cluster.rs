@@ -69,7 +69,7 @@ impl Layout {
 }
 
 /// A cluster with workers, that is taken down when this is dropped.
-pub(super) struct Stand<'a> {
+pub(super) struct Cluster<'a> {
     engine: &'a Engine,
     guardian: Option<Child>,
     pub(super) layout: Layout,
@@ -80,7 +80,7 @@ pub(super) struct Stand<'a> {
     pub(super) journal: SocketAddr,
 }
 
-impl<'a> Stand<'a> {
+impl<'a> Cluster<'a> {
     /// Starts it all, and waits until the workers run.
     pub(super) fn start(
         engine: &'a Engine,
@@ -90,7 +90,7 @@ impl<'a> Stand<'a> {
         layout: Layout,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let [data, sentinels, [journal, ..]] = free_ports()?;
-        let subnet = std::env::var("SUBNET").unwrap_or_else(|_| subnets::STAND.to_owned());
+        let subnet = std::env::var("SUBNET").unwrap_or_else(|_| subnets::CLUSTER.to_owned());
         let address = |index: usize| match layout {
             Layout::Shared | Layout::Tls => {
                 format!("127.0.0.1:{}", [data, sentinels].concat()[index])
@@ -132,7 +132,7 @@ impl<'a> Stand<'a> {
         }
         let files = layout.files().iter();
         let files = files.map(|name| source.join("docker").join(name));
-        let mut stand = Self {
+        let mut cluster = Self {
             engine,
             guardian: None,
             layout,
@@ -142,11 +142,11 @@ impl<'a> Stand<'a> {
             journal: SocketAddr::from(([127, 0, 0, 1], journal)),
         };
         // A run that was interrupted while it began may have left something.
-        stand.compose(&DOWN)?;
-        stand.guardian = Some(stand.guardian()?);
+        cluster.compose(&DOWN)?;
+        cluster.guardian = Some(cluster.guardian()?);
         say(&format!("{}: starting the cluster", layout.file()));
-        stand.compose(&["up", "-d"])?;
-        Ok(stand)
+        cluster.compose(&["up", "-d"])?;
+        Ok(cluster)
     }
 
     fn compose(&self, words: &[&str]) -> Result<String, String> {
@@ -267,7 +267,7 @@ impl<'a> Stand<'a> {
     }
 }
 
-impl Drop for Stand<'_> {
+impl Drop for Cluster<'_> {
     fn drop(&mut self) {
         let Some(guardian) = &mut self.guardian else {
             return;

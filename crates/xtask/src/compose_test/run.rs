@@ -6,12 +6,12 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::cluster::{Cluster, Layout, RESOURCE, WORKERS, wait};
 use super::engine::{Engine, docker};
 use super::faults::{self, Fault, Victim};
+use super::history::{Finding, Log};
 use super::images::Images;
-use super::judge::{self, Log};
 use super::say;
-use super::stand::{Layout, RESOURCE, Stand, WORKERS, wait};
 use crate::demo::history::{History, Record};
 use crate::demo::late::{ask, write_late};
 use crate::demo::register::{Step, parse_journal};
@@ -23,14 +23,14 @@ const FAULT: Duration = Duration::from_secs(2);
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A fault, and how the work went on.
-pub(super) struct Struck {
+pub(super) struct Injected {
     pub(super) fault: Fault,
     pub(super) service: &'static str,
     /// From the fault to a step in the journal that was begun after it.
     pub(super) until_work: Duration,
 }
 
-impl fmt::Display for Struck {
+impl fmt::Display for Injected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = self.fault.in_words();
         let seconds = self.until_work.as_secs_f64();
@@ -45,13 +45,13 @@ impl fmt::Display for Struck {
 /// What came of a run.
 pub(super) struct Run {
     pub(super) layout: Layout,
-    pub(super) struck: Vec<Struck>,
+    pub(super) injected: Vec<Injected>,
     pub(super) history: History,
     pub(super) verdict: Verdict,
     /// What the workers themselves did wrong.
     pub(super) complaints: Vec<String>,
     /// What the checker of the fault campaign found, in its own words.
-    pub(super) finding: judge::Finding,
+    pub(super) finding: Finding,
     pub(super) up: Duration,
 }
 
@@ -62,7 +62,7 @@ impl Run {
     }
 }
 
-pub(super) fn play(
+pub(super) fn run(
     engine: &Engine,
     images: &Images,
     source: &Path,
@@ -70,8 +70,8 @@ pub(super) fn play(
     layout: Layout,
 ) -> Result<Run, Failure> {
     let beginning = Instant::now();
-    let stand = Stand::start(engine, images, source, directory, layout)?;
-    wait_for_steps(&stand, 2)?;
+    let cluster = Cluster::start(engine, images, source, directory, layout)?;
+    wait_for_steps(&cluster, 2)?;
     let up = beginning.elapsed();
     say(&format!(
         "{}: the workers work after {:.1} s",
@@ -79,24 +79,24 @@ pub(super) fn play(
         up.as_secs_f64()
     ));
 
-    let mut struck = Vec::new();
+    let mut injected = Vec::new();
     let mut log = Log::default();
     for fault in faults::of(layout) {
-        let one = strike(&stand, fault, &mut log)?;
+        let one = inject(&cluster, fault, &mut log)?;
         say(&format!("{}: {one}", layout.file()));
-        struck.push(one);
+        injected.push(one);
     }
-    stand.settle()?;
-    log.calm();
-    wait_for_steps(&stand, 2)?;
+    cluster.settle()?;
+    log.whole();
+    wait_for_steps(&cluster, 2)?;
 
     say(&format!("{}: stopping the workers", layout.file()));
-    let (history, complaints) = collect(&stand, directory, &mut log)?;
+    let (history, complaints) = collect(&cluster, directory, &mut log)?;
     let written = directory.join(layout.file());
     Ok(Run {
         layout,
-        finding: log.judge(&history.journal, &written)?,
-        struck,
+        finding: log.check(&history.journal, &written)?,
+        injected,
         verdict: Verdict::of(&history),
         history,
         complaints,
@@ -104,35 +104,36 @@ pub(super) fn play(
     })
 }
 
-fn strike(stand: &Stand<'_>, fault: Fault, log: &mut Log) -> Result<Struck, Failure> {
-    let master = stand.settle()?;
+fn inject(cluster: &Cluster<'_>, fault: Fault, log: &mut Log) -> Result<Injected, Failure> {
+    let master = cluster.settle()?;
     let service = fault.service(master);
-    log.storm(fault, service);
-    let struck_at = Instant::now();
-    fault.strike(stand, service)?;
+    log.began(fault, service);
+    let began = Instant::now();
+    fault.inject(cluster, service)?;
     // The first new step may have been on its way already.
-    wait_for_steps(stand, 2)?;
-    let until_work = struck_at.elapsed();
+    wait_for_steps(cluster, 2)?;
+    let until_work = began.elapsed();
     if fault.victim == Victim::Master {
-        wait("a new master", || match stand.master()? {
+        wait("a new master", || match cluster.master()? {
             same if same == service => Err(format!("it is still {same}")),
             _ => Ok(()),
         })?;
     }
-    sleep(FAULT.saturating_sub(struck_at.elapsed()));
-    fault.mend(stand, service)?;
-    log.mended(fault, service);
-    Ok(Struck {
+    sleep(FAULT.saturating_sub(began.elapsed()));
+    fault.end(cluster, service)?;
+    log.ended(fault, service);
+    Ok(Injected {
         fault,
         service,
         until_work,
     })
 }
 
-/// Waits until so many steps more are in the journal.
-fn wait_for_steps(stand: &Stand<'_>, count: u64) -> Result<(), String> {
+/// Waits until this many more steps are in the journal.
+fn wait_for_steps(cluster: &Cluster<'_>, count: u64) -> Result<(), String> {
     let last = || -> Result<u64, String> {
-        let answer = ask(stand.journal, "last").map_err(|error| format!("the journal: {error}"))?;
+        let answer =
+            ask(cluster.journal, "last").map_err(|error| format!("the journal: {error}"))?;
         answer
             .parse()
             .map_err(|_| format!("the journal answered {answer:?}"))
@@ -146,7 +147,7 @@ fn wait_for_steps(stand: &Stand<'_>, count: u64) -> Result<(), String> {
 
 /// Stops the workers, and gathers what they and the journal recorded.
 fn collect(
-    stand: &Stand<'_>,
+    cluster: &Cluster<'_>,
     directory: &Path,
     log: &mut Log,
 ) -> Result<(History, Vec<String>), Failure> {
@@ -156,7 +157,7 @@ fn collect(
     };
     let mut complaints = Vec::new();
     let workers: Result<Vec<String>, String> = (1..=WORKERS)
-        .map(|number| stand.container(&format!("worker-{number}")))
+        .map(|number| cluster.container(&format!("worker-{number}")))
         .collect();
     let workers = workers?;
     let stop = ["stop", "--time", "15"];
@@ -175,23 +176,23 @@ fn collect(
         log.worker(index, &lines);
         history.add(index, lines.lines().filter_map(Record::read).collect());
     }
-    if stand.is_held(RESOURCE)? {
+    if cluster.is_held(RESOURCE)? {
         log.leftover(RESOURCE);
     }
-    let journal = read_journal(stand, directory)?;
-    let answer = write_late(stand.journal, &journal)?;
+    let journal = read_journal(cluster, directory)?;
+    let answer = write_late(cluster.journal, &journal)?;
     if answer.as_deref() != Some("refused") {
         complaints.push(format!(
             "a write under the first fence was answered {answer:?}"
         ));
     }
-    history.journal = read_journal(stand, directory)?;
+    history.journal = read_journal(cluster, directory)?;
     Ok((history, complaints))
 }
 
-fn read_journal(stand: &Stand<'_>, directory: &Path) -> Result<Vec<Step>, Failure> {
-    let copy = directory.join(format!("{}.journal", stand.layout.file()));
-    let inside = format!("{}:/data/journal", stand.container("journal")?);
+fn read_journal(cluster: &Cluster<'_>, directory: &Path) -> Result<Vec<Step>, Failure> {
+    let copy = directory.join(format!("{}.journal", cluster.layout.file()));
+    let inside = format!("{}:/data/journal", cluster.container("journal")?);
     docker(["cp", &inside, &copy.display().to_string()])?;
     Ok(parse_journal(&std::fs::read_to_string(copy)?)?)
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
+use super::cluster::RESOURCE;
 use super::faults::Fault;
-use super::stand::RESOURCE;
 use crate::cargo;
 use crate::demo::register::Step;
 
@@ -57,24 +57,24 @@ impl Log {
     }
 
     /// Everything is whole.
-    pub(super) fn calm(&mut self) {
+    pub(super) fn whole(&mut self) {
         self.note(now(), "nemesis", 0, json!({ "kind": "calm" }));
     }
 
     /// Everything was whole, and a fault begins.
-    pub(super) fn storm(&mut self, fault: Fault, service: &str) {
-        self.calm();
+    pub(super) fn began(&mut self, fault: Fault, service: &str) {
+        self.whole();
         self.note(now(), "nemesis", 0, json!({ "kind": "storm" }));
         let kind = json!({ "kind": "fault", "fault": fault.kind(), "target": service });
         self.note(now(), "nemesis", 0, kind);
     }
 
-    pub(super) fn mended(&mut self, fault: Fault, service: &str) {
+    pub(super) fn ended(&mut self, fault: Fault, service: &str) {
         let kind = json!({ "kind": "fault-ended", "fault": fault.kind(), "target": service });
         self.note(now(), "nemesis", 0, kind);
     }
 
-    /// The workers are told to stop; whoever waits goes away.
+    /// The workers are told to stop, and those that wait give up.
     pub(super) fn stopping(&mut self) {
         self.stopping = now();
     }
@@ -172,7 +172,7 @@ impl Log {
     }
 
     /// Writes the history into `directory` and has it checked.
-    pub(super) fn judge(
+    pub(super) fn check(
         mut self,
         journal: &[Step],
         directory: &Path,
@@ -234,7 +234,7 @@ mod tests {
             .map(|&fence| Step { step: fence, fence })
             .collect();
         let directory = tempfile::tempdir().expect("a directory");
-        let finding = log.judge(&steps, directory.path()).expect("a finding");
+        let finding = log.check(&steps, directory.path()).expect("a finding");
         let guilty = ["C1", "C2", "C3", "C4", "C5", "C6"];
         let guilty = guilty
             .into_iter()
