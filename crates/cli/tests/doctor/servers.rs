@@ -1,6 +1,8 @@
 //! One server, each time with one thing wrong.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -170,6 +172,22 @@ fn packets_that_vanish() -> Result<(), Failure> {
     let nowhere = Unreachable::start()?;
     let line = diagnosis(&port_env(nowhere.port()), &[])?;
     assert_names(&line, &["LH0201", "no connection within"]);
+    Ok(())
+}
+
+/// A server without a password answers so to other machines.
+#[test]
+fn a_server_in_protected_mode() -> Result<(), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        while let Ok((mut client, _)) = listener.accept() {
+            let _ = client
+                .write_all(b"-DENIED Redis is running in protected mode because it is enabled\r\n");
+        }
+    });
+    let line = diagnosis(&port_env(port), &[])?;
+    assert_names(&line, &["LH0201", "protected mode"]);
     Ok(())
 }
 

@@ -19,9 +19,10 @@ use crate::cargo;
 
 const PAGE: &str = "docs/docker.md";
 /// The page's projects, and what they are called here.
-const PROJECTS: [(&str, &str); 5] = [
+const PROJECTS: [(&str, &str); 6] = [
     ("leasehold", "leasehold-book"),
     ("leasehold-ip", "leasehold-book-ip"),
+    ("leasehold-name", "leasehold-book-name"),
     ("leasehold-tls", "leasehold-book-tls"),
     ("leasehold-cluster", "leasehold-book-cluster"),
     ("leasehold-quorum", "leasehold-book-quorum"),
