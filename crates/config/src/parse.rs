@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::diagnostics::Rejection;
+use crate::diagnostics::{Rejection, is_pem};
 use crate::endpoint::{self, AddressError, Endpoint};
 use crate::error::ProblemKind;
 use crate::lock_options::{LONGEST, Renewal, SHORTEST, Safety};
@@ -250,6 +250,13 @@ pub(crate) fn file(name: &str, text: &str) -> Parsed<PathBuf> {
         )
         .of_kind(ProblemKind::UnreadableFile)
     };
+    if is_pem(text) {
+        return Err(Rejection::value(
+            "holds the certificate or key itself, not the path of a file",
+            "the path of a readable PEM file; Kubernetes: mount the Secret as a volume; compose: `secrets:`",
+            format!("{name}=/etc/redis/tls.pem"),
+        ));
+    }
     match std::fs::metadata(text) {
         Ok(metadata) if metadata.is_file() => Ok(PathBuf::from(text)),
         Ok(_) => Err(reject("is not a regular file".to_owned())),

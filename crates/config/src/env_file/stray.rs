@@ -14,8 +14,16 @@ const COMMANDS: [&str; 10] = [
 pub(super) fn names<'a>(line: &Line<'a>) -> Vec<&'a str> {
     match line.rest {
         Rest::Unquoted(raw) => {
-            let names = assignments(without_comment(raw));
+            let value = without_comment(raw);
+            let names = first_assignment(value)
+                .into_iter()
+                .chain(assignments(value));
             names.filter(|name| is_ours(name)).collect()
+        }
+        // A line of a systemd unit.
+        Rest::Quoted { inner, .. } if line.name == "Environment" => {
+            let name = first_assignment(inner);
+            name.into_iter().filter(|name| is_ours(name)).collect()
         }
         Rest::Other(rest) => {
             let is_command = COMMANDS.contains(&line.name.to_ascii_uppercase().as_str());
@@ -23,6 +31,12 @@ pub(super) fn names<'a>(line: &Line<'a>) -> Vec<&'a str> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The name in the value of `Environment=NAME=value`.
+fn first_assignment(value: &str) -> Option<&str> {
+    let (_, name, rest) = split_name(value)?;
+    rest.starts_with('=').then_some(name)
 }
 
 /// The names in `export A=1; export B=2` and `A=1 B=2`, but for the first.
