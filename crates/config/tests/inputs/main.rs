@@ -55,6 +55,9 @@ fn child() {
     println!("\n{OUTCOME}{outcome} {message}");
 }
 
+/// The inputs of one heading, each with its outcome.
+type Group = (&'static str, Vec<(&'static Input, Outcome)>);
+
 /// How one input ended: one word, and the first line that the program would print.
 struct Outcome {
     word: String,
@@ -98,8 +101,8 @@ fn wide(is_marked: bool) -> Vec<u8> {
 }
 
 /// Every input with its outcome, read once for all tests.
-fn outcomes() -> &'static [(&'static str, Vec<(&'static Input, Outcome)>)] {
-    static OUTCOMES: OnceLock<Vec<(&str, Vec<(&Input, Outcome)>)>> = OnceLock::new();
+fn outcomes() -> &'static [Group] {
+    static OUTCOMES: OnceLock<Vec<Group>> = OnceLock::new();
     OUTCOMES.get_or_init(|| {
         let groups = GROUPS.iter();
         let read = |inputs: &'static [Input]| inputs.iter().map(|i| (i, outcome(i))).collect();
@@ -216,7 +219,7 @@ fn shown(input: &Input) -> String {
     let mut parts = Vec::new();
     match input.file {
         File::Absent if input.environment.is_empty() => {
-            parts.push("no file, no variable".to_owned())
+            parts.push("no file, no variable".to_owned());
         }
         File::Absent => {}
         File::Text(text) => parts.push(format!(".env: {}", code(text))),
