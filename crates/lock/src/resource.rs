@@ -162,7 +162,11 @@ pub enum InvalidResource {
 }
 
 /// What the companions of a lock are called, and those of its slots: they wait for different things.
-const COMPANIONS: [&str; 4] = ["queue", "alive", "slot-queue", "slot-alive"];
+const COMPANIONS: [&str; 4] = [QUEUE, ALIVE, SLOT_QUEUE, SLOT_ALIVE];
+const QUEUE: &str = "queue";
+const ALIVE: &str = "alive";
+const SLOT_QUEUE: &str = "slot-queue";
+const SLOT_ALIVE: &str = "slot-alive";
 
 /// The keys of the SDK's own records begin with these, after the prefix.
 const RECORDS: [&str; 2] = ["leasehold:gate", "leasehold:fence"];
@@ -183,8 +187,6 @@ pub(crate) struct Keys {
     pub(crate) name: Arc<str>,
     pub(crate) kind: Kind,
     pub(crate) locks: Vec<Arc<str>>,
-    pub(crate) queue: String,
-    pub(crate) alive: String,
     /// What waiters of one process wait for together: `-`, or the number of slots, and the name.
     pub(crate) wait_key: Arc<str>,
 }
@@ -223,24 +225,35 @@ impl Keys {
         }
     }
 
+    /// Who waits, in order of arrival.
+    pub(crate) fn queue(&self) -> String {
+        companion(&self.name, self.of_kind(QUEUE, SLOT_QUEUE))
+    }
+
+    /// Until when each of those who wait counts.
+    pub(crate) fn alive(&self) -> String {
+        companion(&self.name, self.of_kind(ALIVE, SLOT_ALIVE))
+    }
+
+    fn of_kind(&self, plain: &'static str, slots: &'static str) -> &'static str {
+        match self.kind {
+            Kind::Plain => plain,
+            Kind::Slots => slots,
+        }
+    }
+
     fn of(name: Arc<str>, kind: Kind, limit: usize) -> Self {
-        let [queue, alive, slot_queue, slot_alive] =
-            COMPANIONS.map(|suffix| companion(&name, suffix));
         let slot = |number| format!("{name}:{number}").into();
         match kind {
             Kind::Plain => Self {
                 locks: vec![name.clone()],
-                wait_key: format!("- {name}").into(),
-                queue,
-                alive,
+                wait_key: ["- ", &name].concat().into(),
                 name,
                 kind,
             },
             Kind::Slots => Self {
                 locks: (0..limit).map(slot).collect(),
                 wait_key: format!("{limit} {name}").into(),
-                queue: slot_queue,
-                alive: slot_alive,
                 name,
                 kind,
             },
@@ -334,8 +347,8 @@ mod tests {
             for prefix in ["", "app:", "{app}:"] {
                 let keys = Keys::new(prefix, &resource).expect(name);
                 let slots = Keys::slots(prefix, &resource, 2);
-                for companion in [&keys.queue, &keys.alive, &slots.queue, &slots.alive] {
-                    assert_eq!(hashed(&keys.name), hashed(companion), "{prefix}{name}");
+                for companion in [keys.queue(), keys.alive(), slots.queue(), slots.alive()] {
+                    assert_eq!(hashed(&keys.name), hashed(&companion), "{prefix}{name}");
                 }
             }
         }
@@ -349,7 +362,7 @@ mod tests {
                 let keys = Keys::new(prefix, &resource).expect(name);
                 let slots = Keys::slots(prefix, &resource, 2);
                 let records = [gate(prefix), format!("{prefix}leasehold:fence:{{7}}")];
-                let companions = [keys.queue, keys.alive, slots.queue, slots.alive];
+                let companions = [keys.queue(), keys.alive(), slots.queue(), slots.alive()];
                 for key in companions.into_iter().chain(records) {
                     let Some(name) = key.strip_prefix(prefix) else {
                         // With this prefix no name leads to that key.

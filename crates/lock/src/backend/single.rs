@@ -198,8 +198,8 @@ impl Single {
 
     fn releasing(&self, request: &Request) -> Call {
         self.call_of(&RELEASE)
-            .key(&request.keys.queue)
-            .key(&request.keys.alive)
+            .key(&request.keys.queue())
+            .key(&request.keys.alive())
             .keys(request.locks())
             .argument(request.token.reveal())
             .argument(&request.keys.name)
@@ -230,8 +230,8 @@ impl Single {
         let link = self.link()?;
         let call = self
             .call_of(&LEAVE)
-            .key(&keys.queue)
-            .key(&keys.alive)
+            .key(&keys.queue())
+            .key(&keys.alive())
             .argument(self.waiter.id_in(keys))
             .argument(&keys.name)
             // Sent again it would remove the next waiter of this locker, who came meanwhile.
@@ -241,7 +241,7 @@ impl Single {
 
     pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         let link = self.link()?;
-        let call = self.call_of(&INSPECT).key(&keys.queue).keys(&keys.locks);
+        let call = self.call_of(&INSPECT).key(&keys.queue()).keys(&keys.locks);
         let reply = link.call(call).await?;
         looking::inspected(&reply, keys.locks.len())
             .map_err(|unexpected| link.unexpected(unexpected))

@@ -170,8 +170,8 @@ impl Single {
         let call = self
             .call_of(&ACQUIRE)
             .key(counter)
-            .key(&keys.queue)
-            .key(&keys.alive)
+            .key(&keys.queue())
+            .key(&keys.alive())
             .keys(request.locks())
             .keys(link.gate.iter().map(|gate| &gate.record))
             .argument(request.token.reveal())

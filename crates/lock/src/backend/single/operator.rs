@@ -43,8 +43,8 @@ impl Single {
         let counter = self.counters.of(&keys.name);
         let call = self
             .call_of(&FORCE_RELEASE)
-            .key(&keys.queue)
-            .key(&keys.alive)
+            .key(&keys.queue())
+            .key(&keys.alive())
             .key(&counter)
             .keys(&keys.locks)
             .keys(
