@@ -70,10 +70,13 @@ fn claims_and_pardons_on_old_answers() {
 }
 
 #[test]
-fn what_is_kept_although_it_is_needless_here() {
-    holds("takeover-any-record");
-    holds("takeover-claimless");
-    holds("takeover-grants-unbound");
+fn sentinels_that_forget_their_epoch() {
+    breaks("takeover-epoch-forgotten");
+}
+
+#[test]
+fn a_node_that_restarts_with_an_old_snapshot() {
+    breaks("takeover-old-snapshot");
 }
 
 #[test]

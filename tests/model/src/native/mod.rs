@@ -14,6 +14,7 @@
 
 mod state;
 mod steps;
+mod story;
 pub mod variants;
 
 use stateright::{Model, Property};

@@ -1,6 +1,7 @@
 //! Strict mode: at most one valid lease across failovers.
 
 mod broken;
+mod canonical;
 mod faults;
 mod properties;
 pub mod rules;

@@ -56,7 +56,10 @@ pub const SOUND: &[Variant] = &[
         ..sound(
             "gate-in-script",
             "a script grants, which asks the gate first",
-            FAILOVERS,
+            Bounds {
+                failovers: Some(1),
+                ..FAILOVERS
+            },
         )
     },
     sound(

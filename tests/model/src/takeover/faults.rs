@@ -21,6 +21,10 @@ impl Takeover {
         }
         self.count_failover(state)?;
         state.master = name;
+        if !self.rules.epochs_grow {
+            // The Sentinels have forgotten everything, and start at the first master.
+            state.epoch = 0;
+        }
         Some(())
     }
 

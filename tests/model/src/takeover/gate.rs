@@ -88,9 +88,12 @@ impl Takeover {
         let is_predecessors = was.of == node.id2 || !rules.record_names_predecessor;
         let was_open = was.is_open() || !rules.predecessor_was_open;
         let is_first = was.phase == Phase::None && node.id2 == NO_ID && epoch == 0 && !node.flushed;
-        if rules.fast && !is_ours && was.of != NO_ID && is_next && is_predecessors && was_open {
-            Phase::PendingFast
-        } else if rules.fast && is_ours && was.phase == Phase::PendingFast && epoch == was.epoch {
+        let may_be_fast = if is_ours {
+            was.phase == Phase::PendingFast && epoch == was.epoch
+        } else {
+            was.of != NO_ID && is_next && is_predecessors && was_open
+        };
+        if rules.fast && may_be_fast {
             Phase::PendingFast
         } else if self.bounds.new_deployment && is_first {
             Phase::PendingFirst

@@ -82,6 +82,8 @@ pub struct Rules {
     pub companion: bool,
     /// A forced release leaves its fence there too.
     pub force_leaves_fence: bool,
+    /// Assumed: the Sentinels' epoch never goes back.
+    pub epochs_grow: bool,
     /// Assumed: Redis starts with all its data, or with none.
     pub no_old_snapshots: bool,
 }
@@ -112,6 +114,7 @@ impl Rules {
         carry_counter: true,
         companion: true,
         force_leaves_fence: true,
+        epochs_grow: true,
         no_old_snapshots: true,
     };
 

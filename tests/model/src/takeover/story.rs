@@ -105,7 +105,7 @@ fn fault(before: &State, step: Step, after: &State) -> String {
             )
         }
         Step::Repromote { node } => format!(
-            "the Sentinels name node {node} (epoch {}), which never ceased to be a master: {}",
+            "the Sentinels name node {node} at epoch {}, which never ceased to be a master: {}",
             after.epoch,
             has(after, node)
         ),

@@ -1,10 +1,10 @@
 //! The configurations: the protocol's, and by way of `broken` and `revoked` each rule removed.
 
 use super::Bounds;
-pub use super::broken::{BROKEN, SECOND_GUARDS};
+pub use super::broken::{ASSUMPTIONS, BROKEN, SECOND_GUARDS};
 pub use super::revoked::REVOCATIONS;
 pub use super::variant::Variant;
-use super::variant::{ONE, TWO, sound};
+use super::variant::{ONE, REVOKED, TWO, sound};
 
 /// The protocol, as far as it is explored in every run.
 pub const SOUND: &[Variant] = &[
@@ -57,9 +57,37 @@ pub const SOUND: &[Variant] = &[
     ),
 ];
 
+/// The protocol, where it takes its time.
+pub const FULL: &[Variant] = &[
+    sound(
+        "full-takeover",
+        "two failovers, a restart, a backlog that is dropped, late commands, PINGs of replication",
+        Bounds {
+            restarts: 1,
+            backlog_expiries: 1,
+            delay: 1,
+            pings: true,
+            ..TWO
+        },
+    ),
+    sound(
+        "full-takeover-skew",
+        "two failovers between clocks that differ",
+        Bounds { skew: 1, ..TWO },
+    ),
+    sound(
+        "full-takeover-revoked",
+        "two failovers, leases handed over and released by force",
+        Bounds {
+            failovers: 2,
+            ..REVOKED
+        },
+    ),
+];
+
 /// Every variant.
 pub fn all() -> impl Iterator<Item = &'static Variant> {
-    [SOUND, BROKEN, SECOND_GUARDS, REVOCATIONS]
+    [SOUND, FULL, BROKEN, ASSUMPTIONS, SECOND_GUARDS, REVOCATIONS]
         .into_iter()
         .flatten()
 }
