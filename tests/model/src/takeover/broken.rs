@@ -2,7 +2,7 @@
 
 use super::Bounds;
 use super::rules::{Evidence, MajorityOf, Pardon, Rules};
-use super::variant::{ONE, TWO, Variant, broken, sound};
+use super::variant::{BRIEF, ONE, TWO, Variant, broken, sound};
 
 const PROTOCOL: Rules = Rules::PROTOCOL;
 
@@ -11,7 +11,7 @@ pub const BROKEN: &[Variant] = &[
     broken(
         "takeover-predecessor-closed",
         "a: the predecessor's gate need not have been open",
-        TWO,
+        BRIEF,
         Rules {
             predecessor_was_open: false,
             ..PROTOCOL
@@ -38,7 +38,7 @@ pub const BROKEN: &[Variant] = &[
     broken(
         "takeover-connected",
         "b: the majority is counted of the connected replicas",
-        TWO,
+        BRIEF,
         Rules {
             majority_of: MajorityOf::Connected,
             ..PROTOCOL
@@ -47,7 +47,11 @@ pub const BROKEN: &[Variant] = &[
     broken(
         "takeover-young",
         "c: who has just started counts, with an old snapshot",
-        Bounds { saves: 1, ..ONE },
+        Bounds {
+            saves: 1,
+            failovers: 1,
+            ..BRIEF
+        },
         Rules {
             uptime: false,
             no_old_snapshots: false,
@@ -66,7 +70,7 @@ pub const BROKEN: &[Variant] = &[
     broken(
         "takeover-skipped-epoch",
         "f: there may have been another master in between",
-        TWO,
+        BRIEF,
         Rules {
             next_epoch: false,
             ..PROTOCOL
@@ -102,7 +106,7 @@ pub const BROKEN: &[Variant] = &[
     broken(
         "takeover-open-unbound",
         "i: gate_open opens whatever claim there is",
-        TWO,
+        BRIEF,
         Rules {
             bind_open: false,
             ..PROTOCOL
@@ -142,7 +146,7 @@ pub const ASSUMPTIONS: &[Variant] = &[
     broken(
         "takeover-epoch-forgotten",
         "the Sentinels start again at epoch nought and name a deposed master that was never demoted",
-        TWO,
+        BRIEF,
         Rules {
             epochs_grow: false,
             ..PROTOCOL
@@ -151,7 +155,11 @@ pub const ASSUMPTIONS: &[Variant] = &[
     broken(
         "takeover-old-snapshot",
         "a node restarts with an old snapshot",
-        Bounds { saves: 1, ..ONE },
+        Bounds {
+            saves: 1,
+            failovers: 1,
+            ..BRIEF
+        },
         Rules {
             no_old_snapshots: false,
             ..PROTOCOL

@@ -46,6 +46,7 @@ pub const REVOCATIONS: &[Variant] = &[
         "a claim after a gate that was never open reads the counter anew",
         Bounds {
             failovers: 2,
+            lease: 1,
             ..REVOKED
         },
         Rules {

@@ -54,6 +54,9 @@ pub(super) const TWO: Bounds = Bounds {
     ..ONE
 };
 
+/// Two failovers, and leases of one tick, where a counterexample needs no time to pass.
+pub(super) const BRIEF: Bounds = Bounds { lease: 1, ..TWO };
+
 /// One failover, with leases that are handed over and released by force.
 pub(super) const REVOKED: Bounds = Bounds {
     grants: 2,
