@@ -46,7 +46,8 @@ impl Takeover {
     pub(super) fn renew(&self, state: &mut State, name: u8, at: u8, late: u8) -> Option<()> {
         let (client, node) = (*state.client(name), *state.node(at));
         let has_record = state.has_own_record(at);
-        if client.lease == 0 || !state.serves(at) || (self.rules.look_at_renewals && !has_record) {
+        let unclaimed = self.rules.claim_first && !has_record;
+        if client.lease == 0 || !state.serves(at) || unclaimed {
             return None;
         }
         let was_open = has_record && node.gate.was_open();
@@ -55,7 +56,7 @@ impl Takeover {
             && match node.lock.owner {
                 owner if owner == name => true,
                 NOBODY => !was_open,
-                _ => !was_open && self.is_older(&node.gate, &client.fence),
+                _ => has_record && !was_open && self.is_older(&node.gate, &client.fence),
             };
         if !allowed {
             return self.refuse(state, name, at, was_open);
@@ -190,15 +191,15 @@ impl Takeover {
     /// `force_release.lua`: deletes the key, and raises the counter.
     pub(super) fn force_release(&self, state: &mut State, at: u8) -> Option<()> {
         let owner = state.node(at).lock.owner;
-        let has_record = state.has_own_record(at);
-        if !self.bounds.revocations || !has_record || owner == NOBODY {
+        let unclaimed = self.rules.claim_first && !state.has_own_record(at);
+        if !self.bounds.revocations || !state.serves(at) || unclaimed || owner == NOBODY {
             return None;
         }
         let fence = self.next_fence(state, at)?;
         if owner < state.crew {
             state.client_mut(owner).revoked_on = state.node(at).id;
         }
-        let is_closed = !state.node(at).gate.was_open();
+        let is_closed = !(state.has_own_record(at) && state.node(at).gate.was_open());
         let node = state.node_mut(at);
         node.lock = Lock::FREE;
         if self.rules.force_leaves_fence && is_closed {

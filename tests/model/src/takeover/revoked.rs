@@ -57,6 +57,18 @@ pub const REVOCATIONS: &[Variant] = &[
     Variant {
         expected: Expected::Breaks(REVOKED_STAYS),
         ..robbed(
+            "takeover-before-claim",
+            "renewals and forced releases write before the gate is claimed",
+            REVOKED,
+            Rules {
+                claim_first: false,
+                ..PROTOCOL
+            },
+        )
+    },
+    Variant {
+        expected: Expected::Breaks(REVOKED_STAYS),
+        ..robbed(
             "takeover-force-unknown",
             "a forced release leaves no fence",
             REVOKED,

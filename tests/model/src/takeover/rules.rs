@@ -78,6 +78,8 @@ pub struct Rules {
     pub counter_before_seed: bool,
     /// A claim after a gate that was never open keeps what that record says of the counter.
     pub carry_counter: bool,
+    /// Renewals and forced releases write nothing before this incarnation's gate is claimed.
+    pub claim_first: bool,
     /// Renewals leave their fence beside the gate that has not been open, and an older one is refused.
     pub companion: bool,
     /// A forced release leaves its fence there too.
@@ -112,6 +114,7 @@ impl Rules {
         take_by_counter: true,
         counter_before_seed: true,
         carry_counter: true,
+        claim_first: true,
         companion: true,
         force_leaves_fence: true,
         epochs_grow: true,
