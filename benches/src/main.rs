@@ -1,20 +1,46 @@
-//! Measures figures and prints them: `leasehold-bench [NAME…] [--json] [--seconds N] [--rounds N]
-//! [--svg FILE]`.
+//! Measures figures and prints them.
 
+use clap::Parser;
 use leasehold_bench::figures::{self, Effort};
 use leasehold_bench::machine::Machine;
 use leasehold_bench::report::Report;
-use leasehold_bench::{Error, Result, picture};
+use leasehold_bench::{Result, picture};
 
-const USAGE: &str =
-    "usage: cargo xtask bench [NAME…] [--json] [--seconds N] [--rounds N] [--svg FILE]";
-
-/// What was asked for.
+/// Measures what a lease costs, beside what others cost.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask bench")]
 struct Asked {
+    /// What to measure; everything without it
+    #[arg(value_name = "NAME", value_parser = figures::NAMES)]
     names: Vec<String>,
-    effort: Effort,
+    /// Print the figures as JSON
+    #[arg(long)]
     json: bool,
+    /// Seconds for each contender and case
+    #[arg(long, default_value_t = 5.0, value_parser = positive)]
+    seconds: f64,
+    /// In how many rounds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Draw the figures into this file
+    #[arg(long, value_name = "FILE")]
     svg: Option<String>,
+}
+
+impl Asked {
+    fn names(&self) -> Vec<&str> {
+        if self.names.is_empty() {
+            return figures::NAMES.to_vec();
+        }
+        self.names.iter().map(String::as_str).collect()
+    }
+}
+
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err("it must be a number above zero".to_owned()),
+    }
 }
 
 #[tokio::main]
@@ -26,7 +52,7 @@ async fn main() -> Result<()> {
     {
         return figures::part(&arguments[1..]).await;
     }
-    let asked = read(&arguments)?;
+    let asked = Asked::parse();
     let mut report = Report {
         machine: Machine::look(),
         command: format!("cargo xtask bench {}", arguments.join(" "))
@@ -34,11 +60,13 @@ async fn main() -> Result<()> {
             .to_owned(),
         figures: Vec::new(),
     };
-    for name in &asked.names {
+    let effort = Effort {
+        seconds: asked.seconds,
+        rounds: asked.rounds as usize,
+    };
+    for name in asked.names() {
         eprintln!("measuring {name} …");
-        report
-            .figures
-            .push(figures::measure(name, asked.effort).await?);
+        report.figures.push(figures::measure(name, effort).await?);
     }
     report.machine.finish();
     if let Some(path) = asked.svg {
@@ -50,45 +78,4 @@ async fn main() -> Result<()> {
         print!("{report}");
     }
     Ok(())
-}
-
-fn read(arguments: &[String]) -> Result<Asked> {
-    let mut asked = Asked {
-        names: Vec::new(),
-        effort: Effort {
-            seconds: 5.0,
-            rounds: 5,
-        },
-        json: false,
-        svg: None,
-    };
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let mut value = || {
-            let value = arguments.next().cloned();
-            value.ok_or_else(|| Error::from(format!("{argument} needs a value; {USAGE}")))
-        };
-        match argument.as_str() {
-            "--json" => asked.json = true,
-            "--seconds" => asked.effort.seconds = value()?.parse()?,
-            "--rounds" => asked.effort.rounds = value()?.parse()?,
-            "--svg" => asked.svg = Some(value()?),
-            name if figures::NAMES.contains(&name) => asked.names.push(name.to_owned()),
-            other => {
-                let names = figures::NAMES.join(", ");
-                return Err(Error::from(format!(
-                    "there is no figure {other:?}, only {names}; {USAGE}"
-                )));
-            }
-        }
-    }
-    if asked.effort.rounds == 0 || asked.effort.seconds <= 0.0 {
-        return Err(Error::from(format!(
-            "nothing can be measured in no time; {USAGE}"
-        )));
-    }
-    if asked.names.is_empty() {
-        asked.names = figures::NAMES.map(str::to_owned).to_vec();
-    }
-    Ok(asked)
 }

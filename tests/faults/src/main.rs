@@ -2,25 +2,65 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use clap::{Args, Parser, Subcommand};
 use leasehold_faults::{
     campaign::{Campaign, Outcome, examine},
     client::{self, Protocol},
 };
 
-const USAGE: &str = "\
-Injects faults into real servers while clients compete for leases, and checks what happened.
+/// Injects faults into real servers while clients compete for leases, and checks what happened.
+///
+/// Ends with 0 if no rule was broken, 1 if one was, 2 if the run could not be made, and 3 if it had too few grants or
+/// faults in it to prove anything. The history is kept; of a failing one there is a picture, timeline.svg.
+#[derive(Debug, Parser)]
+#[command(
+    bin_name = "cargo xtask faults",
+    args_conflicts_with_subcommands = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    options: Options,
+}
 
-  leasehold-faults [--minutes N] [--seed S] [--mode strict|relaxed|plain|quorum] [--clients N] [--json] [--out DIR]
-  leasehold-faults check DIR [--mode MODE]   checks the history of an earlier run again
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Checks the history of an earlier run again
+    Check {
+        /// Where it was kept
+        directory: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+    #[command(hide = true)]
+    Client { assignment: String },
+}
 
-Ends with 0 if no rule was broken, 1 if one was, 2 if the run could not be made, and 3 if it had too few grants or
-faults in it to prove anything. The history is kept in DIR; of a failing one there is a picture, timeline.svg.
-";
+#[derive(Debug, Clone, Args)]
+struct Options {
+    /// For how long faults are injected
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// What they are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What the clients do; all but `strict` and `quorum` are controls that must be found guilty
+    #[arg(long, value_enum, default_value_t = Protocol::Strict)]
+    mode: Protocol,
+    /// How many clients there are
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Where the history is kept; a folder below target/faults without it
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match run(&words) {
+    match run(CommandLine::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("{error}");
@@ -31,72 +71,42 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn run(words: &[&str]) -> Result<u8, Failure> {
-    match words {
-        ["client", assignment] => {
+fn run(line: CommandLine) -> Result<u8, Failure> {
+    match line.task {
+        Some(Task::Client { assignment }) => {
             tracing_subscriber::fmt()
                 .with_writer(std::io::stderr)
                 .with_env_filter("leasehold=debug")
                 .init();
-            client::run(serde_json::from_str(assignment)?)?;
+            client::run(serde_json::from_str(&assignment)?)?;
             Ok(0)
         }
-        ["check", directory, options @ ..] => {
-            let (campaign, json) = parse(options)?;
-            let directory = PathBuf::from(directory);
-            print(
-                &examine(&directory, campaign.seed, campaign.protocol)?,
-                json,
-            )
-        }
-        ["--help" | "-h", ..] => {
-            print!("{USAGE}");
-            Ok(0)
-        }
-        options => {
-            let (campaign, json) = parse(options)?;
-            print(&campaign.run()?, json)
+        Some(Task::Check { directory, options }) => print(
+            &examine(&directory, options.seed, options.mode)?,
+            options.json,
+        ),
+        None => {
+            let json = line.options.json;
+            print(&campaign(line.options)?.run()?, json)
         }
     }
 }
 
-fn parse(options: &[&str]) -> Result<(Campaign, bool), Failure> {
-    let mut minutes = 1.0;
-    let mut json = false;
-    let mut out: Option<PathBuf> = None;
-    let mut campaign = Campaign {
-        length: Duration::ZERO,
-        seed: 1,
-        protocol: Protocol::Strict,
-        clients: 8,
-        program: std::env::current_exe()?,
-        directory: PathBuf::new(),
-    };
-    let mut options = options.iter();
-    while let Some(option) = options.next() {
-        let mut value = || {
-            options
-                .next()
-                .ok_or_else(|| format!("{option} needs a value\n\n{USAGE}"))
-        };
-        match *option {
-            "--minutes" => minutes = value()?.parse()?,
-            "--seed" => campaign.seed = value()?.parse()?,
-            "--clients" => campaign.clients = value()?.parse()?,
-            "--mode" => {
-                campaign.protocol = serde_json::from_value(serde_json::Value::from(*value()?))?;
-            }
-            "--out" => out = Some(PathBuf::from(value()?)),
-            "--json" => json = true,
-            unknown => return Err(format!("{unknown} is no option\n\n{USAGE}").into()),
-        }
-    }
-    campaign.length = Duration::from_secs_f64(minutes * 60.0);
-    campaign.directory = out.unwrap_or_else(|| {
-        let name = format!("{:?}-{}", campaign.protocol, campaign.seed).to_lowercase();
+fn campaign(options: Options) -> Result<Campaign, Failure> {
+    let length = Duration::try_from_secs_f64(options.minutes * 60.0)
+        .map_err(|error| format!("--minutes {}: {error}", options.minutes))?;
+    let directory = options.out.unwrap_or_else(|| {
+        let name = format!("{:?}-{}", options.mode, options.seed).to_lowercase();
         PathBuf::from("target/faults").join(name)
     });
-    Ok((campaign, json))
+    Ok(Campaign {
+        length,
+        seed: options.seed,
+        protocol: options.mode,
+        clients: options.clients,
+        program: std::env::current_exe()?,
+        directory,
+    })
 }
 
 fn print(outcome: &Outcome, json: bool) -> Result<u8, Failure> {

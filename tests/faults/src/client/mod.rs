@@ -28,7 +28,7 @@ use crate::{
 use orders::Orders;
 
 /// Which protocol a client follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// The SDK with `LOCK_SAFETY=strict`.
