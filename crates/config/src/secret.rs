@@ -1,6 +1,9 @@
 //! A value that is never printed.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::secret_file;
 
 /// What stands in place of a secret wherever it would be printed.
 pub(crate) const HIDDEN: &str = "[hidden]";
@@ -14,20 +17,62 @@ pub(crate) const HIDDEN: &str = "[hidden]";
 /// assert_eq!(format!("{password} {password:?}"), "[hidden] [hidden]");
 /// assert_eq!(password.reveal(), "correct horse");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+///
+/// Two are equal if their values are, wherever they come from.
+#[derive(Clone)]
+pub struct Secret {
+    value: String,
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     /// Wraps a value that must not be printed.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self {
+            value: value.into(),
+            file: None,
+        }
+    }
+
+    /// Wraps a value that was read from this file.
+    pub(crate) fn read_from(file: Option<&Path>, value: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            file: file.map(Path::to_owned),
+        }
+    }
+
+    /// The file that holds the value, where one does, as `REDIS_PASSWORD_FILE` names it.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The secret as its file holds it now, for files that are replaced while the program runs. It is this one where
+    /// there is no file, and also where the file cannot be read at the moment. Blocks as reading a file does.
+    pub fn read_again(&self) -> Self {
+        let now = self.file.as_deref().map(secret_file::read);
+        match now {
+            Some(Ok(value)) => Self {
+                value,
+                file: self.file.clone(),
+            },
+            Some(Err(_)) | None => self.clone(),
+        }
     }
 
     /// The value itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.value
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +88,7 @@ impl fmt::Display for Secret {
 
 impl From<String> for Secret {
     fn from(value: String) -> Self {
-        Self(value)
+        Self::new(value)
     }
 }
 
