@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::secret_file;
 
@@ -22,7 +23,14 @@ pub(crate) const HIDDEN: &str = "[hidden]";
 #[derive(Clone)]
 pub struct Secret {
     value: String,
-    file: Option<PathBuf>,
+    file: Option<Arc<Kept>>,
+}
+
+/// A file that holds a secret; all copies of the secret share it.
+struct Kept {
+    path: PathBuf,
+    /// What it held when it could last be read.
+    last: Mutex<String>,
 }
 
 impl Secret {
@@ -36,27 +44,38 @@ impl Secret {
 
     /// Wraps a value that was read from this file.
     pub(crate) fn read_from(file: Option<&Path>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        let kept = |path: &Path| {
+            Arc::new(Kept {
+                path: path.to_owned(),
+                last: Mutex::new(value.clone()),
+            })
+        };
         Self {
-            value: value.into(),
-            file: file.map(Path::to_owned),
+            file: file.map(kept),
+            value,
         }
     }
 
     /// The file that holds the value, where one does, as `REDIS_PASSWORD_FILE` names it.
     pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+        self.file.as_deref().map(|kept| kept.path.as_path())
     }
 
-    /// The secret as its file holds it now, for files that are replaced while the program runs. It is this one where
-    /// there is no file, and also where the file cannot be read at the moment. Blocks as reading a file does.
+    /// The secret as its file holds it now, for files that are replaced while the program runs. Where the file
+    /// cannot be read at the moment, as it last held it; where there is no file, this one. Blocks as reading a file does.
     pub fn read_again(&self) -> Self {
-        let now = self.file.as_deref().map(secret_file::read);
-        match now {
-            Some(Ok(value)) => Self {
-                value,
-                file: self.file.clone(),
-            },
-            Some(Err(_)) | None => self.clone(),
+        let Some(kept) = &self.file else {
+            return self.clone();
+        };
+        let read = secret_file::read(&kept.path);
+        let mut last = kept.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(value) = read {
+            *last = value;
+        }
+        Self {
+            value: last.clone(),
+            file: self.file.clone(),
         }
     }
 
