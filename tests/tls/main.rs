@@ -243,3 +243,115 @@ async fn both_hops_can_speak_tls() -> Result<(), Failure> {
     let _ = setup.connect(&plain).await?.try_acquire("second").await?;
     Ok(())
 }
+
+/// TLS to the Sentinels alone, and to the data nodes alone.
+#[tokio::test]
+async fn one_hop_alone_can_speak_tls() -> Result<(), Failure> {
+    let authority = Authority::new("test CA")?;
+    let certificate = authority.issue(&["127.0.0.1"])?;
+    let setup = setup(&certificate, &authority.ca_file())?;
+    // The Sentinel watches the plain port, and speaks TLS to clients only.
+    let watching = SentinelServer::builder("127.0.0.1", setup.server.port()).quorum(1);
+    let (watching, tls_port) = certificate.serve_sentinel(watching)?;
+    let watching = watching.config("tls-replication", "no").start()?;
+    let (tls, plain) = (
+        format!("127.0.0.1:{tls_port}"),
+        format!("127.0.0.1:{}", watching.port()),
+    );
+    let hosts = [
+        ("REDIS_HOST", ""),
+        ("REDIS_PORT", ""),
+        ("LOCK_SAFETY", "relaxed"),
+        ("REDIS_TLS_ENABLED", "false"),
+        ("REDIS_SENTINEL_TLS_ENABLED", "true"),
+    ];
+    let mut sentinels = hosts.to_vec();
+    sentinels.push(("REDIS_SENTINEL_HOSTS", tls.as_str()));
+    let _ = setup
+        .connect(&sentinels)
+        .await?
+        .try_acquire("order")
+        .await?;
+
+    // The master is announced with its plain port, which the map translates.
+    let map = format!("{}=127.0.0.1:{}", setup.server.address(), setup.tls_port);
+    let mut nodes = hosts.to_vec();
+    nodes.extend([
+        ("REDIS_SENTINEL_HOSTS", plain.as_str()),
+        ("REDIS_TLS_ENABLED", "true"),
+        ("REDIS_SENTINEL_TLS_ENABLED", "false"),
+        ("REDIS_ADDRESS_MAP", map.as_str()),
+    ]);
+    let _ = setup.connect(&nodes).await?.try_acquire("second").await?;
+    Ok(())
+}
+
+/// The server gets certificates of another authority, and the client's three files are replaced: the
+/// next connection is made with what they hold then.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_rotated_are_read_again() -> Result<(), Failure> {
+    let (old, new) = (Authority::new("old CA")?, Authority::new("new CA")?);
+    let wants = [("tls-auth-clients", "yes")];
+    let setup = setup_with(&old.issue(&["127.0.0.1"])?, &old.ca_file(), &wants)?;
+    let mounted = tempfile::tempdir()?;
+    let path = |name: &str| mounted.path().join(name);
+    let mount = |authority: &Authority| -> Result<(), Failure> {
+        let client = authority.issue(&["worker"])?;
+        std::fs::copy(authority.ca_file(), path("ca.crt"))?;
+        std::fs::copy(&client.cert_file, path("tls.crt"))?;
+        std::fs::copy(&client.key_file, path("tls.key"))?;
+        Ok(())
+    };
+    mount(&old)?;
+    let files = ["ca.crt", "tls.crt", "tls.key"].map(|name| path(name).display().to_string());
+    let locker = setup
+        .connect(&[
+            ("REDIS_TLS_CA_FILE", &files[0]),
+            ("REDIS_TLS_CERT_FILE", &files[1]),
+            ("REDIS_TLS_KEY_FILE", &files[2]),
+        ])
+        .await?;
+    locker.try_acquire("order").await?.release().await?;
+
+    let server = new.issue(&["127.0.0.1"])?;
+    let shown = |path: &Path| path.display().to_string();
+    let words = [
+        "CONFIG".to_owned(),
+        "SET".to_owned(),
+        "tls-ca-cert-file".to_owned(),
+        shown(&new.ca_file()),
+        "tls-cert-file".to_owned(),
+        shown(&server.cert_file),
+        "tls-key-file".to_owned(),
+        shown(&server.key_file),
+    ];
+    setup.server.command(&words)?;
+    setup
+        .server
+        .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])?;
+    setup
+        .server
+        .command(&["CLIENT", "KILL", "TYPE", "pubsub"])?;
+    soon("the refusal", async {
+        let is_tls = |error: &Error| {
+            let cause = error.unavailable().map(leasehold::Unavailable::cause);
+            matches!(cause, Some(Cause::Tls { .. }))
+        };
+        while !locker
+            .try_acquire("order")
+            .await
+            .is_err_and(|error| is_tls(&error))
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    mount(&new)?;
+    soon("the way back", async {
+        while locker.try_acquire("order").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    Ok(())
+}

@@ -41,6 +41,7 @@ mod raw;
 mod reader;
 mod resolve;
 mod secret;
+mod secret_file;
 mod setting;
 mod source;
 mod suggestion;

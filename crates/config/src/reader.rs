@@ -7,6 +7,7 @@ use crate::diagnostics::{self, Diagnostics, Rejection};
 use crate::parse::{self, Parsed};
 use crate::raw::Raw;
 use crate::resolve::Resolved;
+use crate::secret::Secret;
 use crate::setting::Setting;
 use crate::source::Source;
 use crate::variables::VARIABLES;
@@ -42,6 +43,12 @@ impl Reader {
 
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.resolved.contains_key(name)
+    }
+
+    /// A secret together with the file that it was read from.
+    pub(crate) fn secret(&self, name: &str, value: &str) -> Secret {
+        let found = self.resolved.get(name);
+        Secret::read_from(found.and_then(|found| found.file.as_deref()), value)
     }
 
     pub(crate) fn was_rejected(&self, name: &str) -> bool {

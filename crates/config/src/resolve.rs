@@ -1,13 +1,13 @@
 //! One value for each variable, out of several sources and several names.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostics::{self, Diagnostics, Rejection};
 use crate::error::ProblemKind;
 use crate::layer::{Entry, Layer};
 use crate::leftovers;
+use crate::secret_file;
 use crate::source::Source;
 use crate::variables::{self, Shown, VARIABLES, Variable};
 
@@ -18,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) written: String,
     pub(crate) source: Source,
     pub(crate) value: String,
+    /// The file that the value was read from.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// By canonical name.
@@ -112,6 +114,7 @@ fn taken(
         written: entry.name.clone(),
         source: entry.source.clone(),
         value,
+        file: None,
     })
 }
 
@@ -173,46 +176,24 @@ fn read_secret(
         diagnostics.refuse(&entry.name, &entry.source, rejection);
         return None;
     }
-    let text = match read_small_file(entry.value.trim()) {
-        Ok(text) => text,
+    let path = Path::new(entry.value.trim());
+    let line = match secret_file::read(path) {
+        Ok(line) => line,
         Err(reason) => {
             reject(reason);
             return None;
         }
     };
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.trim().is_empty() {
-        reject("is empty".to_owned());
-        return None;
-    }
     let value = if variable.shown == Shown::Nothing {
         line
     } else {
-        line.trim()
+        line.trim().to_owned()
     };
     Some(Found {
         variable,
         written: entry.name.clone(),
         source: entry.source.clone(),
-        value: value.to_owned(),
+        value,
+        file: Some(path.to_owned()),
     })
-}
-
-fn read_small_file(path: &str) -> Result<String, String> {
-    const LARGEST: u64 = 64 * 1024;
-    let cannot = |error: std::io::Error| format!("cannot be read ({})", error.kind());
-    // Opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(cannot)?.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(cannot)?;
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err("is larger than 64 KiB".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

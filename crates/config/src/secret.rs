@@ -1,6 +1,10 @@
 //! A value that is never printed.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::secret_file;
 
 /// What stands in place of a secret wherever it would be printed.
 pub(crate) const HIDDEN: &str = "[hidden]";
@@ -14,20 +18,80 @@ pub(crate) const HIDDEN: &str = "[hidden]";
 /// assert_eq!(format!("{password} {password:?}"), "[hidden] [hidden]");
 /// assert_eq!(password.reveal(), "correct horse");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+///
+/// Two are equal if their values are, wherever they come from.
+#[derive(Clone)]
+pub struct Secret {
+    value: String,
+    file: Option<Arc<Kept>>,
+}
+
+/// A file that holds a secret; all copies of the secret share it.
+struct Kept {
+    path: PathBuf,
+    /// What it held when it could last be read.
+    last: Mutex<String>,
+}
 
 impl Secret {
     /// Wraps a value that must not be printed.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self {
+            value: value.into(),
+            file: None,
+        }
+    }
+
+    /// Wraps a value that was read from this file.
+    pub(crate) fn read_from(file: Option<&Path>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        let kept = |path: &Path| {
+            Arc::new(Kept {
+                path: path.to_owned(),
+                last: Mutex::new(value.clone()),
+            })
+        };
+        Self {
+            file: file.map(kept),
+            value,
+        }
+    }
+
+    /// The file that holds the value, where one does, as `REDIS_PASSWORD_FILE` names it.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref().map(|kept| kept.path.as_path())
+    }
+
+    /// The secret as its file holds it now, for files that are replaced while the program runs. Where the file
+    /// cannot be read at the moment, as it last held it; where there is no file, this one. Blocks as reading a file does.
+    pub fn read_again(&self) -> Self {
+        let Some(kept) = &self.file else {
+            return self.clone();
+        };
+        let read = secret_file::read(&kept.path);
+        let mut last = kept.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(value) = read {
+            *last = value;
+        }
+        Self {
+            value: last.clone(),
+            file: self.file.clone(),
+        }
     }
 
     /// The value itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.value
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +107,7 @@ impl fmt::Display for Secret {
 
 impl From<String> for Secret {
     fn from(value: String) -> Self {
-        Self(value)
+        Self::new(value)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use leasehold_testkit::{
-    ChildProcess, Error, FakeSentinel, FakeServer, Mode, Proxy, RedisCluster, Result, Role,
-    SentinelCluster, assert_eventually, netns, wait_for,
+    ChildProcess, Error, FakeSentinel, FakeServer, Mode, MovingCluster, Proxy, RedisCluster,
+    Result, Role, SentinelCluster, assert_eventually, netns, wait_for,
 };
 use redis::Value;
 
@@ -197,4 +197,19 @@ fn everything_may_be_shared_between_threads() {
     check::<ChildProcess>();
     check::<netns::Network>();
     check::<Error>();
+}
+
+#[test]
+fn a_moved_sentinel_is_the_same_one_at_another_port() -> Result<()> {
+    let moving = MovingCluster::start(SentinelCluster::builder())?;
+    let sentinel = moving.cluster().sentinel(0);
+    let (port, id) = (sentinel.port(), sentinel.cli(&["SENTINEL", "MYID"])?);
+    moving.move_sentinel(0)?;
+    assert_ne!(sentinel.port(), port);
+    assert_eq!(sentinel.cli(&["SENTINEL", "MYID"])?, id);
+    moving.cluster().wait_until_stable()?;
+
+    let master = moving.cluster().master_index()?;
+    moving.move_node((master + 1) % 3)?;
+    moving.cluster().wait_until_stable()
 }

@@ -7,7 +7,6 @@ use crate::overrides::written;
 use crate::parse;
 use crate::raw::Raw;
 use crate::reader::Reader;
-use crate::secret::Secret;
 use crate::topology::Topology;
 
 /// What all servers have in common.
@@ -69,9 +68,10 @@ fn read_credentials(reader: &mut Reader, raw: &Raw) -> Credentials {
         let message = "is without effect, as there is no REDIS_PASSWORD";
         reader.warn("REDIS_USERNAME", message);
     }
+    let password = raw.redis_password.as_deref();
     Credentials {
         username: username.unwrap_or_else(|| DEFAULT_USERNAME.to_owned()),
-        password: raw.redis_password.as_deref().map(Secret::new),
+        password: password.map(|password| reader.secret("REDIS_PASSWORD", password)),
     }
 }
 
@@ -87,9 +87,10 @@ fn read_sentinel_credentials(reader: &mut Reader, raw: &Raw, nodes: &Credentials
     if nodes.password.is_some() {
         reader.default("REDIS_SENTINEL_PASSWORD", crate::secret::HIDDEN);
     }
+    let password = password.map(|password| reader.secret("REDIS_SENTINEL_PASSWORD", password));
     Credentials {
         username: username.unwrap_or_else(|| DEFAULT_USERNAME.to_owned()),
-        password: password.map(Secret::new).or_else(|| nodes.password.clone()),
+        password: password.or_else(|| nodes.password.clone()),
     }
 }
 

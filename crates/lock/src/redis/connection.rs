@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bounded::Bounded;
 use super::classify::{self, Failure};
 pub(crate) use super::ending::Ending;
+use super::login;
 use super::script::{Call, Manner};
 use super::tls::{self, TlsClient};
 use crate::unavailable::{Cause, Unavailable, printable};
@@ -114,7 +115,7 @@ impl Connection {
                 on_push(message);
                 Ok(())
             });
-        let handshake = handshake(settings);
+        let handshake = handshake(&login::current(&settings.credentials).await);
         let (mut multiplexed, driver) =
             MultiplexedConnection::new_with_config(&handshake, Bounded::new(stream), config)
                 .await
@@ -265,13 +266,13 @@ impl Connection {
     }
 }
 
-fn handshake(settings: &ConnectionSettings) -> RedisConnectionInfo {
+fn handshake(credentials: &Credentials) -> RedisConnectionInfo {
     let mut info = RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP3)
         .set_skip_set_lib_name();
-    if let Some(password) = &settings.credentials.password {
+    if let Some(password) = &credentials.password {
         info = info
-            .set_username(&settings.credentials.username)
+            .set_username(&credentials.username)
             .set_password(password.reveal());
     }
     info

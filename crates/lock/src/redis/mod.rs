@@ -12,6 +12,7 @@ pub(crate) mod gate_replies;
 pub(crate) mod grant;
 pub(crate) mod identity;
 pub(crate) mod link;
+mod login;
 pub(crate) mod look;
 pub(crate) mod reply;
 pub(crate) mod script;

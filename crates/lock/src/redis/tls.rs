@@ -1,8 +1,8 @@
-//! TLS to a server: the files are read once, every connection is wrapped with what they held.
+//! TLS to a server: every connection is wrapped with what the files hold at that time.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leasehold_config::{Endpoint, Tls};
 use rustls::client::WebPkiServerVerifier;
@@ -26,7 +26,9 @@ pub(crate) type TlsStream = Watched<tokio_rustls::client::TlsStream<TcpStream>>;
 /// How to speak TLS to the servers of one hop: the data nodes, or the Sentinels.
 #[derive(Clone)]
 pub(crate) struct TlsClient {
-    config: Arc<ClientConfig>,
+    settings: Arc<Tls>,
+    /// What the files held when they could last be used.
+    config: Arc<Mutex<Arc<ClientConfig>>>,
     /// The name that every certificate must bear; `None`: the host connected to.
     server_name: Option<ServerName<'static>>,
 }
@@ -34,36 +36,40 @@ pub(crate) struct TlsClient {
 impl TlsClient {
     /// Reads the files that the configuration names.
     pub(crate) fn load(tls: &Tls) -> Result<Self, Cause> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| failed(&error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier(tls, provider)?);
-        let config = match (&tls.cert_file, &tls.key_file) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(cert_file), Some(key_file)) => {
-                let chain = certificates("REDIS_TLS_CERT_FILE", cert_file)?;
-                let key = private_key("REDIS_TLS_KEY_FILE", key_file)?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    failed(&format!(
-                        "REDIS_TLS_KEY_FILE {} does not fit REDIS_TLS_CERT_FILE {}: {error}",
-                        key_file.display(),
-                        cert_file.display()
-                    ))
-                })?
-            }
-            _ => {
-                return Err(failed(
-                    "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE belong together: set both or neither",
-                ));
-            }
-        };
+        if tls.insecure {
+            tracing::warn!(
+                "TLS CERTIFICATES ARE NOT VERIFIED (REDIS_TLS_INSECURE=true): whoever is on the way \
+                 to Redis can read the password and grant locks; name the CA in REDIS_TLS_CA_FILE \
+                 instead"
+            );
+        }
+        let config = Mutex::new(Arc::new(client_config(tls)?));
         let server_name = tls.server_name.as_deref().map(name).transpose()?;
         Ok(Self {
+            settings: Arc::new(tls.clone()),
             config: Arc::new(config),
             server_name,
         })
+    }
+
+    /// What the files hold now: certificates are replaced while programs run. Files that cannot be
+    /// used, as while they are being replaced, leave what was read before.
+    async fn current(&self) -> Arc<ClientConfig> {
+        let tls = self.settings.clone();
+        if tls.ca_file.is_some() || tls.cert_file.is_some() {
+            match tokio::task::spawn_blocking(move || client_config(&tls)).await {
+                Ok(Ok(config)) => *self.known() = Arc::new(config),
+                Ok(Err(cause)) => {
+                    tracing::warn!(%cause, "the TLS files cannot be read again, so what they held before is used");
+                }
+                Err(_) => {}
+            }
+        }
+        self.known().clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Arc<ClientConfig>> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same, with the certificate to bear this name unless another is configured.
@@ -86,7 +92,7 @@ impl TlsClient {
             Some(server_name) => server_name.clone(),
             None => name(node.host())?,
         };
-        let connector = TlsConnector::from(self.config.clone());
+        let connector = TlsConnector::from(self.current().await);
         match connector.connect(server_name, stream).await {
             Ok(stream) => Ok(Watched::new(stream)),
             Err(error) => Err(tls_fault::cause(&error).unwrap_or(Cause::ClosedUnanswered)),
@@ -102,16 +108,39 @@ impl fmt::Debug for TlsClient {
     }
 }
 
+/// Reads the files and makes of them what a handshake needs.
+fn client_config(tls: &Tls) -> Result<ClientConfig, Cause> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(tls, provider)?);
+    match (&tls.cert_file, &tls.key_file) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(cert_file), Some(key_file)) => {
+            let chain = certificates("REDIS_TLS_CERT_FILE", cert_file)?;
+            let key = private_key("REDIS_TLS_KEY_FILE", key_file)?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                failed(&format!(
+                    "REDIS_TLS_KEY_FILE {} does not fit REDIS_TLS_CERT_FILE {}: {error}",
+                    key_file.display(),
+                    cert_file.display()
+                ))
+            })
+        }
+        _ => Err(failed(
+            "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE belong together: set both or neither",
+        )),
+    }
+}
+
 /// Who decides whether a server's certificate is good.
 fn verifier(
     tls: &Tls,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, Cause> {
     if tls.insecure {
-        tracing::warn!(
-            "TLS CERTIFICATES ARE NOT VERIFIED (REDIS_TLS_INSECURE=true): whoever is on the way to \
-             Redis can read the password and grant locks; name the CA in REDIS_TLS_CA_FILE instead"
-        );
         return Ok(Arc::new(AnyCertificate(provider)));
     }
     let roots = match &tls.ca_file {

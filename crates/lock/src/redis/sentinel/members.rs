@@ -82,8 +82,13 @@ impl Members {
     /// new ones.
     pub(super) fn follow_names(&mut self) {
         let targets: Vec<Target> = self.names.iter().flat_map(Name::targets).collect();
-        self.members.retain(|member| {
-            member.origin != Origin::Configured || targets.contains(&member.target)
+        self.members.retain(|member| match member.origin {
+            Origin::Configured => targets.contains(&member.target),
+            // A found one at a configured address is linked to anew, as a configured one.
+            Origin::Found { .. } => {
+                let endpoint = &member.target.endpoint;
+                !targets.iter().any(|target| target.endpoint == *endpoint)
+            }
         });
         for target in targets {
             if !self.is_asked(&target.endpoint) {
