@@ -17,7 +17,7 @@ use crate::exit::{self, Failure};
 use crate::output::{Output, complain};
 use crate::run::by_signal;
 
-/// Show who holds what, and go on doing so
+/// Show the locks that are held, again and again
 ///
 /// On a terminal the table is redrawn until you press Ctrl-C; elsewhere one table is printed per
 /// interval, with --json one object a line. Walks through the keys in small steps (SCAN), so it
