@@ -20,7 +20,7 @@ pub(crate) struct Source {
         help_heading = "Configuration"
     )]
     pub(crate) env_file: Option<PathBuf>,
-    /// Put this before every key (LOCK_KEY_PREFIX)
+    /// Begin every key with this (LOCK_KEY_PREFIX)
     #[arg(
         long,
         global = true,
@@ -28,7 +28,7 @@ pub(crate) struct Source {
         help_heading = "Configuration"
     )]
     pub(crate) prefix: Option<String>,
-    /// Who holds what is leased, for people (LOCK_OWNER)
+    /// The name that people see as the holder (LOCK_OWNER)
     #[arg(
         long,
         global = true,

@@ -38,7 +38,7 @@ pub(crate) struct Cli {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Say only what is asked for, and errors
+    /// Print data and errors only
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Log what happens to standard error; twice: everything. RUST_LOG chooses finer

@@ -1,4 +1,4 @@
-//! Who stands in the way, told while waiting.
+//! Why a command waits, said while it waits.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::commands::{holders, owner};
 use crate::duration::shown;
 use crate::output::{Output, plain};
 
-/// A wait shorter than this is not worth a word.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// A shorter wait is not reported.
+const REPORT_AFTER: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 /// More holders of slots than this are counted instead of named.
 const NAMED: usize = 3;
 
-/// Says who holds the resource, or its slots, or what else stands in the way, when that changes and
-/// once a minute. Never returns.
+/// Says who holds the resource or its slots, or why else nothing is granted, when that changes and once a
+/// minute. Never returns.
 pub(crate) async fn tell(
     locker: &Locker,
     resource: &str,
@@ -31,46 +31,46 @@ pub(crate) async fn tell(
     }
     let since = Instant::now();
     let mut told: Option<(String, Instant)> = None;
-    sleep(PATIENCE).await;
+    sleep(REPORT_AFTER).await;
     loop {
-        if let Some(obstacle) = look(locker, resource, slots).await {
+        if let Some(reason) = look(locker, resource, slots).await {
             let is_news = told
                 .as_ref()
-                .is_none_or(|(known, at)| *known != obstacle.id || at.elapsed() >= REPEAT_AFTER);
+                .is_none_or(|(known, at)| *known != reason.id || at.elapsed() >= REPEAT_AFTER);
             if is_news {
                 output.note(&format!(
                     "waiting for `{}` since {}: {}",
                     plain(resource),
                     shown(since.elapsed()),
-                    obstacle.text,
+                    reason.text,
                 ));
-                told = Some((obstacle.id, Instant::now()));
+                told = Some((reason.id, Instant::now()));
             }
         }
         sleep(LOOK_EVERY).await;
     }
 }
 
-/// What stands in the way.
-struct Obstacle {
-    /// Tells one obstacle from the next.
+/// Why the command waits.
+struct Reason {
+    /// Tells one reason from the next.
     id: String,
     text: String,
 }
 
-async fn look(locker: &Locker, resource: &str, slots: Option<usize>) -> Option<Obstacle> {
+async fn look(locker: &Locker, resource: &str, slots: Option<usize>) -> Option<Reason> {
     let met = match slots {
         None => locker.obstacle(resource).ok()?,
         Some(limit) => locker.slots(resource, limit).ok()?.obstacle(),
     };
     match met {
-        Some(Error::GateClosed(gate)) => Some(Obstacle {
+        Some(Error::GateClosed(gate)) => Some(Reason {
             id: format!("gate {}", gate.epoch),
             text: plain(&gate.to_string()),
         }),
         Some(error) if !matches!(error, Error::Held(_)) => {
             let text = plain(&error.to_string());
-            Some(Obstacle {
+            Some(Reason {
                 id: text.clone(),
                 text,
             })
@@ -80,7 +80,7 @@ async fn look(locker: &Locker, resource: &str, slots: Option<usize>) -> Option<O
             // Where a slot is free, the wait is about to end.
             let found: Vec<&Holder> = found.iter().map(Option::as_ref).collect::<Option<_>>()?;
             let ids: Vec<&str> = found.iter().filter_map(|one| one.id.as_deref()).collect();
-            (!found.is_empty()).then(|| Obstacle {
+            (!found.is_empty()).then(|| Reason {
                 id: ids.join(" "),
                 text: held_by(&found),
             })

@@ -249,6 +249,8 @@ fn scripts() -> Vec<(String, String)> {
 #[test]
 fn commands_do_what_the_page_says() {
     let cluster = SentinelCluster::builder()
+        // What strict mode demands of a data node without an append-only file.
+        .node_config("rdb-del-sync-files", "yes")
         .down_after(Duration::from_secs(20))
         .start()
         .expect("a cluster");

@@ -81,7 +81,7 @@ fn each_line_of_json_tells_who_holds_and_who_waits() -> Result<(), Failure> {
     };
     assert_eq!(order["resource"], "order");
     assert_eq!(order["owner"], "first");
-    assert!(order["fence"].as_u64() > Some(0) && order["slot"].is_null());
+    assert!(order["slot"].is_null());
     assert!(order["held_for_ms"].as_u64() < Some(PATIENCE.as_millis() as u64));
     assert!(order["remaining_ms"].as_u64() <= Some(30_000));
     for (number, slot) in [a, b].into_iter().enumerate() {
@@ -89,10 +89,10 @@ fn each_line_of_json_tells_who_holds_and_who_waits() -> Result<(), Failure> {
             (&slot["resource"], &slot["slot"]),
             (&"gpu".into(), &number.into())
         );
-        assert!(slot["held_for_ms"].is_null() && !slot["seen_for_ms"].is_null());
+        assert!(slot["held_for_ms"].is_u64() && slot["seen_for_ms"].is_u64());
     }
     assert_eq!(plain["resource"], "plain");
-    assert!(plain["fence"].is_null() && plain["held_for_ms"].is_null());
+    assert!(plain["held_for_ms"].is_null() && plain["seen_for_ms"].is_u64());
 
     let mut reader = command(&server, &["watch", "order", "--json", "--interval", "50ms"]);
     reader.stdout(Stdio::piped());

@@ -11,7 +11,7 @@ use crate::connect::Source;
 use crate::duration::shown;
 
 const READABLE: Check = ("LH0001", "configuration");
-const ODDITIES: Check = ("LH0002", "oddities in the configuration");
+const ODDITIES: Check = ("LH0002", "warnings of the configuration");
 const ENABLED: Check = ("LH0003", "locking");
 const SECRET: Check = ("LH0004", ".env kept from others");
 const TIMES: Check = ("LH0005", "lease and timeouts");

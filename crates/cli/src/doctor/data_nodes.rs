@@ -164,8 +164,8 @@ fn tell_reached(nodes: &[Node], confirming: &[String], report: &mut Report) {
         failures => report.warn(
             REACHED,
             failures.join("; "),
-            "the next master is one of these, and clients must reach it: look at the network, or set \
-             REDIS_ADDRESS_MAP",
+            "clients must reach the replicas: the next master is one of them, and after a failover the gate opens \
+             at once only for who can ask them. Look at the network, or set REDIS_ADDRESS_MAP",
         ),
     }
 }

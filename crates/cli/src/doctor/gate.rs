@@ -18,6 +18,8 @@ struct Record {
     incarnation: String,
     open_from_ms: Option<u64>,
     longest: Duration,
+    /// Why there was a pause.
+    reason: String,
 }
 
 pub(super) async fn examine(subject: &Subject<'_>, report: &mut Report) {
@@ -25,7 +27,14 @@ pub(super) async fn examine(subject: &Subject<'_>, report: &mut Report) {
         return;
     }
     let key = format!("{}leasehold:gate", subject.config.lock.key_prefix);
-    let asked = ["HMGET", &key, "incarnation", "open_from", "longest"];
+    let asked = [
+        "HMGET",
+        &key,
+        "incarnation",
+        "open_from",
+        "longest",
+        "reason",
+    ];
     let Ok(answer) = subject.probe.ask(&asked).await else {
         for check in [LONGEST, GATE] {
             report.skip(check, "this user may not read the gate's record");
@@ -43,7 +52,7 @@ pub(super) async fn examine(subject: &Subject<'_>, report: &mut Report) {
 }
 
 fn read(answer: &Answer) -> Option<Record> {
-    let [incarnation, open_from, longest] = answer.items() else {
+    let [incarnation, open_from, longest, reason] = answer.items() else {
         return None;
     };
     let number = |answer: &Answer| answer.text()?.parse().ok();
@@ -51,6 +60,7 @@ fn read(answer: &Answer) -> Option<Record> {
         incarnation: incarnation.text()?,
         open_from_ms: number(open_from),
         longest: Duration::from_millis(number(longest)?),
+        reason: reason.text().unwrap_or_default(),
     })
 }
 
@@ -61,12 +71,9 @@ fn examine_longest(subject: &Subject<'_>, longest: Duration, report: &mut Report
         shown(lock.max_ttl),
         shown(longest)
     );
-    if lock.ttl > longest {
-        let fix = "leases of this client are refused: the same LOCK_MAX_TTL for all clients of this Redis";
-        report.fail(LONGEST, told, fix);
-    } else if lock.max_ttl != longest {
-        let fix = "another client of this Redis has another LOCK_MAX_TTL, or it was changed: give all of them \
-                   the same";
+    if lock.max_ttl != longest {
+        let fix = "LOCK_MAX_TTL differs between the clients of this Redis, or was changed: give all of them the same. \
+                   The record keeps the greatest, and so long grants may pause after a failover";
         report.warn(LONGEST, told, fix);
     } else {
         report.pass(LONGEST, shown(longest));
@@ -91,7 +98,10 @@ async fn examine_gate(subject: &Subject<'_>, record: &Record, report: &mut Repor
     };
     let remaining = Duration::from_millis(open_from.saturating_sub(now * 1000));
     if remaining > Duration::from_secs(1) {
-        let told = format!("closed for another {}", shown(remaining));
+        let mut told = format!("closed for another {}", shown(remaining));
+        if !record.reason.is_empty() {
+            told.push_str(&format!(" ({})", record.reason));
+        }
         let fix = "wait: leases from before the failover or restart may still run";
         return report.warn(GATE, told, fix);
     }

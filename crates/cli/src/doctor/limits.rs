@@ -14,8 +14,8 @@ const CLOCK: Check = ("LH0215", "clock");
 const CLIENTS: Check = ("LH0216", "connections left");
 const IDLE: Check = ("LH0217", "idle connections kept");
 const BACKLOG: Check = ("LH0218", "tcp-backlog");
-const PROTECTED: Check = ("LH0219", "protection without a password");
-const POWER: Check = ("LH0220", "rights of this user");
+const PROTECTED: Check = ("LH0219", "protected mode");
+const POWER: Check = ("LH0220", "permissions of this user");
 
 const QUESTIONS: usize = 50;
 

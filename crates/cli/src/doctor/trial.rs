@@ -11,7 +11,7 @@ const CONNECTED: Check = ("LH0301", "the SDK connects");
 const TAKEN: Check = ("LH0302", "a lock is taken");
 const RENEWED: Check = ("LH0303", "a lock is renewed");
 const RELEASED: Check = ("LH0304", "a lock is released");
-const CALLED: Check = ("LH0305", "waiters can be called");
+const CALLED: Check = ("LH0305", "waiters are notified");
 const FORGOTTEN: Check = ("LH0306", "locks that never expire");
 
 pub(super) fn skip(report: &mut Report) {
@@ -60,11 +60,7 @@ async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Op
         Ok(Released::Released) => report.pass(RELEASED, "yes"),
         Ok(other) => {
             let fix = "somebody else deletes keys here: look for FLUSHALL and evictions";
-            report.fail(
-                RELEASED,
-                format!("it was not ours any more: {other:?}"),
-                fix,
-            );
+            report.fail(RELEASED, format!("another client had it: {other:?}"), fix);
             return None;
         }
         Err(error) => {

@@ -80,12 +80,12 @@ fails! {
     a_script_that_blocks_the_server:
         plain(), block_by_a_script, []
         => ["LH02", "BUSY"];
-    a_lease_longer_than_the_others_agreed_on:
-        plain(), |server| record(server, "500"), [("LOCK_SAFETY", "strict")]
-        => ["LH0222", "LOCK_MAX_TTL is 1.0s here and 500ms in the gate's record"];
 }
 
 warns! {
+    a_longest_lease_above_the_record:
+        plain(), |server| record(server, "500"), [("LOCK_SAFETY", "strict")]
+        => ["LH0222", "LOCK_MAX_TTL is 1.0s here and 500ms in the gate's record"];
     a_longest_lease_other_than_on_record:
         plain(), |server| record(server, "7000"), [("LOCK_SAFETY", "strict")]
         => ["LH0222", "LOCK_MAX_TTL is 1.0s here and 7.0s in the gate's record"];

@@ -26,7 +26,7 @@ use crate::run::signals::Signals;
 ///
 /// Takes and releases throw-away locks below the name leasehold:bench:, each task one of its own, so
 /// that nobody waits; beside it the same tasks send PING. Everything that it made is removed, also
-/// when it is interrupted. This is load: on a busy Redis mind whom else it slows down.
+/// when it is interrupted. It loads the server, and slows down its other clients.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How long to measure

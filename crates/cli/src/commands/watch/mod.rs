@@ -17,12 +17,12 @@ use crate::exit::{self, Failure};
 use crate::output::{Output, complain};
 use crate::run::by_signal;
 
-/// Show who holds what, and go on doing so
+/// Show the locks that are held, again and again
 ///
 /// On a terminal the table is redrawn until you press Ctrl-C; elsewhere one table is printed per
 /// interval, with --json one object a line. Walks through the keys in small steps (SCAN), so it
-/// holds nobody up. A holder whose grant cannot be dated (a plain client, or one of several slots)
-/// is timed from when this command first saw it, marked with `>`.
+/// holds nobody up. How long a holder has had the lock is by its own clock. A plain client's lock does
+/// not say so: `>` marks how long this command has seen it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -13,9 +13,9 @@ use crate::servers::{field, read_view};
 
 const KNOWN: Check = ("LH0103", "master known by its name");
 const AGREED: Check = ("LH0104", "Sentinels agree on the master");
-const QUORUM: Check = ("LH0105", "a failover would find its quorum");
-const FLAGS: Check = ("LH0106", "master in good standing");
-const TILT: Check = ("LH0109", "Sentinels' own clocks");
+const QUORUM: Check = ("LH0105", "Sentinels in touch for a failover");
+const FLAGS: Check = ("LH0106", "master up, by the Sentinels");
+const TILT: Check = ("LH0109", "Sentinels out of TILT mode");
 
 pub(super) async fn ask(
     found: &Found,
