@@ -1,5 +1,8 @@
 //! Independent masters: a majority decides, a minority may be dead, hung or empty.
 
+mod fences;
+mod waiting;
+
 use std::time::Duration;
 
 use leasehold::{AcquireOptions, Error, Locker, LostReason, Released};

@@ -24,8 +24,6 @@ use crate::waiting::Place;
 
 /// Between attempts while Redis is out of reach; a new link ends the pause.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause between attempts at a quorum that is held.
-const QUORUM_PAUSE: Duration = Duration::from_millis(500);
 /// Waiters of many processes come back to a new master within this time, not all at once.
 const SPREAD: Duration = Duration::from_millis(20);
 
@@ -227,6 +225,7 @@ impl Claim {
             slot,
             waits,
             is_repeated: false,
+            proposal: None,
         };
         Ok(Self {
             core: core.clone(),
@@ -416,11 +415,6 @@ impl Claim {
         // One millisecond later, so that the key has expired when the next attempt arrives.
         let after = |left: Duration| left + Duration::from_millis(1);
         match obstacle {
-            // No member of a quorum calls its waiters: they come back at random, so that two that
-            // asked at once do not go on splitting the vote.
-            Error::Held(_) if self.core.backend.is_quorum() => {
-                QUORUM_PAUSE.min(most).mul_f64(0.1 + 0.9 * fastrand::f64())
-            }
             Error::Held(held) => {
                 let left = held.remaining.map_or(most, after);
                 // Everyone before has a claim's time to take the lock when it expires.

@@ -95,15 +95,20 @@ impl Connector<'_> {
         part: Part,
         gated: bool,
     ) -> Result<Single, Error> {
+        self.fixed(standalone, part, gated, self.waiter()?)
+    }
+
+    fn fixed(
+        &self,
+        standalone: StandaloneTopology,
+        part: Part,
+        gated: bool,
+        waiter: Waiter,
+    ) -> Result<Single, Error> {
         let source = Source::Fixed(standalone.endpoint, part);
+        let (nodes, address_map) = (standalone.nodes, AddressMap::default());
         // One node is a majority of itself: there is nothing to confirm elsewhere.
-        self.single(
-            source,
-            &standalone.nodes,
-            AddressMap::default(),
-            false,
-            gated,
-        )
+        self.single(source, &nodes, address_map, (false, gated), waiter)
     }
 
     fn sentinel(&self, sentinel: SentinelTopology) -> Result<Single, Error> {
@@ -130,7 +135,8 @@ impl Connector<'_> {
             sentinel.address_map,
         );
         let source = Source::Sentinels(Box::new(sentinels));
-        self.single(source, &sentinel.nodes, address_map, strict, strict)
+        let nodes = &sentinel.nodes;
+        self.single(source, nodes, address_map, (strict, strict), self.waiter()?)
     }
 
     fn quorum(&self, quorum: QuorumTopology) -> Result<Quorum, Error> {
@@ -141,10 +147,13 @@ impl Connector<'_> {
                 "an odd number of at least 3 independent masters is what a majority is good for"
             );
         }
+        // The same at every member, so that all of them have the same order where two arrived at once.
+        let waiter = self.waiter()?;
         let members = quorum.members.into_iter().map(|member| {
             let endpoint = member.endpoint.clone();
             // Every member has its gate: one that came back empty must not vote at once.
-            Ok((endpoint, self.standalone(member, Part::Member, true)?))
+            let single = self.fixed(member, Part::Member, true, waiter.clone())?;
+            Ok((endpoint, single))
         });
         Ok(Quorum::new(members.collect::<Result<_, Error>>()?))
     }
@@ -208,10 +217,9 @@ impl Connector<'_> {
         source: Source,
         nodes: &NodeOptions,
         address_map: AddressMap,
-        confirms: bool,
-        gated: bool,
+        (confirms, gated): (bool, bool),
+        waiter: Waiter,
     ) -> Result<Single, Error> {
-        let waiter = self.waiter()?;
         let settings = self.settings(nodes)?;
         let calls = calls(&waiter, self.waiting);
         let gate = self.gate_settings(&settings, address_map);

@@ -45,6 +45,17 @@ pub(crate) struct Request {
     pub(crate) waits: bool,
     /// Whether its token was sent before, in an attempt whose reply never came.
     pub(crate) is_repeated: bool,
+    /// What every member of a quorum is asked for alike.
+    pub(crate) proposal: Option<Proposal>,
+}
+
+/// What the members of a quorum are asked for, so that they agree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proposal {
+    /// The fence, unless a member has granted that one or a greater one already.
+    pub(crate) fence: Fence,
+    /// When the client arrived, in µs: its place in the queue.
+    pub(crate) arrival: i64,
 }
 
 impl Request {
@@ -277,8 +288,9 @@ impl Backend {
     /// Gives up a place in the queue.
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
         match self {
-            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => Ok(()),
+            Self::Noop(_) | Self::Memory(_) => Ok(()),
             Self::Single(single) => single.leave(keys).await,
+            Self::Quorum(quorum) => quorum.leave(keys).await,
             Self::Cluster(cluster) => cluster.leave(keys).await,
         }
     }
@@ -287,8 +299,9 @@ impl Backend {
     /// the next one here.
     pub(crate) fn calls_waiters(&self, keys: &Keys) -> bool {
         match self {
-            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) => false,
+            Self::Noop(_) | Self::Memory(_) => false,
             Self::Single(single) => single.calls_waiters(),
+            Self::Quorum(quorum) => quorum.calls_waiters(),
             Self::Cluster(cluster) => cluster.calls_waiters(keys),
         }
     }
@@ -325,10 +338,6 @@ impl Backend {
             Self::Quorum(quorum) => quorum.force_release(keys, id).await,
             Self::Cluster(cluster) => cluster.force_release(keys, id).await,
         }
-    }
-
-    pub(crate) fn is_quorum(&self) -> bool {
-        matches!(self, Self::Quorum(_))
     }
 
     /// Follows the master; `None` where there is none to follow.

@@ -1,52 +1,49 @@
 //! Locks on a majority of independent masters (Redlock), with fences.
 //!
 //! Every member is asked at once, and the answer stands as soon as a majority decides it, so a dead
-//! or hung member costs no time. A fence takes two phases: the greatest that the granting majority
-//! named, written back to a majority before the lease counts, so that every later majority meets
-//! it. Every member has a gate of its own, so one that came back empty does not vote until the
-//! longest lease has passed (Redlock's delayed restart).
+//! or hung member costs no time. A fence is proposed to all members alike. Where a majority grants it
+//! as it was proposed, the lease stands after one round trip; otherwise the greatest that was answered is
+//! written back to a majority first, so that every later majority meets it. Every member has a queue, and a
+//! release calls the first waiter of each, who asks all members. Every member has a gate of its own, so one
+//! that came back empty does not vote until the longest lease has passed (Redlock's delayed restart).
 
-mod questions;
-mod tally;
+mod adopting;
+mod fan_out;
+mod member;
+mod operator;
+mod proposals;
+mod renewing;
+mod vote_count;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::{FuturesUnordered, unfold};
 use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use self::questions::Questions;
-use self::tally::{GrantTally, ReleaseTally, agreed};
+use self::fan_out::FanOut;
+use self::member::{Answer, Member};
+use self::proposals::Proposals;
+use self::vote_count::{Decision, ReleaseCount, VoteCount};
 use super::single::Single;
-use super::{Adopting, DataSet, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
+use super::{DataSet, Granting, Releasing, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
+use crate::redis::classify::{Failure, Outcome};
 use crate::redis::confirm::majority;
 use crate::resource::Keys;
-use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
 
-/// Between attempts to take a lock back from one member.
+/// Between attempts to release a lock on one member.
 const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The backend over several masters.
 pub(crate) struct Quorum {
     members: Vec<Member>,
-    questions: Questions,
-}
-
-#[derive(Clone)]
-struct Member {
-    endpoint: Endpoint,
-    single: Arc<Single>,
-}
-
-/// One member's answer to a question.
-struct Answer<T> {
-    member: Member,
-    result: Result<T, Failure>,
+    fan_out: FanOut,
+    proposals: Proposals,
 }
 
 impl Quorum {
@@ -60,13 +57,14 @@ impl Quorum {
             .collect();
         Self {
             members,
-            questions: Questions::default(),
+            fan_out: FanOut::default(),
+            proposals: Proposals::new(),
         }
     }
 
     /// Waits until a majority is connected, or too few can be.
     pub(crate) async fn first_attempt(&self) -> Result<(), Unavailable> {
-        let mut answers = self.ask(|member| async move {
+        let mut answers = self.send(|member| async move {
             let link = member.single.topology().first_attempt().await;
             link.map(|_| ()).map_err(Failure::not_applied)
         });
@@ -119,197 +117,178 @@ impl Quorum {
             if matches!(granting, Granting::Granted { .. }) {
                 return Ok(granting);
             }
-            self.give_back(&one);
             refusal = Some(granting);
         }
         refusal.ok_or_else(|| Failure::not_applied(self.too_few(0, Vec::new())))
     }
 
     async fn grant_one(&self, request: &Request) -> Result<Granting, Failure> {
-        let request = Arc::new(Request {
-            waits: false,
-            ..request.clone()
-        });
+        let (request, proposed) = self.proposing(request)?;
         let asked = request.clone();
-        let mut answers = self.ask(move |member| {
+        let mut answers = self.send(move |member| {
             let request = asked.clone();
             async move { member.single.grant(&request).await }
         });
-        let mut tally = GrantTally::default();
+        let mut votes = VoteCount::of(proposed);
         while let Some(answer) = answers.recv().await {
-            tally.add(answer);
-            if let Some(fence) = tally.fence
-                && tally.granted >= self.needed()
-            {
-                return Ok(self.write_back(&request, fence, tally).await);
-            }
-            if self.rules_out(tally.refused) {
-                break;
+            votes.add(answer);
+            match votes.decision(self.needed()) {
+                Some(Decision::Stands(fence)) => return Ok(self.granted(&request, fence)),
+                Some(Decision::WriteBack(fence)) => {
+                    return Ok(self.write_back(&request, fence, votes).await);
+                }
+                None if self.rules_out(votes.refused) => break,
+                None => {}
             }
         }
-        Ok(tally.refusal(self.members.len(), self.needed()))
+        votes
+            .greatest
+            .into_iter()
+            .for_each(|fence| self.proposals.seen(fence));
+        // A token that was sent before may be granted again by its next attempt: it keeps what it has.
+        if !request.is_repeated {
+            self.give_back(&request, &votes.granted, answers);
+        }
+        Ok(votes.refusal(self.members.len(), self.needed()))
     }
 
-    /// The second phase: the lease counts once a majority has its fence.
+    /// The request with what all members are asked for.
+    fn proposing(&self, request: &Request) -> Result<(Arc<Request>, Fence), Failure> {
+        let proposal = self.proposals.next(&request.keys.wait_key, request.waits);
+        let proposal = proposal.map_err(|error| {
+            let detail = format!("a member's fence counter is too great: {error}");
+            Failure::not_applied(Unavailable::new(Cause::Protocol { detail }))
+        })?;
+        let request = Request {
+            proposal: Some(proposal),
+            ..request.clone()
+        };
+        Ok((Arc::new(request), proposal.fence))
+    }
+
+    fn granted(&self, request: &Request, fence: Fence) -> Granting {
+        self.proposals.seen(fence);
+        self.proposals.end_wait(&request.keys.wait_key);
+        Granting::Granted {
+            fence,
+            slot: request.slot.unwrap_or_default(),
+            data_set: DataSet::local(),
+        }
+    }
+
+    /// The second round trip: the lease counts once a majority has its fence.
     async fn write_back(
         &self,
         request: &Arc<Request>,
         fence: Fence,
-        mut tally: GrantTally,
+        mut votes: VoteCount,
     ) -> Granting {
         let asked = request.clone();
-        let mut answers = self.ask(move |member| {
+        let mut answers = self.send(move |member| {
             let request = asked.clone();
             async move { member.single.raise_fence(&request, fence).await }
         });
-        let mut written = 0;
+        let mut written = Vec::new();
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(true) => written += 1,
-                Ok(false) => tally.note(&member, "has lost the lock again"),
-                Err(failure) => tally.note(&member, &failure.unavailable.cause().to_string()),
+                Ok(true) => written.push(member),
+                Ok(false) => votes.note(&member, "has lost the lock again"),
+                Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
             }
-            if written >= self.needed() {
-                let slot = request.slot.unwrap_or_default();
-                return Granting::Granted {
-                    fence,
-                    slot,
-                    data_set: DataSet::local(),
-                };
+            if written.len() >= self.needed() {
+                return self.granted(request, fence);
             }
         }
-        tally.granted = written;
-        tally.refusal(self.members.len(), self.needed())
+        votes.granted = written;
+        votes.refusal(self.members.len(), self.needed())
     }
 
-    pub(crate) async fn renew(
+    /// Releases, in the background, what a refused attempt was granted, and what it is granted yet.
+    fn give_back(
         &self,
-        request: &Request,
-        fence: Fence,
-        is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    ) -> Result<Renewing, Failure> {
-        let asked = request.clone();
-        let mut answers = self.ask(move |member| {
-            let (request, is_over) = (asked.clone(), is_over.clone());
+        request: &Arc<Request>,
+        granted: &[Member],
+        late: mpsc::Receiver<Answer<Granting>>,
+    ) {
+        let until = Instant::now() + request.ttl;
+        self.release_the_rest(request, self.send_releases(granted, request), Vec::new());
+        let request = request.clone();
+        let late = unfold(late, |mut late| async move {
+            let answer = late.recv().await?;
+            Some((answer, late))
+        });
+        let releasing = late.for_each_concurrent(None, move |Answer { member, result }| {
+            let request = request.clone();
+            let may_be_granted = match result {
+                Ok(granting) => matches!(granting, Granting::Granted { .. }),
+                Err(failure) => failure.outcome == Outcome::Unknown,
+            };
             async move {
-                let renewing = member.single.renew(&request, fence).await;
-                if matches!(renewing, Ok(Renewing::Missing { .. })) && !is_over() {
-                    // A member that was away at the grant, or forgot, takes part from now on. It
-                    // does not count for this renewal.
-                    let _ = member.single.grant(&request).await;
-                    // What took the lease back meanwhile may have come before this grant.
-                    if is_over() {
-                        let _ = member.single.release(&request).await;
-                    }
+                if may_be_granted {
+                    release_until(&request, vec![member], until).await;
                 }
-                renewing
             }
         });
-        let (mut renewed, mut gone, mut thief) = (0, 0, None);
-        let mut missing = Vec::new();
+        self.fan_out.run_to_completion(releasing);
+    }
+
+    /// Gives up the place in every member's queue. One that is not reached calls this locker in vain, which
+    /// then leaves again, or drops it once it counts no more.
+    pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
+        self.proposals.end_wait(&keys.wait_key);
+        let keys = Arc::new(keys.clone());
+        let mut answers = self.send(move |member| {
+            let keys = keys.clone();
+            async move { member.single.leave(&keys).await }
+        });
+        let (mut answered, mut missing) = (0, Vec::new());
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(Renewing::Renewed { .. }) => renewed += 1,
-                Ok(Renewing::Missing { .. }) => gone += 1,
-                Ok(Renewing::Stolen { by }) => {
-                    gone += 1;
-                    thief = Some(by);
-                }
-                Ok(Renewing::NotReplicated { .. }) => {}
+                Ok(()) => answered += 1,
                 Err(failure) => {
                     missing.push((member.endpoint, failure.unavailable.cause().clone()));
                 }
             }
-            if renewed >= self.needed() {
-                return Ok(Renewing::Renewed {
-                    data_set: DataSet::local(),
-                    // Some member may be given the lock again, above.
-                    reasserted: true,
-                });
-            }
-            if self.rules_out(gone) {
-                // What is left of the lease, and what was just given to it, is of no more use.
-                self.give_back(request);
-                return Ok(match thief {
-                    Some(by) => Renewing::Stolen { by },
-                    None => Renewing::Missing {
-                        data_set: DataSet::local(),
-                    },
-                });
-            }
         }
-        Err(Failure::unknown(self.too_few(renewed, missing)))
+        if answered >= self.needed() {
+            return Ok(());
+        }
+        Err(Failure::unknown(self.too_few(answered, missing)))
     }
 
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
-        let (request, from) = (Arc::new(request.clone()), from.clone());
-        let asked = request.clone();
-        let mut answers = self.ask(move |member| {
-            let (request, from) = (asked.clone(), from.clone());
-            async move { member.single.adopt(&request, &from).await }
-        });
-        let (mut tally, mut gone, mut thief) = (GrantTally::default(), 0, None);
-        while let Some(Answer { member, result }) = answers.recv().await {
-            match result {
-                Ok(Adopting::Adopted { fence, .. }) => {
-                    tally.granted += 1;
-                    tally.fence = tally.fence.max(Some(fence));
-                }
-                Ok(Adopting::Missing) => gone += 1,
-                Ok(Adopting::Stolen { by }) => {
-                    gone += 1;
-                    thief = Some(by);
-                }
-                Ok(
-                    Adopting::NotReplicated(_)
-                    | Adopting::GateClosed { .. }
-                    | Adopting::AboveSharedBound { .. },
-                ) => {}
-                Err(failure) => tally.note(&member, &failure.unavailable.cause().to_string()),
-            }
-            if let Some(fence) = tally.fence
-                && tally.granted >= self.needed()
-            {
-                return match self.write_back(&request, fence, tally).await {
-                    Granting::Granted {
-                        fence, data_set, ..
-                    } => Ok(Adopting::Adopted { fence, data_set }),
-                    _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
-                };
-            }
-            if self.rules_out(gone) {
-                return Ok(thief.map_or(Adopting::Missing, |by| Adopting::Stolen { by }));
-            }
-        }
-        Err(Failure::unknown(self.too_few(tally.granted, Vec::new())))
+    /// Whether a majority of the members calls the waiters of this locker.
+    pub(crate) fn calls_waiters(&self) -> bool {
+        let members = self.members.iter();
+        let calling = members.filter(|member| member.single.calls_waiters());
+        calling.count() >= self.needed()
     }
 
-    /// Tells every member. The outcome stands as soon as a majority decides it; if none does, once every
-    /// member has been asked. Whoever was silent is told again in the background.
+    /// Asks every member. The outcome stands as soon as a majority decides it; if none does, once every
+    /// member has been asked. Whoever was silent is asked again in the background.
     pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
-        let mut answers = self.ask_to_release(request);
-        let (mut tally, mut silent) = (ReleaseTally::default(), Vec::new());
+        let mut answers = self.send_releases(&self.members, request);
+        let (mut count, mut silent) = (ReleaseCount::default(), Vec::new());
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(releasing) => tally.add(releasing),
+                Ok(releasing) => count.add(releasing),
                 Err(_) => silent.push(member),
             }
-            let has_answered = tally.answered() >= self.needed();
-            if tally.released >= self.needed() || has_answered && self.rules_out(tally.missing) {
+            let has_answered = count.answered() >= self.needed();
+            if count.released >= self.needed() || has_answered && self.rules_out(count.missing) {
                 break;
             }
         }
-        if tally.answered() < self.needed() {
-            return Err(Failure::unknown(self.too_few(tally.answered(), Vec::new())));
+        if count.answered() < self.needed() {
+            return Err(Failure::unknown(self.too_few(count.answered(), Vec::new())));
         }
-        self.tell_the_rest(request, answers, silent);
-        let was_held = !self.rules_out(tally.missing);
-        Ok(tally.outcome(was_held))
+        self.release_the_rest(request, answers, silent);
+        let was_held = !self.rules_out(count.missing);
+        Ok(count.outcome(was_held))
     }
 
-    /// Tells every member once. An error: some member has not answered.
+    /// Asks every member once. An error: some member has not answered.
     pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
-        let mut answers = self.ask_to_release(request);
+        let mut answers = self.send_releases(&self.members, request);
         let mut outcome = Ok(());
         while let Some(Answer { result, .. }) = answers.recv().await {
             outcome = outcome.and(result.map(drop));
@@ -317,21 +296,26 @@ impl Quorum {
         outcome
     }
 
-    /// Tells every member, in the background.
-    fn give_back(&self, request: &Request) {
-        self.tell_the_rest(request, self.ask_to_release(request), Vec::new());
+    /// Asks every member, in the background.
+    fn release_in_background(&self, request: &Request) {
+        let answers = self.send_releases(&self.members, request);
+        self.release_the_rest(request, answers, Vec::new());
     }
 
-    fn ask_to_release(&self, request: &Request) -> mpsc::Receiver<Answer<Releasing>> {
-        let request = request.clone();
-        self.ask(move |member| {
+    fn send_releases(
+        &self,
+        members: &[Member],
+        request: &Request,
+    ) -> mpsc::Receiver<Answer<Releasing>> {
+        let request = Arc::new(request.clone());
+        self.send_to(members, move |member| {
             let request = request.clone();
             async move { member.single.release(&request).await }
         })
     }
 
-    /// Tells those who were silent or still are, until they answer or the key must have expired.
-    fn tell_the_rest(
+    /// Asks those who were silent or still are, until they answer or the key must have expired.
+    fn release_the_rest(
         &self,
         request: &Request,
         mut answers: mpsc::Receiver<Answer<Releasing>>,
@@ -339,98 +323,17 @@ impl Quorum {
     ) {
         let request = request.clone();
         let until = Instant::now() + request.ttl;
-        self.questions.see_through(async move {
+        self.fan_out.run_to_completion(async move {
             while let Some(Answer { member, result }) = answers.recv().await {
                 if result.is_err() {
                     silent.push(member);
                 }
             }
-            while !silent.is_empty() && Instant::now() < until {
+            if !silent.is_empty() {
                 sleep(RELEASE_PAUSE).await;
-                let told = silent.iter().map(|member| member.single.release(&request));
-                let mut told = join_all(told).await.into_iter();
-                silent.retain(|_| told.next().is_some_and(|result| result.is_err()));
+                release_until(&request, silent, until).await;
             }
         });
-    }
-
-    /// Who holds each of the locks on a majority of the members.
-    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
-        let keys = keys.clone();
-        let locks = keys.locks.len();
-        let mut answers = self.ask(move |member| {
-            let keys = keys.clone();
-            async move { member.single.inspect(&keys).await }
-        });
-        let mut seen: Vec<Vec<Option<Holding>>> = Vec::new();
-        let mut missing = Vec::new();
-        while let Some(Answer { member, result }) = answers.recv().await {
-            match result {
-                Ok(holdings) => seen.push(holdings),
-                Err(failure) => {
-                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
-                }
-            }
-            let agreed: Option<Vec<_>> = (0..locks)
-                .map(|lock| agreed(&seen, lock, self.needed()))
-                .collect();
-            if let Some(agreed) = agreed {
-                return Ok(agreed);
-            }
-        }
-        if seen.len() < self.needed() {
-            return Err(Failure::not_applied(self.too_few(seen.len(), missing)));
-        }
-        // Nobody holds what no majority agrees on.
-        Ok((0..locks)
-            .map(|lock| agreed(&seen, lock, self.needed()).flatten())
-            .collect())
-    }
-
-    /// The locks on the first member that is connected. One that only a minority has is listed too.
-    pub(crate) async fn scan(&self, pattern: &str, cursor: u64) -> Result<Scanned, Failure> {
-        let connected = self
-            .members
-            .iter()
-            .find(|member| member.single.topology().link().is_ok());
-        match connected {
-            Some(member) => member.single.scan(pattern, cursor).await,
-            None => Err(Failure::not_applied(self.too_few(0, Vec::new()))),
-        }
-    }
-
-    /// Takes the lock from its holder on every member that can be reached.
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
-        let (keys, id) = (keys.clone(), id.to_owned());
-        let mut answers = self.ask(move |member| {
-            let (keys, id) = (keys.clone(), id.clone());
-            async move { member.single.force_release(&keys, &id).await }
-        });
-        let (mut taken, mut answered, mut other) = (None, 0, None);
-        while let Some(Answer { result, .. }) = answers.recv().await {
-            match result {
-                Ok(Forcing::Taken { from, fence }) => {
-                    answered += 1;
-                    let greatest = taken.map_or(fence, |(_, before)| fence.max(before));
-                    taken = Some((from, greatest));
-                }
-                Ok(Forcing::HeldByAnother { by }) => {
-                    answered += 1;
-                    other = Some(by);
-                }
-                // Members confirm nothing.
-                Ok(Forcing::Missing | Forcing::NotReplicated(_)) => answered += 1,
-                Err(_) => {}
-            }
-        }
-        match (taken, other) {
-            _ if answered < self.needed() => {
-                Err(Failure::unknown(self.too_few(answered, Vec::new())))
-            }
-            (Some((from, fence)), _) => Ok(Forcing::Taken { from, fence }),
-            (None, Some(by)) => Ok(Forcing::HeldByAnother { by }),
-            (None, None) => Ok(Forcing::Missing),
-        }
     }
 
     fn needed(&self) -> usize {
@@ -451,18 +354,40 @@ impl Quorum {
         })
     }
 
-    fn ask<T, Q, F>(&self, question: Q) -> mpsc::Receiver<Answer<T>>
+    fn send<T, Q, F>(&self, request: Q) -> mpsc::Receiver<Answer<T>>
     where
         T: Send + 'static,
         Q: Fn(Member) -> F,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        self.questions.ask(&self.members, |member| {
-            let (member, asking) = (member.clone(), question(member.clone()));
+        self.send_to(&self.members, request)
+    }
+
+    fn send_to<T, Q, F>(&self, members: &[Member], request: Q) -> mpsc::Receiver<Answer<T>>
+    where
+        T: Send + 'static,
+        Q: Fn(Member) -> F,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        self.fan_out.send(members, |member| {
+            let (member, sending) = (member.clone(), request(member.clone()));
             async move {
-                let result = asking.await;
+                let result = sending.await;
                 Answer { member, result }
             }
         })
     }
+}
+
+/// Releases on each of these members, until it answers or the key must have expired.
+async fn release_until(request: &Request, members: Vec<Member>, until: Instant) {
+    let releases = members.into_iter().map(|member| async move {
+        while member.single.release(request).await.is_err() && Instant::now() < until {
+            sleep(RELEASE_PAUSE).await;
+        }
+    });
+    releases
+        .collect::<FuturesUnordered<_>>()
+        .for_each(|()| std::future::ready(()))
+        .await;
 }

@@ -176,16 +176,39 @@ impl Single {
             .keys(link.gate.iter().map(|gate| &gate.record))
             .argument(request.token.reveal())
             .argument(request.ttl.as_millis())
-            .argument(self.fences.floor(counter))
-            .argument(link.reign_id())
+            .argument(self.fence_floor(counter, request))
+            .argument(reign_id(link, request))
             .argument(&keys.name)
             .argument(replication_id.unwrap_or_default());
         // Who cannot be called has no place in the queue, where it would only hold up others.
-        if !(request.waits && link.hears_calls) {
+        let enters = request.waits && link.hears_calls;
+        if !enters && request.proposal.is_none() {
             return call;
         }
-        call.argument(self.waiter.id_in(keys))
-            .argument(self.waiter.counts_for().as_millis())
+        let waiter = enters.then(|| self.waiter.id_in(keys));
+        let call = call
+            .argument(waiter.unwrap_or_default())
+            .argument(self.waiter.counts_for().as_millis());
+        match request.proposal {
+            Some(proposal) => call.argument(proposal.arrival),
+            None => call,
+        }
+    }
+
+    /// What the fence must exceed.
+    pub(super) fn fence_floor(&self, counter: &str, request: &Request) -> i64 {
+        match request.proposal {
+            Some(proposal) => proposal.fence.as_i64() - 1,
+            None => self.fences.floor(counter),
+        }
+    }
+}
+
+/// What the fence counter is for; see fence.lua.
+pub(super) fn reign_id(link: &Link, request: &Request) -> String {
+    match request.proposal {
+        Some(_) => "quorum".to_owned(),
+        None => link.reign_id(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::acquiring::reign_id;
 use super::replies::{self, unknown_code};
 use super::{Single, data_set, other_incarnation};
 use crate::backend::{Adopting, Request};
@@ -94,8 +95,8 @@ impl Single {
             .argument(from.reveal())
             .argument(to.reveal())
             .argument(request.ttl.as_millis())
-            .argument(self.fences.floor(counter))
-            .argument(link.reign_id());
+            .argument(self.fence_floor(counter, request))
+            .argument(reign_id(link, request));
         if link.gate.is_some() {
             call.argument(&link.incarnation.replication_id)
         } else {

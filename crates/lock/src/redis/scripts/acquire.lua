@@ -11,8 +11,9 @@
 -- ARGV[4]   the reign that the fence counter is for: see fence.lua
 -- ARGV[5]   the name that waiters are told
 -- ARGV[6]   in strict mode the master_replid that the connection was verified for, or empty
--- ARGV[7]   who waits; missing in an attempt that does not wait
+-- ARGV[7]   who waits; missing or empty in an attempt that does not wait
 -- ARGV[8]   how long the waiter counts without asking again, in ms
+-- ARGV[9]   in a quorum when the client arrived, in µs (0: it holds the lease already); missing: now
 --
 -- Replies  {1, fence, slot}                granted; asked again with the same token, granted again
 --          {0, remaining ms or -1, token, before, foreign}  held; how many wait before (-1: not
@@ -21,7 +22,7 @@
 --                                          but it is another waiter's turn
 --          {-2} {-3} {-4, remaining ms}    refused by the gate: see gate.lua
 --          {-5, longest ms}                the TTL is above the longest lease agreed on
-local token, waiter = ARGV[1], ARGV[7]
+local token, waiter = ARGV[1], ARGV[7] ~= '' and ARGV[7] or nil
 local queue, alive = KEYS[2], KEYS[3]
 local now_us = now_in_us()
 local now_ms = math.floor(now_us / 1000)
@@ -60,12 +61,12 @@ end
 local is_free = #free > 0
 local slot = mine
 if not slot and is_free then
-  slot = slot_for(queue, alive, ARGV[5], now_ms, free, waiter, slots)
+  slot = slot_for(queue, alive, ARGV[5], now_ms, free, waiter, slots, tonumber(ARGV[9]))
 end
 if not slot then
   local before = -1
   if waiter then
-    before = enter_queue(queue, alive, waiter, now_us, tonumber(ARGV[8]))
+    before = enter_queue(queue, alive, waiter, now_us, tonumber(ARGV[8]), ARGV[9])
   end
   if is_free then
     return {0, CLAIM_MS, '', before, foreign}

@@ -7,10 +7,19 @@
 --
 -- `floor` is the greatest fence that the client has seen: a counter that is not beyond it was lost.
 -- In strict mode `reign` is empty: the claim of the gate sets the counter. Returns nil where it was lost.
+-- A member of a quorum has the reign `quorum`: the fence is `floor` + 1, which all members were asked for,
+-- or, where the counter is there already, one more than the counter.
 local function raise_fence(key, reign, floor)
   local fence = redis.call('HINCRBY', key, 'last', 1)
   if reign == '' then
     return fence > floor and fence or nil
+  end
+  if reign == 'quorum' then
+    if fence <= floor then
+      fence = floor + 1
+      redis.call('HSET', key, 'last', string.format('%.0f', fence))
+    end
+    return fence
   end
   if fence <= floor or redis.call('HGET', key, 'reign') ~= reign then
     fence = math.max(fence, floor + 1, now_in_us())

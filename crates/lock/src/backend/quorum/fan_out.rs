@@ -1,4 +1,4 @@
-//! Questions to all members at once.
+//! Requests to several members at once.
 
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Waker};
@@ -7,50 +7,50 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, unconstrained};
 
-/// Questions that were asked and not answered yet; they end with this, or by their deadlines.
+/// Requests that were sent and not answered yet; they end with this, or by their deadlines.
 #[derive(Default)]
-pub(super) struct Questions {
-    under_way: Mutex<JoinSet<()>>,
+pub(super) struct FanOut {
+    in_flight: Mutex<JoinSet<()>>,
 }
 
-impl Questions {
-    /// Asks every member at once. Each question runs to its own deadline even if nobody waits for
+impl FanOut {
+    /// Sends a request to every member at once. Each runs to its own deadline even if nobody waits for
     /// the answer any more, so that a member which hangs is noticed.
     ///
-    /// Every question is on its way before the next one can be asked, whichever task asks it: what
+    /// Every request is on its way before the next one can be sent, whichever task sends it: what
     /// undoes a grant must not come to a member before it.
-    pub(super) fn ask<M, A, F>(
+    pub(super) fn send<M, A, F>(
         &self,
         members: &[M],
-        question: impl Fn(&M) -> F,
+        request: impl Fn(&M) -> F,
     ) -> mpsc::Receiver<A>
     where
         A: Send + 'static,
         F: Future<Output = A> + Send + 'static,
     {
         let (answer, answers) = mpsc::channel(members.len().max(1));
-        let mut unheard = Context::from_waker(Waker::noop());
+        let mut without_waker = Context::from_waker(Waker::noop());
         for member in members {
-            let (asking, answer) = (question(member), answer.clone());
-            let mut asking = unconstrained(async move {
-                let _ = answer.send(asking.await).await;
+            let (sending, answer) = (request(member), answer.clone());
+            let mut sending = unconstrained(async move {
+                let _ = answer.send(sending.await).await;
             })
             .boxed();
-            if asking.poll_unpin(&mut unheard).is_pending() {
-                self.see_through(asking);
+            if sending.poll_unpin(&mut without_waker).is_pending() {
+                self.run_to_completion(sending);
             }
         }
         answers
     }
 
     /// Runs what goes on in the background, as long as this lives.
-    pub(super) fn see_through(&self, asking: impl Future<Output = ()> + Send + 'static) {
-        let mut under_way = self
-            .under_way
+    pub(super) fn run_to_completion(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut in_flight = self
+            .in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        while under_way.try_join_next().is_some() {}
-        under_way.spawn(asking);
+        while in_flight.try_join_next().is_some() {}
+        in_flight.spawn(work);
     }
 }
 
@@ -62,10 +62,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_question_is_on_its_way_before_the_next_one_can_be_asked() {
-        let questions = Questions::default();
+    async fn every_request_is_on_its_way_before_the_next_one_can_be_sent() {
+        let fan_out = FanOut::default();
         let on_its_way = Arc::<AtomicUsize>::default();
-        let mut answers = questions.ask(&[1, 2, 3], |member| {
+        let mut answers = fan_out.send(&[1, 2, 3], |member| {
             let (member, on_its_way) = (*member, on_its_way.clone());
             async move {
                 on_its_way.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,56 @@
+//! Taking a lease over from another token, on a majority.
+
+use super::Quorum;
+use super::member::Answer;
+use super::vote_count::{Decision, VoteCount};
+use crate::backend::{Adopting, Granting, Request};
+use crate::redis::classify::Failure;
+use crate::token::Token;
+
+impl Quorum {
+    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+        let (request, proposed) = self.proposing(request)?;
+        let from = from.clone();
+        let asked = request.clone();
+        let mut answers = self.send(move |member| {
+            let (request, from) = (asked.clone(), from.clone());
+            async move { member.single.adopt(&request, &from).await }
+        });
+        let mut votes = VoteCount::of(proposed);
+        let (mut gone, mut thief) = (0, None);
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(Adopting::Adopted { fence, .. }) => votes.add_grant(member, fence),
+                Ok(Adopting::Missing) => gone += 1,
+                Ok(Adopting::Stolen { by }) => {
+                    gone += 1;
+                    thief = Some(by);
+                }
+                Ok(
+                    Adopting::NotReplicated(_)
+                    | Adopting::GateClosed { .. }
+                    | Adopting::AboveSharedBound { .. },
+                ) => {}
+                Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
+            }
+            let granting = match votes.decision(self.needed()) {
+                Some(Decision::Stands(fence)) => self.granted(&request, fence),
+                Some(Decision::WriteBack(fence)) => self.write_back(&request, fence, votes).await,
+                None if self.rules_out(gone) => break,
+                None => continue,
+            };
+            return match granting {
+                Granting::Granted {
+                    fence, data_set, ..
+                } => Ok(Adopting::Adopted { fence, data_set }),
+                _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
+            };
+        }
+        if self.rules_out(gone) {
+            return Ok(thief.map_or(Adopting::Missing, |by| Adopting::Stolen { by }));
+        }
+        Err(Failure::unknown(
+            self.too_few(votes.granted.len(), Vec::new()),
+        ))
+    }
+}

@@ -1,0 +1,21 @@
+//! One of the independent masters, and what it answers.
+
+use std::sync::Arc;
+
+use leasehold_config::Endpoint;
+
+use crate::backend::single::Single;
+use crate::redis::classify::Failure;
+
+/// One master with its connection.
+#[derive(Clone)]
+pub(super) struct Member {
+    pub(super) endpoint: Endpoint,
+    pub(super) single: Arc<Single>,
+}
+
+/// What one member answered.
+pub(super) struct Answer<T> {
+    pub(super) member: Member,
+    pub(super) result: Result<T, Failure>,
+}

@@ -1,0 +1,89 @@
+//! What an operator asks for: who holds what, and a lock taken from its holder.
+
+use super::Quorum;
+use super::member::Answer;
+use super::vote_count::agreed;
+use crate::backend::{Forcing, Holding, Scanned};
+use crate::redis::classify::Failure;
+use crate::resource::Keys;
+
+impl Quorum {
+    /// Who holds each of the locks on a majority of the members.
+    pub(crate) async fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
+        let keys = keys.clone();
+        let locks = keys.locks.len();
+        let mut answers = self.send(move |member| {
+            let keys = keys.clone();
+            async move { member.single.inspect(&keys).await }
+        });
+        let mut seen: Vec<Vec<Option<Holding>>> = Vec::new();
+        let mut missing = Vec::new();
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(holdings) => seen.push(holdings),
+                Err(failure) => {
+                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
+                }
+            }
+            let agreed: Option<Vec<_>> = (0..locks)
+                .map(|lock| agreed(&seen, lock, self.needed()))
+                .collect();
+            if let Some(agreed) = agreed {
+                return Ok(agreed);
+            }
+        }
+        if seen.len() < self.needed() {
+            return Err(Failure::not_applied(self.too_few(seen.len(), missing)));
+        }
+        // Nobody holds what no majority agrees on.
+        Ok((0..locks)
+            .map(|lock| agreed(&seen, lock, self.needed()).flatten())
+            .collect())
+    }
+
+    /// The locks on the first member that is connected. One that only a minority has is listed too.
+    pub(crate) async fn scan(&self, pattern: &str, cursor: u64) -> Result<Scanned, Failure> {
+        let connected = self
+            .members
+            .iter()
+            .find(|member| member.single.topology().link().is_ok());
+        match connected {
+            Some(member) => member.single.scan(pattern, cursor).await,
+            None => Err(Failure::not_applied(self.too_few(0, Vec::new()))),
+        }
+    }
+
+    /// Takes the lock from its holder on every member that can be reached.
+    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+        let (keys, id) = (keys.clone(), id.to_owned());
+        let mut answers = self.send(move |member| {
+            let (keys, id) = (keys.clone(), id.clone());
+            async move { member.single.force_release(&keys, &id).await }
+        });
+        let (mut taken, mut answered, mut other) = (None, 0, None);
+        while let Some(Answer { result, .. }) = answers.recv().await {
+            match result {
+                Ok(Forcing::Taken { from, fence }) => {
+                    answered += 1;
+                    let greatest = taken.map_or(fence, |(_, before)| fence.max(before));
+                    taken = Some((from, greatest));
+                }
+                Ok(Forcing::HeldByAnother { by }) => {
+                    answered += 1;
+                    other = Some(by);
+                }
+                // Members confirm nothing.
+                Ok(Forcing::Missing | Forcing::NotReplicated(_)) => answered += 1,
+                Err(_) => {}
+            }
+        }
+        match (taken, other) {
+            _ if answered < self.needed() => {
+                Err(Failure::unknown(self.too_few(answered, Vec::new())))
+            }
+            (Some((from, fence)), _) => Ok(Forcing::Taken { from, fence }),
+            (None, Some(by)) => Ok(Forcing::HeldByAnother { by }),
+            (None, None) => Ok(Forcing::Missing),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Renewals: a majority keeps the lease, and a member that misses the lock is given it.
+
+use super::Quorum;
+use super::member::Answer;
+use super::proposals::Proposals;
+use crate::backend::{DataSet, Renewing, Request};
+use crate::fence::Fence;
+use crate::redis::classify::Failure;
+
+impl Quorum {
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+        is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    ) -> Result<Renewing, Failure> {
+        // A member that was away at the grant, or forgot, takes part from now on, with the lease's fence. It
+        // does not count for this renewal.
+        let missed = Request {
+            waits: false,
+            proposal: Some(Proposals::again(fence)),
+            ..request.clone()
+        };
+        let mut answers = self.send(move |member| {
+            let (request, is_over) = (missed.clone(), is_over.clone());
+            async move {
+                let renewing = member.single.renew(&request, fence).await;
+                if matches!(renewing, Ok(Renewing::Missing { .. })) && !is_over() {
+                    let _ = member.single.grant(&request).await;
+                    // What took the lease back meanwhile may have come before this grant.
+                    if is_over() {
+                        let _ = member.single.release(&request).await;
+                    }
+                }
+                renewing
+            }
+        });
+        let (mut renewed, mut gone, mut thief) = (0, 0, None);
+        let mut missing = Vec::new();
+        while let Some(Answer { member, result }) = answers.recv().await {
+            match result {
+                Ok(Renewing::Renewed { .. }) => renewed += 1,
+                Ok(Renewing::Missing { .. }) => gone += 1,
+                Ok(Renewing::Stolen { by }) => {
+                    gone += 1;
+                    thief = Some(by);
+                }
+                Ok(Renewing::NotReplicated { .. }) => {}
+                Err(failure) => {
+                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
+                }
+            }
+            if renewed >= self.needed() {
+                return Ok(Renewing::Renewed {
+                    data_set: DataSet::local(),
+                    // Some member may be given the lock again, above.
+                    reasserted: true,
+                });
+            }
+            if self.rules_out(gone) {
+                // What is left of the lease, and what was just given to it, is of no more use.
+                self.release_in_background(request);
+                return Ok(match thief {
+                    Some(by) => Renewing::Stolen { by },
+                    None => Renewing::Missing {
+                        data_set: DataSet::local(),
+                    },
+                });
+            }
+        }
+        Err(Failure::unknown(self.too_few(renewed, missing)))
+    }
+}
