@@ -94,7 +94,7 @@ async fn an_expired_ticket_is_refused() {
     let error = locker.adopt(&ticket).await.expect_err("it is gone");
     assert_eq!(
         error.to_string(),
-        "the lease on `order` is lost: its time ran out"
+        "the lease on `order` is lost: its key is gone: it expired, or was released or deleted"
     );
 }
 

@@ -1,6 +1,7 @@
 //! One lease on one Redis: granted, renewed, lost in time, released by its owner alone.
 
 mod handover;
+mod limits;
 mod slots;
 mod waiting;
 

@@ -61,6 +61,9 @@ pub(crate) fn code(error: &Error) -> u8 {
     match error {
         Error::Config(_) | Error::Unsupported { .. } => CONFIG,
         Error::Resource(_) | Error::Ttl { .. } => USAGE,
+        Error::TimedOut { because, .. } if matches!(**because, Error::NotReplicated { .. }) => {
+            UNREACHABLE
+        }
         Error::Held(_) | Error::TimedOut { .. } | Error::GateClosed(_) => BUSY,
         Error::NotReplicated { .. } => UNREACHABLE,
         Error::Lost { .. } => LOST,

@@ -9,6 +9,8 @@ use crate::nodes::{NodeOptions, Tls};
 use crate::notes::Rejection;
 use crate::topology::{Locking, Topology};
 
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Values that do not fit together.
 pub(crate) struct Misfit {
     /// The variable to blame.
@@ -33,9 +35,7 @@ fn check_leases(lock: &LockOptions, misfits: &mut Vec<Misfit>) {
         ("LOCK_MAX_TTL", lock.max_ttl),
         ("LOCK_RETRY_INTERVAL", lock.retry_interval),
     ] {
-        if duration < Duration::from_millis(1) {
-            misfits.push(too_short(name));
-        }
+        check_length(name, duration, misfits);
     }
     if lock.ttl > lock.max_ttl {
         misfits.push(Misfit {
@@ -49,9 +49,7 @@ fn check_leases(lock: &LockOptions, misfits: &mut Vec<Misfit>) {
         });
     }
     if let Renewal::Every(interval) = lock.renewal {
-        if interval.is_zero() {
-            misfits.push(too_short("LOCK_RENEW_INTERVAL"));
-        }
+        check_length("LOCK_RENEW_INTERVAL", interval, misfits);
         if interval >= lock.ttl {
             misfits.push(Misfit {
                 variable: "LOCK_RENEW_INTERVAL",
@@ -96,12 +94,8 @@ fn check_servers(topology: &Topology, ttl: Duration, misfits: &mut Vec<Misfit>) 
 }
 
 fn check_nodes(nodes: &NodeOptions, ttl: Duration, misfits: &mut Vec<Misfit>) {
-    if nodes.connect_timeout.is_zero() {
-        misfits.push(too_short("REDIS_CONNECT_TIMEOUT"));
-    }
-    if nodes.command_timeout.is_zero() {
-        misfits.push(too_short("REDIS_COMMAND_TIMEOUT"));
-    }
+    check_length("REDIS_CONNECT_TIMEOUT", nodes.connect_timeout, misfits);
+    check_length("REDIS_COMMAND_TIMEOUT", nodes.command_timeout, misfits);
     if nodes.command_timeout >= ttl / 3 {
         misfits.push(Misfit {
             variable: "REDIS_COMMAND_TIMEOUT",
@@ -134,6 +128,24 @@ fn check_tls(tls: Option<&Tls>, misfits: &mut Vec<Misfit>) {
             format!("{other}=/etc/redis/tls.pem"),
         ),
     });
+}
+
+/// A millisecond is what Redis counts in; up to 365 days nothing that is computed from it overflows.
+fn check_length(variable: &'static str, length: Duration, misfits: &mut Vec<Misfit>) {
+    if length < Duration::from_millis(1) {
+        misfits.push(too_short(variable));
+    }
+    if length > LONGEST {
+        misfits.push(Misfit {
+            variable,
+            involved: &[],
+            rejection: inconsistent(
+                "is longer than 365 days".to_owned(),
+                crate::parse::DURATIONS,
+                format!("{variable}=5s"),
+            ),
+        });
+    }
 }
 
 fn too_short(variable: &'static str) -> Misfit {

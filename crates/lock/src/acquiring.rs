@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::backend::{Adopting, Granting, Request};
-use crate::clock::validity;
+use crate::clock::{later, validity};
 use crate::core::{Core, SHORT_PAUSE, new_master, unanswered};
 use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::held::{Grant, Held};
@@ -73,30 +73,99 @@ pub(crate) async fn acquire(
     target: Target,
     terms: Terms,
 ) -> Result<Arc<Held>, Error> {
-    let resource = target.resource.clone();
-    let waiting = acquire_within(core, target, terms);
-    telemetry::acquiring(&resource, terms, "wait", pin!(waiting)).await
+    let limit = terms.timeout.map(Limit::from_now);
+    acquire_within(core, target, terms, limit).await
 }
 
-async fn acquire_within(
+/// When an acquisition that waits ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    deadline: Instant,
+    /// What was asked for, for the error.
+    timeout: Duration,
+}
+
+impl Limit {
+    pub(crate) fn from_now(timeout: Duration) -> Self {
+        Self {
+            deadline: later(Instant::now(), timeout),
+            timeout,
+        }
+    }
+}
+
+/// Attempts until the lease is granted or the limit is reached. Where it is reached already, the
+/// resource is asked for once.
+pub(crate) async fn acquire_within(
     core: &Arc<Core>,
     target: Target,
     terms: Terms,
+    limit: Option<Limit>,
+) -> Result<Arc<Held>, Error> {
+    let resource = target.resource.clone();
+    let acquiring = async {
+        match limit {
+            None => wait_for(core, target, terms).await,
+            Some(limit) if limit.deadline <= Instant::now() => {
+                ask_once(core, target, terms, limit).await
+            }
+            Some(limit) => wait_until(core, target, terms, limit).await,
+        }
+    };
+    telemetry::acquiring(&resource, terms, "wait", pin!(acquiring)).await
+}
+
+async fn wait_for(core: &Arc<Core>, target: Target, terms: Terms) -> Result<Arc<Held>, Error> {
+    let mut place = core.waiting.enter(&target.keys.name);
+    acquire_in_turn(core, target, terms, &mut place).await
+}
+
+async fn ask_once(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+    limit: Limit,
+) -> Result<Arc<Held>, Error> {
+    let resource = target.resource.clone();
+    let attempted = Claim::new(core, target, terms, false)?.attempt().await;
+    attempted.map_err(|error| match error {
+        error if error.is_retryable() => timed_out(resource, limit, error),
+        error => error,
+    })
+}
+
+async fn wait_until(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+    limit: Limit,
 ) -> Result<Arc<Held>, Error> {
     let mut place = core.waiting.enter(&target.keys.name);
+    let resource = target.resource.clone();
     let outcome = {
-        let waiting = pin!(acquire_in_turn(core, target.clone(), terms, &mut place));
-        let Some(timeout) = terms.timeout else {
-            return waiting.await;
-        };
-        timeout_at(Instant::now() + timeout, waiting)
-            .await
-            .map_err(|_| timeout)
+        let waiting = pin!(acquire_in_turn(core, target, terms, &mut place));
+        timeout_at(limit.deadline, waiting).await
     };
-    match outcome {
-        Ok(outcome) => outcome,
-        Err(timeout) => Err(timed_out(core, target.resource, timeout, place.obstacle())),
-    }
+    outcome.unwrap_or_else(|_| {
+        let outage = core.backend.outage().map(Error::Unavailable);
+        let because = outage.or_else(|| place.obstacle());
+        let because = because.unwrap_or_else(|| unanswered_within(core, limit.timeout));
+        Err(timed_out(resource, limit, because))
+    })
+}
+
+/// What is known of a wait in which no reply came: that none came.
+fn unanswered_within(core: &Core, after: Duration) -> Error {
+    let topology = core.backend.topology();
+    let node = topology.and_then(|topology| match &*topology.borrow() {
+        State::Ready(link) => Some(link.node().clone()),
+        State::Connecting | State::Down(_) => None,
+    });
+    let cause = Cause::Timeout { after };
+    Error::Unavailable(match node {
+        Some(node) => Unavailable::on(&node, cause),
+        None => Unavailable::new(cause),
+    })
 }
 
 async fn acquire_in_turn(
@@ -140,19 +209,10 @@ async fn acquire_in_turn(
     }
 }
 
-fn timed_out(core: &Core, resource: Resource, timeout: Duration, obstacle: Option<Error>) -> Error {
-    let because = match (core.backend.outage(), obstacle) {
-        (Some(outage), _) => Error::Unavailable(outage),
-        (None, Some(obstacle)) => obstacle,
-        (None, None) => Error::Held(HeldError {
-            resource: resource.clone(),
-            owner: Some("another task of this process".to_owned()),
-            remaining: None,
-        }),
-    };
+fn timed_out(resource: Resource, limit: Limit, because: Error) -> Error {
     Error::TimedOut {
         resource,
-        timeout,
+        timeout: limit.timeout,
         because: Box::new(because),
     }
 }
@@ -166,7 +226,7 @@ struct Contender<'a> {
 impl Contender<'_> {
     /// Waits for `pause`, for a call, or for another master.
     async fn pause(&self, pause: Duration, topology: &mut Option<watch::Receiver<State>>) {
-        let mut until = Instant::now() + pause;
+        let mut until = later(Instant::now(), pause);
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
@@ -307,7 +367,7 @@ impl Claim {
             Adopting::GateClosed { remaining, epoch } => {
                 self.obstacle(Granting::GateClosed { remaining, epoch })
             }
-            Adopting::Missing => lost(LostReason::Expired { because: None }),
+            Adopting::Missing => lost(LostReason::Missing),
             Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
         };
         self.may_be_granted = false;
@@ -323,6 +383,7 @@ impl Claim {
                 resource,
                 owner,
                 remaining,
+                key: self.only_key(),
             }),
             Granting::GateClosed { remaining, epoch } | Granting::Resynced { remaining, epoch } => {
                 Error::GateClosed(GateClosed {
@@ -352,6 +413,14 @@ impl Claim {
                 bound: TtlBound::AboveShared { most },
             },
             Granting::Granted { .. } => self.granted_too_late(),
+        }
+    }
+
+    /// The key that holds the lock, unless it may be one of several.
+    fn only_key(&self) -> Option<Arc<str>> {
+        match self.target.keys.locks.as_slice() {
+            [key] => Some(key.clone()),
+            _ => None,
         }
     }
 
@@ -392,7 +461,7 @@ impl Claim {
     fn pause_before(&self, obstacle: &Error) -> Duration {
         let most = self.core.options.retry_interval;
         // One millisecond later, so that the key has expired when the next attempt arrives.
-        let after = |left: Duration| left + Duration::from_millis(1);
+        let after = |left: Duration| left.saturating_add(Duration::from_millis(1));
         match obstacle {
             // No member of a quorum calls its waiters: they come back at random, so that two that
             // asked at once do not go on splitting the vote.
@@ -402,7 +471,8 @@ impl Claim {
             Error::Held(held) => {
                 let left = held.remaining.map_or(most, after);
                 // Everyone before has a claim's time to take the lock when it expires.
-                (left + self.before.unwrap_or_default() * CLAIM).min(most)
+                let claims = self.before.unwrap_or_default() * CLAIM;
+                left.saturating_add(claims).min(most)
             }
             Error::GateClosed(GateClosed {
                 remaining: Some(left),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Backend, Releasing};
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::error::Error;
 use crate::held::Held;
 use crate::keeper::Keeper;
@@ -77,7 +77,7 @@ impl Core {
     pub(crate) async fn release(&self, held: &Held) -> Result<Releasing, Error> {
         let request = &held.request;
         let mut may_be_released = false;
-        let until = Instant::now() + self.patience;
+        let until = later(Instant::now(), self.patience);
         let mut topology = self.backend.topology();
         loop {
             if let Some(topology) = &mut topology {

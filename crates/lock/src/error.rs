@@ -1,6 +1,7 @@
 //! What can go wrong: what happened, to which resource, and what to do now.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::ConfigError;
@@ -30,6 +31,15 @@ pub enum Error {
         asked: Duration,
         /// Which bound it breaks.
         bound: TtlBound,
+    },
+
+    /// The asked renewal interval is too short.
+    #[error("a lease cannot be renewed every {asked:?}: the shortest interval is {least:?}")]
+    RenewInterval {
+        /// The interval that was asked for.
+        asked: Duration,
+        /// The shortest interval.
+        least: Duration,
     },
 
     /// The number of slots is out of bounds.
@@ -146,6 +156,7 @@ impl Error {
             | Self::SlotLimit { .. }
             | Self::Runtime(_)
             | Self::Ttl { .. }
+            | Self::RenewInterval { .. }
             | Self::Closed
             | Self::Unsupported { .. } => false,
             Self::Held(_)
@@ -180,6 +191,8 @@ pub struct Held {
     pub owner: Option<String>,
     /// After how long the key expires unless it is renewed; `None` if it never does.
     pub remaining: Option<Duration>,
+    /// The key, where it is known which one holds the lock.
+    pub(crate) key: Option<Arc<str>>,
 }
 
 impl fmt::Display for Held {
@@ -191,11 +204,16 @@ impl fmt::Display for Held {
         }
         match self.remaining {
             Some(remaining) => write!(f, " for another {remaining:.1?} unless renewed"),
-            None => write!(
-                f,
-                " without an expiry, so only its owner or an operator can free it (DEL {})",
-                self.resource
-            ),
+            None => {
+                write!(
+                    f,
+                    " without an expiry, so only its owner or an operator can free it"
+                )?;
+                match &self.key {
+                    Some(key) => write!(f, " (DEL {key})"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -278,6 +296,9 @@ pub enum LostReason {
     },
     /// The key is gone although it had time left: deleted, evicted, or flushed.
     Deleted,
+    /// The key is gone, and nothing tells why: a lease that was to be taken over had expired, or was
+    /// released or deleted.
+    Missing,
     /// The key belongs to someone else.
     Stolen {
         /// Who holds it now.
@@ -311,6 +332,7 @@ impl fmt::Display for LostReason {
                 "its key was deleted before its time; look for DEL, FLUSHALL, a forced release, or \
                  a maxmemory-policy other than noeviction"
             ),
+            Self::Missing => write!(f, "its key is gone: it expired, or was released or deleted"),
             Self::Stolen { by } => write!(f, "its key now belongs to {by}"),
             Self::Failover { epoch } => {
                 write!(f, "the new master (epoch {epoch}) does not have its key")

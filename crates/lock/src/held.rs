@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{DataSet, Request};
-use crate::clock::{Clock, Moment, validity};
+use crate::clock::{Clock, Moment, later_std, validity};
 use crate::error::LostReason;
 use crate::fence::Fence;
 use crate::options::Terms;
@@ -99,7 +99,7 @@ impl Held {
         } else if self.is_over() {
             now
         } else {
-            now + (validity - age)
+            later_std(now, validity - age)
         }
     }
 
@@ -151,6 +151,10 @@ impl Held {
 
     /// Why the lease is lost if its key is missing on `now`.
     pub(crate) fn missing_on(&self, now: &DataSet) -> LostReason {
+        // By now it may have expired by itself, while this process or its renewal stood still.
+        if self.age() >= validity(self.request.ttl) {
+            return self.expiry();
+        }
         let before = self.standing().data_set.clone();
         if before.incarnation == now.incarnation {
             LostReason::Deleted
@@ -203,5 +207,47 @@ impl Held {
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use leasehold_config::LockOptions;
+
+    use super::*;
+    use crate::options::AcquireOptions;
+    use crate::resource::Keys;
+    use crate::token::Token;
+
+    fn held(clock: Clock) -> Held {
+        let resource = Resource::new("report").expect("a name");
+        let terms = AcquireOptions::new().resolve(&LockOptions::default());
+        let terms = terms.expect("good terms");
+        let request = Request {
+            keys: Arc::new(Keys::new("", &resource).expect("keys")),
+            token: Token::random("owner").expect("a token"),
+            ttl: terms.ttl,
+            slot: Some(0),
+            waits: false,
+        };
+        let grant = Grant {
+            sent_at: clock.now(),
+            fence: Fence::try_from(1).expect("a fence"),
+            data_set: DataSet::local(),
+        };
+        Held::new(resource, request, terms, grant, clock)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_gone_was_deleted_only_if_it_cannot_have_expired() {
+        let held = held(Clock::runtime());
+        assert_eq!(held.missing_on(&DataSet::local()), LostReason::Deleted);
+        tokio::time::advance(held.request.ttl).await;
+        assert_eq!(
+            held.missing_on(&DataSet::local()),
+            LostReason::Expired { because: None }
+        );
     }
 }

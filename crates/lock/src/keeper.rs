@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::backend::Backend;
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::error::LostReason;
 use crate::held::Held;
 use crate::reaper::Reaper;
@@ -104,7 +104,7 @@ impl Keeper {
 fn next_renewal(held: &Held) -> (Instant, Errand) {
     match held.terms.renew_every {
         Some(interval) => {
-            let due = Instant::now() + interval.saturating_sub(held.age());
+            let due = later(Instant::now(), interval.saturating_sub(held.age()));
             (due, Errand::Renew(Purpose::Prolong))
         }
         None => (deadline(held), Errand::Expire),
@@ -112,7 +112,7 @@ fn next_renewal(held: &Held) -> (Instant, Errand) {
 }
 
 fn deadline(held: &Held) -> Instant {
-    Instant::now() + held.remaining()
+    later(Instant::now(), held.remaining())
 }
 
 impl Agenda {
@@ -279,7 +279,7 @@ impl Round {
                 let pause =
                     (remaining / 8).clamp(Duration::from_millis(20), Duration::from_secs(1));
                 let jittered = pause.mul_f64(0.5 + fastrand::f64());
-                let at = Instant::now() + jittered.min(remaining);
+                let at = later(Instant::now(), jittered.min(remaining));
                 self.agenda.reschedule(held, at, next_renewal(held).1);
             }
             Renewed::Over(_) => self.agenda.remove(held.id),

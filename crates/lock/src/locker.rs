@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use leasehold_config::{Config, LockOptions, Locking};
 
-use crate::acquiring::{self, Target};
+use crate::acquiring::{self, Limit, Target};
 use crate::backend::memory::{Memory, MemoryStore};
 use crate::backend::noop::Noop;
 use crate::backend::{Backend, Holding};
@@ -104,12 +104,14 @@ impl Locker {
     ///
     /// # Errors
     ///
+    /// [`Error::Config`] lists what does not fit together in a configuration that was made in code;
     /// [`Error::Unavailable`] tells why the master could not be reached.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes what was opened.
     pub async fn connect(config: Config) -> Result<Self, Error> {
+        config.check()?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -133,12 +135,22 @@ impl Locker {
     /// Outside a tokio runtime, as [`tokio::spawn`] does.
     #[must_use]
     pub fn in_memory(store: &MemoryStore) -> Self {
-        Self::in_memory_with(store, LockOptions::default())
+        Self::over_memory(store, LockOptions::default())
     }
 
     /// As [`Locker::in_memory`], with options of its own.
-    #[must_use]
-    pub fn in_memory_with(store: &MemoryStore, options: LockOptions) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] lists what does not fit together in the options.
+    pub fn in_memory_with(store: &MemoryStore, options: LockOptions) -> Result<Self, Error> {
+        let mut config = Config::new(Locking::Disabled);
+        config.lock = options;
+        config.check()?;
+        Ok(Self::over_memory(store, config.lock))
+    }
+
+    fn over_memory(store: &MemoryStore, options: LockOptions) -> Self {
         let backend = Backend::Memory(Memory::new(store.clone()));
         let patience = Duration::from_secs(2);
         Self {
@@ -350,13 +362,11 @@ impl Locker {
             .into_iter()
             .map(|resource| self.target(resource))
             .collect::<Result<_, _>>()?;
-        let mut terms = options.resolve(&self.core.options)?;
-        let started = tokio::time::Instant::now();
-        let timeout = terms.timeout;
+        let terms = options.resolve(&self.core.options)?;
+        let limit = terms.timeout.map(Limit::from_now);
         let mut leases = Vec::with_capacity(targets.len());
         for target in targets {
-            terms.timeout = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-            let held = acquiring::acquire(&self.core, target, terms).await?;
+            let held = acquiring::acquire_within(&self.core, target, terms, limit).await?;
             leases.push(Lease::new(self.core.clone(), held));
         }
         let leases = Leases::new(leases);

@@ -8,6 +8,8 @@ use crate::error::{Error, TtlBound};
 
 /// The shortest lease: shorter ones end before they can be renewed.
 const SHORTEST_TTL: Duration = Duration::from_millis(100);
+/// The shortest time between two renewals, as in the configuration.
+const SHORTEST_RENEWAL: Duration = Duration::from_millis(1);
 
 /// How to acquire a lease. Whatever is not set comes from the configuration.
 ///
@@ -42,14 +44,16 @@ impl AcquireOptions {
         self
     }
 
-    /// How long to wait for the lease instead of `LOCK_ACQUIRE_TIMEOUT`.
+    /// How long to wait for the lease instead of `LOCK_ACQUIRE_TIMEOUT`. With [`Duration::ZERO`]
+    /// Redis is asked once and its answer awaited; with [`Duration::MAX`] the wait has no end.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How to renew instead of `LOCK_RENEW_INTERVAL`.
+    /// How to renew instead of `LOCK_RENEW_INTERVAL`: at least 1 ms apart. An interval above a third
+    /// of the lease length counts as that third.
     #[must_use]
     pub fn renewal(mut self, renewal: Renewal) -> Self {
         self.renewal = Some(renewal);
@@ -82,6 +86,12 @@ impl AcquireOptions {
         }
         let renew_every = match self.renewal.unwrap_or(configured.renewal) {
             Renewal::Off => None,
+            Renewal::Every(interval) if interval < SHORTEST_RENEWAL => {
+                return Err(Error::RenewInterval {
+                    asked: interval,
+                    least: SHORTEST_RENEWAL,
+                });
+            }
             // A shorter lease than configured is renewed sooner than configured.
             Renewal::Every(interval) => Some(interval.min(ttl / 3)),
         };
@@ -126,6 +136,55 @@ mod tests {
             "a lease of 31s cannot be granted: the longest is 30s; ask for less, or raise \
              LOCK_MAX_TTL for every client of this Redis"
         );
+    }
+
+    #[test]
+    fn a_lease_is_not_renewed_without_a_pause() {
+        for interval in [Duration::ZERO, Duration::from_nanos(999_999)] {
+            let options = AcquireOptions::new().renewal(Renewal::Every(interval));
+            let refused = options.resolve(&LockOptions::default());
+            assert_eq!(
+                refused.expect_err("too often").to_string(),
+                format!(
+                    "a lease cannot be renewed every {interval:?}: the shortest interval is 1ms"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn any_length_of_time_is_refused_or_makes_terms_that_can_be_kept() {
+        let lengths = [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_millis(1),
+            Duration::from_millis(100),
+            Duration::from_secs(30),
+            Duration::from_secs(31),
+            Duration::from_secs(u64::MAX),
+            Duration::MAX,
+        ];
+        for ttl in lengths {
+            for every in lengths {
+                for timeout in lengths {
+                    let options = AcquireOptions::new()
+                        .ttl(ttl)
+                        .timeout(timeout)
+                        .renewal(Renewal::Every(every));
+                    let Ok(terms) = options.resolve(&LockOptions::default()) else {
+                        assert!(
+                            every < SHORTEST_RENEWAL
+                                || ttl < SHORTEST_TTL
+                                || ttl > Duration::from_secs(30)
+                        );
+                        continue;
+                    };
+                    let renewed = terms.renew_every.expect("a renewal");
+                    assert!(renewed >= SHORTEST_RENEWAL && renewed <= terms.ttl / 3);
+                    assert_eq!(terms.timeout, Some(timeout));
+                }
+            }
+        }
     }
 
     #[test]

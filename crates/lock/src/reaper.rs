@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Backend, Request};
+use crate::clock::later;
 use crate::redis::classify::Failure;
 use crate::redis::topology::State;
 use crate::resource::Keys;
@@ -77,7 +78,7 @@ impl Pending {
     fn insert(&mut self, errand: Errand, lasts: Duration) {
         self.count += 1;
         let (id, number) = (errand.id(), self.count);
-        let until = Instant::now() + lasts;
+        let until = later(Instant::now(), lasts);
         let debt = Debt {
             errand,
             until,

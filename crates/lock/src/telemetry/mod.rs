@@ -277,6 +277,7 @@ fn cause(reason: &LostReason) -> &'static str {
     match reason {
         LostReason::Expired { .. } => "expired",
         LostReason::Deleted => "deleted",
+        LostReason::Missing => "missing",
         LostReason::Stolen { .. } => "stolen",
         LostReason::Failover { .. } => "failover",
         LostReason::Restart => "restart",
