@@ -200,11 +200,37 @@ impl Lease {
         })
     }
 
-    /// Runs `body` for as long as the lease is valid, and drops it where it stands when it is not.
+    /// Runs `body` while the lease is valid, and drops it when the lease is lost.
     ///
-    /// The clock is read before each step: after a pause of the whole process `body` may be woken
-    /// before the task that reports the loss.
-    pub(crate) async fn while_valid<T>(&self, body: impl Future<Output = T>) -> Result<T, Error> {
+    /// The clock is read before each poll of `body`, so a process that was paused for longer than
+    /// its lease does no further step of it. The lease stays with the caller, who releases it
+    /// afterwards.
+    ///
+    /// Dropping stops `body` at its next `await`. What runs without one, or was moved to another
+    /// task or thread, goes on: pass the [`fence`](Lease::fence) to whatever it writes to.
+    ///
+    /// ```
+    /// # async fn write_report(_: leasehold::Fence) -> std::io::Result<()> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use leasehold::{Locker, MemoryStore};
+    /// # let locker = Locker::in_memory(&MemoryStore::new());
+    /// let lease = locker.acquire("nightly-report").await?;
+    /// // The first `?` is for the lease, the second for the body's own result.
+    /// lease.guard(write_report(lease.fence())).await??;
+    /// lease.release().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lease was lost before `body` ended, or by the time that it did.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `body` and leaves the lease as it is.
+    pub async fn guard<T>(&self, body: impl Future<Output = T>) -> Result<T, Error> {
         let mut body = pin!(body);
         let steps = poll_fn(|context| {
             if self.is_valid() {
@@ -283,7 +309,7 @@ mod tests {
         std::thread::sleep(2 * ttl);
         assert!(!lease.held.is_over());
         let mut has_acted = false;
-        let outcome = lease.while_valid(async { has_acted = true }).now_or_never();
+        let outcome = lease.guard(async { has_acted = true }).now_or_never();
         assert!(
             matches!(outcome, Some(Err(Error::Lost { .. }))),
             "{outcome:?}"

@@ -314,7 +314,7 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let lease = self.acquire(resource).await?;
-        let output = lease.while_valid(body(&lease)).await?;
+        let output = lease.guard(body(&lease)).await?;
         if let Err(error) = lease.release().await {
             tracing::warn!(%error, "the release goes on in the background");
         }
