@@ -34,6 +34,14 @@ const SPREAD: Duration = Duration::from_millis(20);
 pub(crate) struct Target {
     pub(crate) resource: Resource,
     pub(crate) keys: Arc<Keys>,
+    /// Who is to hold it, unless the one that is configured.
+    pub(crate) owner: Option<Arc<str>>,
+}
+
+impl Target {
+    fn token(&self, core: &Core) -> Result<Token, getrandom::Error> {
+        Token::random(self.owner.as_deref().unwrap_or(&core.options.owner))
+    }
 }
 
 /// Makes one attempt.
@@ -266,8 +274,8 @@ impl Claim {
         if *core.is_closed.borrow() {
             return Err(Error::Closed);
         }
-        let token =
-            Token::random(&core.options.owner).map_err(|error| Error::Random(error.to_string()))?;
+        let token = target.token(core);
+        let token = token.map_err(|error| Error::Random(error.to_string()))?;
         let keys = target.keys.clone();
         let slot = (keys.locks.len() == 1).then_some(0);
         let request = Request {
@@ -451,7 +459,7 @@ impl Claim {
     fn give_back(&mut self) {
         self.before = None;
         self.core.reaper.take_back(&self.request, self.terms.ttl);
-        if let Ok(token) = Token::random(&self.core.options.owner) {
+        if let Ok(token) = self.target.token(&self.core) {
             self.request.token = token;
             self.may_be_granted = false;
         }

@@ -188,9 +188,12 @@ impl Locker {
         &self.core.options
     }
 
-    fn target(&self, resource: Resource) -> Result<Target, Error> {
-        let keys = Arc::new(self.keys(&resource)?);
-        Ok(Target { resource, keys })
+    fn target(&self, resource: Resource, options: &AcquireOptions) -> Result<Target, Error> {
+        Ok(Target {
+            keys: Arc::new(self.keys(&resource)?),
+            resource,
+            owner: options.owner.clone(),
+        })
     }
 
     fn keys(&self, resource: &Resource) -> Result<Keys, Error> {
@@ -234,7 +237,7 @@ impl Locker {
     {
         let resource = named(resource)?;
         let terms = options.resolve(&self.core.options)?;
-        let held = acquiring::acquire(&self.core, self.target(resource)?, terms).await?;
+        let held = acquiring::acquire(&self.core, self.target(resource, options)?, terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
@@ -274,7 +277,8 @@ impl Locker {
     {
         let resource = named(resource)?;
         let terms = options.resolve(&self.core.options)?;
-        let held = acquiring::try_acquire(&self.core, self.target(resource)?, terms).await?;
+        let held =
+            acquiring::try_acquire(&self.core, self.target(resource, options)?, terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
@@ -360,7 +364,7 @@ impl Locker {
             resources.into_iter().map(named).collect::<Result<_, _>>()?;
         let targets: Vec<Target> = resources
             .into_iter()
-            .map(|resource| self.target(resource))
+            .map(|resource| self.target(resource, options))
             .collect::<Result<_, _>>()?;
         let terms = options.resolve(&self.core.options)?;
         let limit = terms.timeout.map(Limit::from_now);
@@ -387,11 +391,10 @@ impl Locker {
     /// Dropping the future releases, in the background, what may have been taken over unseen.
     pub async fn adopt(&self, ticket: &Ticket) -> Result<Lease, Error> {
         let resource = Resource::new(&ticket.resource)?;
-        let terms = AcquireOptions::new()
-            .ttl(ticket.ttl())
-            .resolve(&self.core.options)?;
+        let options = AcquireOptions::new().ttl(ticket.ttl());
+        let terms = options.resolve(&self.core.options)?;
         let (slot, target) = match ticket.slot {
-            None => (0, self.target(resource)?),
+            None => (0, self.target(resource, &options)?),
             Some((slot, limit)) => {
                 let slots = Slots::new(
                     self.core.clone(),

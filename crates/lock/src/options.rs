@@ -1,5 +1,6 @@
 //! What one call asks for, where it differs from the configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::{LockOptions, Renewal};
@@ -28,6 +29,7 @@ pub struct AcquireOptions {
     timeout: Option<Duration>,
     renewal: Option<Renewal>,
     label: Option<&'static str>,
+    pub(crate) owner: Option<Arc<str>>,
 }
 
 impl AcquireOptions {
@@ -65,6 +67,14 @@ impl AcquireOptions {
     #[must_use]
     pub fn label(mut self, label: &'static str) -> Self {
         self.label = Some(label);
+        self
+    }
+
+    /// Who holds this lease, for people, instead of `LOCK_OWNER`: a job's or a workflow's name tells
+    /// more than that of the worker that runs many of them.
+    #[must_use]
+    pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {
+        self.owner = Some(owner.into());
         self
     }
 
@@ -194,5 +204,20 @@ mod tests {
             .resolve(&LockOptions::default())
             .expect("good terms");
         assert_eq!(terms.renew_every, Some(Duration::from_secs(1)));
+    }
+
+    #[tokio::test]
+    async fn a_lease_names_the_owner_that_was_asked_for() {
+        let locker = crate::Locker::in_memory(&crate::MemoryStore::new());
+        let options = AcquireOptions::new().owner("import-7/run-1");
+        let slots = locker.slots("warehouse", 2).expect("slots");
+        let _slot = slots.acquire_with(&options).await.expect("a slot");
+        let _lease = locker.acquire_with("report", &options).await;
+        let holders = slots.inspect().await.expect("the holders");
+        let holder = locker.inspect("report").await.expect("an answer");
+        for holder in [holders[0].clone(), holder] {
+            let owner = holder.and_then(|holder| holder.owner);
+            assert_eq!(owner.as_deref(), Some("import-7/run-1"));
+        }
     }
 }

@@ -34,7 +34,11 @@ impl Slots {
         let keys = Arc::new(Keys::slots(&core.options.key_prefix, &resource, limit));
         Ok(Self {
             core,
-            target: Target { resource, keys },
+            target: Target {
+                resource,
+                keys,
+                owner: None,
+            },
         })
     }
 
@@ -68,7 +72,11 @@ impl Slots {
     /// As [`Locker::acquire_with`](crate::Locker::acquire_with).
     pub async fn acquire_with(&self, options: &AcquireOptions) -> Result<Lease, Error> {
         let terms = options.resolve(&self.core.options)?;
-        let held = acquiring::acquire(&self.core, self.target.clone(), terms).await?;
+        let target = Target {
+            owner: options.owner.clone(),
+            ..self.target.clone()
+        };
+        let held = acquiring::acquire(&self.core, target, terms).await?;
         Ok(Lease::new(self.core.clone(), held))
     }
 
