@@ -182,7 +182,6 @@ async fn acquire_in_turn(
     terms: Terms,
     place: &mut Place,
 ) -> Result<Arc<Held>, Error> {
-    let mut closed = core.is_closed.subscribe();
     let mut obstacles = Obstacles::new(&target.resource, terms);
     if !place.is_next() {
         obstacles.queued();
@@ -190,7 +189,7 @@ async fn acquire_in_turn(
     tokio::select! {
         biased;
         () = place.head() => {}
-        _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+        reason = core.stop.stopped() => return Err(reason.error()),
     }
     let mut topology = core.backend.topology();
     let claim = Claim::new(core, target, terms, true)?;
@@ -200,7 +199,11 @@ async fn acquire_in_turn(
             topology.mark_unchanged();
         }
         contender.place.set_has_place(true);
-        let attempted = contender.claim.attempt().await;
+        let attempted = tokio::select! {
+            biased;
+            attempted = contender.claim.attempt() => attempted,
+            reason = core.stop.stopped() => Err(reason.error()),
+        };
         contender.place.set_has_place(contender.claim.may_be_queued);
         let obstacle = match attempted {
             Ok(held) => return Ok(held),
@@ -212,7 +215,7 @@ async fn acquire_in_turn(
         contender.place.set_obstacle(obstacle);
         tokio::select! {
             () = contender.pause(pause, &mut topology) => {}
-            _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+            reason = core.stop.stopped() => return Err(reason.error()),
         }
     }
 }
@@ -271,9 +274,7 @@ struct Claim {
 
 impl Claim {
     fn new(core: &Arc<Core>, target: Target, terms: Terms, waits: bool) -> Result<Self, Error> {
-        if *core.is_closed.borrow() {
-            return Err(Error::Closed);
-        }
+        core.stop.check()?;
         let token = target.token(core);
         let token = token.map_err(|error| Error::Random(error.to_string()))?;
         let keys = target.keys.clone();
@@ -449,6 +450,7 @@ impl Claim {
             self.terms,
             grant,
             self.core.clock,
+            self.core.stop.clone(),
         ));
         self.core.keeper.keep(&held);
         held

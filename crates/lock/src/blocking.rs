@@ -1,12 +1,14 @@
 //! The same locks for programs without an async runtime.
 //!
 //! A [`Locker`] brings a small runtime of its own, with one thread for connections, renewals and
-//! deadlines. Its methods block the calling thread; do not call them from async code.
+//! deadlines. Its methods block the calling thread. In async code they return
+//! [`Error::BlockingInAsync`]; there, call them in `tokio::task::spawn_blocking`.
+//!
+//! Dropping the last of a locker and its leases waits until they are released, for at most twice
+//! `REDIS_COMMAND_TIMEOUT`, wherever it is dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use tokio::runtime::Runtime;
 
 use crate::config::Config;
 use crate::error::{Error, LostReason};
@@ -15,6 +17,7 @@ use crate::lease::Released;
 use crate::locker::{Holder, NameError};
 use crate::options::AcquireOptions;
 use crate::resource::Resource;
+use crate::runtime::{self, OwnedRuntime};
 use crate::ticket::Ticket;
 
 /// Hands out leases. Cheap to clone.
@@ -32,7 +35,7 @@ use crate::ticket::Ticket;
 pub struct Locker {
     // Before the runtime, so that it is dropped while its tasks can still end.
     locker: crate::Locker,
-    runtime: Arc<Runtime>,
+    runtime: Arc<OwnedRuntime>,
 }
 
 /// A lease that is held; see [`crate::Lease`].
@@ -40,7 +43,7 @@ pub struct Locker {
 #[must_use = "a lease that is dropped is released at once"]
 pub struct Lease {
     lease: crate::Lease,
-    runtime: Arc<Runtime>,
+    runtime: Arc<OwnedRuntime>,
 }
 
 impl Locker {
@@ -59,13 +62,9 @@ impl Locker {
     ///
     /// As [`crate::Locker::connect`], and [`Error::Runtime`] if no thread could be started.
     pub fn connect(config: Config) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("leasehold")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::Runtime(error.to_string()))?;
+        let runtime = runtime::start()?;
         let locker = runtime.block_on(crate::Locker::connect(config))?;
+        let runtime = OwnedRuntime::new(runtime, locker.core());
         Ok(Self {
             locker,
             runtime: Arc::new(runtime),
@@ -97,7 +96,7 @@ impl Locker {
     {
         self.hold(
             self.runtime
-                .block_on(self.locker.acquire_with(resource, options)),
+                .run(self.locker.acquire_with(resource, options)),
         )
     }
 
@@ -111,7 +110,7 @@ impl Locker {
         R: TryInto<Resource>,
         R::Error: Into<NameError>,
     {
-        self.hold(self.runtime.block_on(self.locker.try_acquire(resource)))
+        self.hold(self.runtime.run(self.locker.try_acquire(resource)))
     }
 
     /// Takes over a lease from another process.
@@ -120,7 +119,7 @@ impl Locker {
     ///
     /// As [`crate::Locker::adopt`].
     pub fn adopt(&self, ticket: &Ticket) -> Result<Lease, Error> {
-        self.hold(self.runtime.block_on(self.locker.adopt(ticket)))
+        self.hold(self.runtime.run(self.locker.adopt(ticket)))
     }
 
     /// Reads who holds a resource, without touching it.
@@ -133,7 +132,7 @@ impl Locker {
         R: TryInto<Resource>,
         R::Error: Into<NameError>,
     {
-        self.runtime.block_on(self.locker.inspect(resource))
+        self.runtime.run(self.locker.inspect(resource))
     }
 
     /// Ends and gives back everything, within `limit`.
@@ -142,7 +141,7 @@ impl Locker {
     ///
     /// As [`crate::Locker::close`].
     pub fn close(self, limit: Duration) -> Result<(), Error> {
-        self.runtime.block_on(self.locker.close(limit))
+        self.runtime.run(self.locker.close(limit))
     }
 
     fn hold(&self, lease: Result<crate::Lease, Error>) -> Result<Lease, Error> {
@@ -193,11 +192,15 @@ impl Lease {
         self.lease.check()
     }
 
-    /// Blocks until the lease is lost or `limit` has passed; `None` if it still holds.
+    /// Blocks until the lease is lost or `limit` has passed; `None` if it still holds. With
+    /// [`Duration::MAX`] it waits for the loss without end.
     #[must_use]
     pub fn lost_within(&self, limit: Duration) -> Option<LostReason> {
-        let lost = async { tokio::time::timeout(limit, self.lease.lost()).await };
-        self.runtime.block_on(lost).ok()
+        if let Err(Error::Lost { reason, .. }) = self.check() {
+            return Some(reason);
+        }
+        let lost = self.lease.loss_within(limit);
+        self.runtime.wait(lost).flatten()
     }
 
     /// Renews now instead of at the next interval.
@@ -206,7 +209,7 @@ impl Lease {
     ///
     /// As [`crate::Lease::renew`].
     pub fn renew(&self) -> Result<(), Error> {
-        self.runtime.block_on(self.lease.renew())
+        self.runtime.run(self.lease.renew())
     }
 
     /// Ends this side of the lease and returns what another process needs to take it over.
@@ -221,6 +224,6 @@ impl Lease {
     ///
     /// As [`crate::Lease::release`].
     pub fn release(self) -> Result<Released, Error> {
-        self.runtime.block_on(self.lease.release())
+        self.runtime.run(self.lease.release())
     }
 }

@@ -137,6 +137,25 @@ pub enum Error {
     #[error("the locker is closed; connect a new one")]
     Closed,
 
+    /// The tokio runtime that the locker was connected in has ended, and with it the tasks that
+    /// renew and release.
+    #[error(
+        "the tokio runtime that this locker was connected in has ended; connect a locker in the \
+         runtime that uses it"
+    )]
+    RuntimeEnded,
+
+    /// This process was forked from the one that connected the locker.
+    #[error("this locker belongs to the parent process; connect another after the fork")]
+    Forked,
+
+    /// A blocking call was made in async code, which it would hold up.
+    #[error(
+        "a blocking locker was used in async code; use `leasehold::Locker` there, or \
+         `tokio::task::spawn_blocking`"
+    )]
+    BlockingInAsync,
+
     /// The blocking interface could not start its thread.
     #[error("the runtime of the blocking interface could not be started: {0}")]
     Runtime(String),
@@ -158,6 +177,9 @@ impl Error {
             | Self::Ttl { .. }
             | Self::RenewInterval { .. }
             | Self::Closed
+            | Self::RuntimeEnded
+            | Self::Forked
+            | Self::BlockingInAsync
             | Self::Unsupported { .. } => false,
             Self::Held(_)
             | Self::TimedOut { .. }
@@ -313,6 +335,10 @@ pub enum LostReason {
     Restart,
     /// The locker was closed while the lease was held.
     Closed,
+    /// The tokio runtime of the locker ended while the lease was held; nobody renews it any more.
+    RuntimeEnded,
+    /// This process was forked from the one that holds the lease.
+    Forked,
 }
 
 impl fmt::Display for LostReason {
@@ -342,6 +368,10 @@ impl fmt::Display for LostReason {
                 "its master restarted without its data; keep an append-only file (appendonly yes)"
             ),
             Self::Closed => write!(f, "the locker was closed"),
+            Self::RuntimeEnded => {
+                write!(f, "the tokio runtime that renewed it has ended")
+            }
+            Self::Forked => write!(f, "it belongs to the process that this one was forked from"),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::fence::Fence;
 use crate::options::Terms;
 use crate::renewal::Purpose;
 use crate::resource::Resource;
+use crate::stop::StopSignal;
 use crate::telemetry::Holding;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -27,6 +28,7 @@ pub(crate) struct Held {
     pub(crate) fence: Fence,
     pub(crate) terms: Terms,
     clock: Clock,
+    stop: StopSignal,
     standing: Mutex<Standing>,
     released: AtomicBool,
     lost: CancellationToken,
@@ -59,6 +61,7 @@ impl Held {
         terms: Terms,
         grant: Grant,
         clock: Clock,
+        stop: StopSignal,
     ) -> Self {
         let telling = Holding::begin(&resource, grant.fence, grant.data_set.epoch, terms);
         Self {
@@ -68,6 +71,7 @@ impl Held {
             fence: grant.fence,
             terms,
             clock,
+            stop,
             standing: Mutex::new(Standing {
                 since: grant.sent_at,
                 data_set: grant.data_set,
@@ -103,9 +107,22 @@ impl Held {
         }
     }
 
-    /// Whether the lease was released or lost.
+    /// Whether the lease was released or lost, or belongs to the parent of this process.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_released() || self.reason.get().is_some()
+        self.is_released() || self.reason.get().is_some() || self.stop.is_forked()
+    }
+
+    /// Whether the lease belongs to the parent of this process.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.stop.is_forked()
+    }
+
+    /// Whether the lease ended with its locker, which has it released.
+    pub(crate) fn ended_with_locker(&self) -> bool {
+        matches!(
+            self.reason(),
+            LostReason::Closed | LostReason::RuntimeEnded | LostReason::Forked
+        )
     }
 
     /// Whether its holder gave the lease back.
@@ -202,6 +219,9 @@ impl Held {
     }
 
     pub(crate) fn reason(&self) -> LostReason {
+        if self.stop.is_forked() {
+            return LostReason::Forked;
+        }
         self.reason.get().cloned().unwrap_or_else(|| self.expiry())
     }
 
@@ -237,7 +257,7 @@ mod tests {
             fence: Fence::try_from(1).expect("a fence"),
             data_set: DataSet::local(),
         };
-        Held::new(resource, request, terms, grant, clock)
+        Held::new(resource, request, terms, grant, clock, StopSignal::new())
     }
 
     #[tokio::test(start_paused = true)]

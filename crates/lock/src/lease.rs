@@ -27,6 +27,18 @@ use crate::ticket::Ticket;
 ///
 /// Dropping a lease hands its release to a background task, which never blocks. Call
 /// [`release`](Lease::release) to wait for the outcome.
+///
+/// # When a program ends
+///
+/// At the end of `main`, after an error and after a panic, the runtime is dropped with its tasks.
+/// Whoever drops it then waits until everything that was leased is released, for at most twice
+/// `REDIS_COMMAND_TIMEOUT`. Leases that outlive their runtime are lost
+/// ([`LostReason::RuntimeEnded`]).
+///
+/// Nothing is released by [`std::process::exit`], by an abort, by SIGKILL, or for a lease in a
+/// `static` of a program without a runtime that ends; `Runtime::shutdown_background` waits for
+/// nothing. There the lock stays until its TTL has passed, so call
+/// [`Locker::close`](crate::Locker::close) before.
 #[must_use = "a lease that is dropped is released at once"]
 pub struct Lease {
     core: Arc<Core>,
@@ -132,8 +144,23 @@ impl Lease {
     ///
     /// Cancel safe.
     pub async fn lost(&self) -> LostReason {
-        self.held.lost().cancelled().await;
+        if !self.held.is_forked() {
+            self.held.lost().cancelled().await;
+        }
         self.held.reason()
+    }
+
+    /// As [`Lease::lost`] for at most `limit`, apart from the lease.
+    pub(crate) fn loss_within(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Option<LostReason>> + Send + use<> {
+        let held = self.held.clone();
+        async move {
+            let lost = held.lost().cancelled();
+            let outcome = tokio::time::timeout(limit, lost).await;
+            outcome.ok().map(|()| held.reason())
+        }
     }
 
     /// A token that is cancelled when the lease is lost, to hand down to other tasks.
@@ -260,9 +287,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if !self.is_settled {
             self.core.end(&self.held);
-            self.core
-                .reaper
-                .take_back(&self.held.request, self.held.request.ttl);
+            if !self.held.ended_with_locker() {
+                self.core
+                    .reaper
+                    .take_back(&self.held.request, self.held.request.ttl);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::connecting;
 use crate::core::Core;
 use crate::error::Error;
 use crate::fence::Fence;
+use crate::last_release::LastRelease;
 use crate::lease::Lease;
 use crate::leases::Leases;
 use crate::options::AcquireOptions;
@@ -32,6 +33,11 @@ use crate::waiting::Waiting;
 pub use self::operator::{Forced, Listed, Page};
 
 /// Hands out leases. Cheap to clone; all clones share one connection and one set of tasks.
+///
+/// The tasks run in the tokio runtime that the locker was connected in. Once that has ended, each
+/// call returns [`Error::RuntimeEnded`]; in a process that was forked afterwards,
+/// [`Error::Forked`]. Connect after a fork, and once per runtime: a `static` outlives
+/// the runtime of a `#[tokio::test]`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), leasehold::Error> {
@@ -120,10 +126,22 @@ impl Locker {
             Locking::Enabled(topology) => topology,
         };
         let waiting = Arc::new(Waiting::default());
+        let last_release = LastRelease {
+            topology: topology.clone(),
+            lock: config.lock.clone(),
+            client_name: config.client_name.clone(),
+        };
         let (backend, patience) =
             connecting::connect(topology, &config.lock, config.client_name, &waiting).await?;
         Ok(Self {
-            core: Core::start(backend, waiting, config.lock, Clock::System, patience),
+            core: Core::start(
+                backend,
+                waiting,
+                config.lock,
+                Clock::System,
+                patience,
+                Some(last_release),
+            ),
         })
     }
 
@@ -154,7 +172,14 @@ impl Locker {
         let backend = Backend::Memory(Memory::new(store.clone()));
         let patience = Duration::from_secs(2);
         Self {
-            core: Core::start(backend, Arc::default(), options, store.clock(), patience),
+            core: Core::start(
+                backend,
+                Arc::default(),
+                options,
+                store.clock(),
+                patience,
+                None,
+            ),
         }
     }
 
@@ -172,8 +197,13 @@ impl Locker {
                 options,
                 Clock::runtime(),
                 patience,
+                None,
             ),
         }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// Whether leases exclude anybody: `false` with locking disabled.
@@ -437,6 +467,7 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let keys = self.keys(&named(resource)?)?;
+        self.core.stop.check_tasks()?;
         let holdings = self.core.backend.inspect(&keys).await;
         let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         Ok(holdings.into_iter().next().flatten().map(Holder::from))

@@ -104,6 +104,7 @@ impl Slots {
     ///
     /// [`Error::Unavailable`] if Redis could not be asked.
     pub async fn inspect(&self) -> Result<Vec<Option<Holder>>, Error> {
+        self.core.stop.check_tasks()?;
         let holdings = self.core.backend.inspect(&self.target.keys).await;
         let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         let holders = holdings

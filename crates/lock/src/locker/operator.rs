@@ -66,6 +66,7 @@ impl Locker {
     pub async fn list(&self, pattern: &str, start: u64) -> Result<Page, Error> {
         let prefix = &self.core.options.key_prefix;
         let glob = format!("{}{pattern}", escaped(prefix));
+        self.core.stop.check_tasks()?;
         let scanned = self.core.backend.scan(&glob, start).await;
         let scanned = scanned.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         let found = scanned.found.into_iter().map(|found| Listed {
@@ -99,6 +100,7 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let keys = self.keys(&named(resource)?)?;
+        self.core.stop.check_tasks()?;
         let forcing = self.core.backend.force_release(&keys, holder_id).await;
         match forcing.map_err(|failure| Error::Unavailable(failure.unavailable))? {
             Forcing::Taken { from, fence } => Ok(Forced::Taken { from, fence }),
@@ -125,6 +127,7 @@ impl Locker {
         R::Error: Into<NameError>,
     {
         let keys = self.keys(&named(resource)?)?;
+        self.core.stop.check_tasks()?;
         let forgotten = self.core.backend.forget(&keys).await;
         forgotten.map_err(|failure| Error::Unavailable(failure.unavailable))
     }

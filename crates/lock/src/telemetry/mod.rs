@@ -282,5 +282,7 @@ fn cause(reason: &LostReason) -> &'static str {
         LostReason::Failover { .. } => "failover",
         LostReason::Restart => "restart",
         LostReason::Closed => "closed",
+        LostReason::RuntimeEnded => "runtime_ended",
+        LostReason::Forked => "forked",
     }
 }
