@@ -12,7 +12,7 @@ use crate::clock::{later, validity};
 use crate::core::{Core, SHORT_PAUSE, new_master, unanswered};
 use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::held::{Grant, Held};
-use crate::options::Terms;
+use crate::options::{AcquireOptions, Terms};
 use crate::redis::classify::Outcome;
 use crate::redis::script::CLAIM;
 use crate::redis::topology::State;
@@ -39,6 +39,18 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    pub(crate) fn new(
+        core: &Core,
+        resource: Resource,
+        options: &AcquireOptions,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            keys: Arc::new(Keys::new(&core.options.key_prefix, &resource)?),
+            resource,
+            owner: options.owner.clone(),
+        })
+    }
+
     fn token(&self, core: &Core) -> Result<Token, getrandom::Error> {
         Token::random(self.owner.as_deref().unwrap_or(&core.options.owner))
     }
@@ -276,7 +288,7 @@ impl Claim {
     fn new(core: &Arc<Core>, target: Target, terms: Terms, waits: bool) -> Result<Self, Error> {
         core.stop.check()?;
         let token = target.token(core);
-        let token = token.map_err(|error| Error::Random(error.to_string()))?;
+        let token = token.map_err(Error::random)?;
         let keys = target.keys.clone();
         let slot = (keys.locks.len() == 1).then_some(0);
         let request = Request {

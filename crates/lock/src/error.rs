@@ -1,8 +1,10 @@
 //! What can go wrong: what happened, to which resource, and what to do now.
 
-use std::fmt;
+use std::convert::Infallible;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use leasehold_config::ConfigError;
 
@@ -13,7 +15,28 @@ use crate::unavailable::Unavailable;
 ///
 /// The message says what happened, to which resource and on which node, and what to do about it.
 /// [`is_retryable`](Error::is_retryable) tells whether the same call may succeed later.
-#[derive(Debug, Clone, thiserror::Error)]
+///
+/// `Display` is this error alone, and [`source`](std::error::Error::source) what caused it.
+/// `Debug`, which `fn main() -> Result<(), Error>` prints, is both in one line.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # use std::time::Duration;
+/// # use leasehold::{Error, Locker, MemoryStore};
+/// # let locker = Locker::in_memory(&MemoryStore::new());
+/// # let _held = locker.try_acquire("report").await;
+/// match locker.acquire("report").timeout(Duration::ZERO).await {
+///     Ok(lease) => println!("fence {}", lease.fence()),
+///     Err(Error::TimedOut { because, .. }) if matches!(*because, Error::Held(_)) => {
+///         println!("another worker does it");
+///     }
+///     Err(error) if error.is_retryable() => eprintln!("later: {error:?}"),
+///     Err(error) => eprintln!("{error:?}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration cannot be used.
@@ -26,6 +49,7 @@ pub enum Error {
 
     /// The asked lease length cannot be granted.
     #[error("a lease of {asked:?} cannot be granted: {bound}")]
+    #[non_exhaustive]
     Ttl {
         /// The length that was asked for.
         asked: Duration,
@@ -35,6 +59,7 @@ pub enum Error {
 
     /// The asked renewal interval is too short.
     #[error("a lease cannot be renewed every {asked:?}: the shortest interval is {least:?}")]
+    #[non_exhaustive]
     RenewInterval {
         /// The interval that was asked for.
         asked: Duration,
@@ -44,6 +69,7 @@ pub enum Error {
 
     /// The number of slots is out of bounds.
     #[error("{asked} slots cannot be given out; choose 1 to 1000")]
+    #[non_exhaustive]
     SlotLimit {
         /// The number that was asked for.
         asked: usize,
@@ -54,13 +80,15 @@ pub enum Error {
     Held(Held),
 
     /// The acquire timeout passed before the resource could be leased.
-    #[error("`{resource}` was not leased within {timeout:?}: {because}")]
+    #[error("`{resource}` was not leased within {timeout:?}")]
+    #[non_exhaustive]
     TimedOut {
         /// What was to be leased.
         resource: Resource,
         /// The acquire timeout.
         timeout: Duration,
-        /// What stood in the way at the end.
+        /// What prevented the grant at the end.
+        #[source]
         because: Box<Error>,
     },
 
@@ -76,13 +104,15 @@ pub enum Error {
     /// A command was sent and its reply never came: it may or may not have been carried out.
     ///
     /// Nothing is left to clean up: a grant that may have happened is taken back in the background.
-    #[error("whether `{resource}` was {operation} is unknown: {cause}")]
+    #[error("whether `{resource}` was {operation} is unknown")]
+    #[non_exhaustive]
     Ambiguous {
         /// What the command was about.
         resource: Resource,
         /// `leased`, `renewed` or `released`.
         operation: &'static str,
         /// Why no reply came.
+        #[source]
         cause: Unavailable,
     },
 
@@ -96,6 +126,7 @@ pub enum Error {
          strict mode needs {needed}; bring the replicas back, or set LOCK_SAFETY=relaxed and do \
          without one holder across failovers"
     )]
+    #[non_exhaustive]
     NotReplicated {
         /// What was to be leased.
         resource: Resource,
@@ -109,6 +140,7 @@ pub enum Error {
 
     /// Too few of the independent masters granted the lease; what was granted is taken back.
     #[error("`{resource}` is not leased: {granted} of {members} granted: {nodes}")]
+    #[non_exhaustive]
     NoQuorum {
         /// What was to be leased.
         resource: Resource,
@@ -121,11 +153,12 @@ pub enum Error {
     },
 
     /// Redis or its Sentinels could not be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Unavailable(#[from] Unavailable),
 
     /// This version cannot do what is configured.
     #[error("{feature} is not supported by this version; {instead}")]
+    #[non_exhaustive]
     Unsupported {
         /// What is configured.
         feature: String,
@@ -157,15 +190,51 @@ pub enum Error {
     BlockingInAsync,
 
     /// The blocking interface could not start its thread.
-    #[error("the runtime of the blocking interface could not be started: {0}")]
-    Runtime(String),
+    #[error("the runtime of the blocking interface could not be started")]
+    Runtime(#[source] Arc<io::Error>),
 
     /// The operating system gave no random bytes for a token.
-    #[error("the operating system gave no random bytes for a token: {0}")]
-    Random(String),
+    #[error("the operating system gave no random bytes for a token")]
+    Random(#[source] Arc<io::Error>),
+
+    /// The ticket comes from another version of this library.
+    #[error("a ticket of version {found} cannot be read: this library knows version {known}")]
+    #[non_exhaustive]
+    TicketVersion {
+        /// The version of the ticket.
+        found: u32,
+        /// The version that this library writes and reads.
+        known: u32,
+    },
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
 }
 
 impl Error {
+    pub(crate) fn random(error: getrandom::Error) -> Self {
+        let error = match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::other(error.to_string()),
+        };
+        Self::Random(Arc::new(error))
+    }
+
     /// Whether the same call may succeed later without anything being changed by hand.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -178,6 +247,7 @@ impl Error {
             | Self::RenewInterval { .. }
             | Self::Closed
             | Self::RuntimeEnded
+            | Self::TicketVersion { .. }
             | Self::Forked
             | Self::BlockingInAsync
             | Self::Unsupported { .. } => false,
@@ -273,16 +343,19 @@ impl fmt::Display for GateClosed {
 #[non_exhaustive]
 pub enum TtlBound {
     /// Shorter than the least that can be renewed in time.
+    #[non_exhaustive]
     TooShort {
         /// The shortest lease.
         least: Duration,
     },
     /// Longer than `LOCK_MAX_TTL`, the longest lease that this locker may ask for.
+    #[non_exhaustive]
     TooLong {
         /// The longest lease.
         most: Duration,
     },
     /// Longer than the longest lease that the other clients of this Redis agreed on.
+    #[non_exhaustive]
     AboveShared {
         /// The longest lease recorded in Redis.
         most: Duration,

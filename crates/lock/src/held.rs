@@ -112,11 +112,6 @@ impl Held {
         self.is_released() || self.reason.get().is_some() || self.stop.is_forked()
     }
 
-    /// Whether the lease belongs to the parent of this process.
-    pub(crate) fn is_forked(&self) -> bool {
-        self.stop.is_forked()
-    }
-
     /// Whether the lease ended with its locker, which has it released.
     pub(crate) fn ended_with_locker(&self) -> bool {
         matches!(
@@ -214,8 +209,14 @@ impl Held {
         !self.released.swap(true, Ordering::AcqRel) && self.reason.get().is_none()
     }
 
-    pub(crate) fn lost(&self) -> &CancellationToken {
-        &self.lost
+    /// Waits until the lease is lost, and tells why.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn loss(&self) -> LostReason {
+        if !self.stop.is_forked() {
+            self.lost.cancelled().await;
+        }
+        self.reason()
     }
 
     pub(crate) fn reason(&self) -> LostReason {

@@ -48,7 +48,11 @@ impl LastRelease {
         match outcome.recv_timeout(left) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, count, "locks not released at the runtime's end: left to their expiry");
+                tracing::warn!(
+                    ?error,
+                    count,
+                    "locks not released at the runtime's end: left to their expiry"
+                );
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 tracing::warn!(
@@ -64,7 +68,7 @@ impl LastRelease {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Error::Runtime(error.to_string()))?;
+            .map_err(|error| Error::Runtime(Arc::new(error)))?;
         let released = runtime.block_on(async {
             tokio::time::timeout_at(deadline.into(), self.release_all(requests)).await
         });

@@ -78,6 +78,17 @@ impl AcquireOptions {
         self
     }
 
+    /// These options, and those that are set in `other` in their place.
+    pub(crate) fn overridden_by(self, other: &Self) -> Self {
+        Self {
+            ttl: other.ttl.or(self.ttl),
+            timeout: other.timeout.or(self.timeout),
+            renewal: other.renewal.or(self.renewal),
+            owner: other.owner.clone().or(self.owner),
+            label: other.label.or(self.label),
+        }
+    }
+
     pub(crate) fn resolve(&self, configured: &LockOptions) -> Result<Terms, Error> {
         let ttl = self.ttl.unwrap_or(configured.ttl);
         let bound = if ttl < SHORTEST_TTL {
@@ -211,8 +222,8 @@ mod tests {
         let locker = crate::Locker::in_memory(&crate::MemoryStore::new());
         let options = AcquireOptions::new().owner("import-7/run-1");
         let slots = locker.slots("warehouse", 2).expect("slots");
-        let _slot = slots.acquire_with(&options).await.expect("a slot");
-        let _lease = locker.acquire_with("report", &options).await;
+        let _slot = slots.acquire().options(&options).await.expect("a slot");
+        let _lease = locker.acquire("report").options(&options).await;
         let holders = slots.inspect().await.expect("the holders");
         let holder = locker.inspect("report").await.expect("an answer");
         for holder in [holders[0].clone(), holder] {

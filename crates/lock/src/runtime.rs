@@ -33,7 +33,7 @@ pub(crate) fn start() -> Result<Runtime, Error> {
         .thread_name("leasehold")
         .enable_all()
         .build()
-        .map_err(|error| Error::Runtime(error.to_string()))
+        .map_err(|error| Error::Runtime(Arc::new(error)))
 }
 
 impl OwnedRuntime {

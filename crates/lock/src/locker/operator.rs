@@ -1,9 +1,12 @@
 //! What only an operator asks for: a list of the locks, and a lock taken from its holder.
 
-use super::{Holder, Locker, NameError, named};
+use super::Locker;
 use crate::backend::Forcing;
 use crate::error::Error;
 use crate::fence::Fence;
+use crate::holder::Holder;
+use crate::request::named;
+use crate::resource::Resource;
 
 /// One step of [`Locker::list`].
 #[derive(Debug, Clone)]
@@ -96,8 +99,7 @@ impl Locker {
     /// [`Error::Unavailable`] if Redis could not be asked.
     pub async fn force_release<R>(&self, resource: R, holder_id: &str) -> Result<Forced, Error>
     where
-        R: TryInto<crate::Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
         let keys = self.keys(&named(resource)?)?;
         self.core.stop.check_tasks()?;
@@ -123,8 +125,7 @@ impl Locker {
     /// [`Error::Unavailable`] if Redis could not be asked.
     pub async fn forget<R>(&self, resource: R) -> Result<bool, Error>
     where
-        R: TryInto<crate::Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
         let keys = self.keys(&named(resource)?)?;
         self.core.stop.check_tasks()?;
