@@ -252,7 +252,8 @@ async fn a_master_that_is_new_to_the_scripts_is_told_them_in_one_round() {
     opened(&locker).await;
     // Nobody else renews them meanwhile.
     let by_hand = AcquireOptions::new().renewal(Renewal::Off);
-    let attempts = names("some").map(|name| locker.try_acquire_with(name, &by_hand));
+    let attempts =
+        names("some").map(|name| locker.try_acquire(name).options(&by_hand).into_future());
     let leases = join_all(attempts).await;
     let leases: Vec<Lease> = leases
         .into_iter()

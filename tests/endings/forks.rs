@@ -38,10 +38,10 @@ fn a_forked_child_is_told_and_leaves_its_parent_alone() {
     let redis = RedisServer::start().expect("redis-server");
     let config = Config::from_vars(standalone_env(&redis)).expect("a configuration");
     let locker = blocking::Locker::connect(config).expect("connect");
-    let lease = locker.acquire("report").expect("a lease");
+    let lease = locker.acquire("report").wait().expect("a lease");
     let dropped_in_child = locker.clone();
     assert!(in_a_child(|| {
-        let refused = locker.try_acquire("other");
+        let refused = locker.try_acquire("other").wait();
         let is_refused = matches!(refused, Err(Error::Forked));
         let is_lost = lease.lost_within(Duration::from_secs(1)) == Some(LostReason::Forked);
         is_refused && is_lost && !lease.is_valid() && lease.renew().is_err()
@@ -57,6 +57,7 @@ fn a_forked_child_is_told_and_leaves_its_parent_alone() {
     lease.release().expect("a release");
     locker
         .acquire("report")
+        .wait()
         .expect("a lease")
         .release()
         .expect("a release");

@@ -181,7 +181,7 @@ fn a_blocking_lease_is_released_in_whichever_order_things_are_dropped() {
     let redis = RedisServer::start().expect("redis-server");
     for round in 0..2 * ROUNDS {
         let locker = blocking_locker(&redis);
-        let lease = locker.acquire("report").expect("a lease");
+        let lease = locker.acquire("report").wait().expect("a lease");
         if round % 2 == 0 {
             drop(lease);
             drop(locker);
@@ -198,19 +198,20 @@ fn a_blocking_locker_in_async_code_is_an_error_and_its_drop_is_none() {
     let redis = RedisServer::start().expect("redis-server");
     for runtime in runtimes() {
         let (locker, first) = (blocking_locker(&redis), blocking_locker(&redis));
-        let lease = first.acquire("report").expect("a lease");
+        let lease = first.acquire("report").wait().expect("a lease");
         drop(first);
         runtime.block_on(async {
             let config = Config::from_vars(variables(&redis)).expect("a configuration");
             let refused = blocking::Locker::connect(config).expect_err("in async code");
             assert!(matches!(refused, Error::BlockingInAsync), "{refused}");
-            let refused = locker.try_acquire("other").expect_err("in async code");
+            let refused = locker.try_acquire("other").wait();
+            let refused = refused.expect_err("in async code");
             assert!(matches!(refused, Error::BlockingInAsync), "{refused}");
             assert!(lease.lost_within(Duration::from_millis(1)).is_none());
             drop(lease);
             assert!(is_free(&redis, "report"));
             let blocking = tokio::task::spawn_blocking(move || {
-                locker.acquire("report").map(|lease| (locker, lease))
+                locker.acquire("report").wait().map(|lease| (locker, lease))
             });
             let (locker, lease) = blocking.await.expect("the task").expect("a lease");
             drop(locker);

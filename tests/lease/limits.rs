@@ -12,7 +12,7 @@ fn within(timeout: Duration) -> AcquireOptions {
 }
 
 async fn refused(locker: &Locker, timeout: Duration) -> Error {
-    let refused = locker.acquire_with("report", &within(timeout)).await;
+    let refused = locker.acquire("report").options(&within(timeout)).await;
     refused.expect_err("no lease")
 }
 
@@ -21,7 +21,7 @@ fn reason(error: &Error) -> &Error {
     let Error::TimedOut { because, .. } = error else {
         panic!("{error}")
     };
-    assert!(!error.to_string().contains("DEL"), "{error}");
+    assert!(!format!("{error:?}").contains("DEL"), "{error:?}");
     because
 }
 
@@ -49,7 +49,7 @@ async fn a_wait_that_redis_leaves_unanswered_names_no_holder() {
     });
     for error in [first, behind] {
         assert!(is_unanswered(&error), "{error}");
-        assert!(error.to_string().contains(&redis.address()), "{error}");
+        assert!(format!("{error:?}").contains(&redis.address()), "{error}");
     }
     redis
         .command(&["CLIENT", "UNPAUSE"])
@@ -97,13 +97,13 @@ async fn without_any_time_redis_is_asked_once() {
     let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
     let at_once = within(Duration::ZERO);
     for round in 0..100 {
-        let lease = locker.acquire_with("report", &at_once).await;
+        let lease = locker.acquire("report").options(&at_once).await;
         let lease = lease.unwrap_or_else(|error| panic!("round {round}: {error}"));
         let held = refused(&locker, Duration::ZERO).await;
         assert!(matches!(reason(&held), Error::Held(_)), "{held}");
         lease.release().await.expect("a release");
     }
-    let all = locker.acquire_all(["a", "b", "c"], &at_once).await;
+    let all = locker.acquire_all(["a", "b", "c"]).options(&at_once).await;
     assert_eq!(all.expect("all are free").iter().count(), 3);
     redis.pause().expect("SIGSTOP");
     let unanswered = refused(&locker, Duration::ZERO).await;
@@ -122,14 +122,14 @@ async fn the_longest_times_do_not_end() {
     ] {
         let lease = locker.acquire("report").await.expect("a lease");
         let options = within(timeout);
-        let waiting = locker.acquire_with("report", &options);
+        let waiting = locker.acquire("report").options(&options);
         let release = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             lease.release().await.expect("a release");
         };
         let (waited, ()) = soon("the release", async { tokio::join!(waiting, release) }).await;
         waited.expect("a lease").release().await.expect("a release");
-        let all = locker.acquire_all(["a", "b"], &options).await;
+        let all = locker.acquire_all(["a", "b"]).options(&options).await;
         all.expect("both").release().await.expect("a release");
     }
     locker.close(Duration::MAX).await.expect("closed");
@@ -160,7 +160,7 @@ async fn times_that_cannot_be_kept_are_refused_on_every_way_in() {
     }
     let locker = Locker::connect(config()).await.expect("connect");
     let restless = AcquireOptions::new().renewal(Renewal::Every(Duration::ZERO));
-    let refused = locker.acquire_with("report", &restless).await;
+    let refused = locker.acquire("report").options(&restless).await;
     let refused = refused.expect_err("it would never rest");
     assert!(!refused.is_retryable(), "{refused}");
 }

@@ -136,7 +136,11 @@ impl LockInterceptor {
         // The result stands whatever becomes of the release: one that cannot be confirmed goes on in
         // the background.
         if let Err(error) = lease.release().await {
-            tracing::warn!(activity = info.activity_type, %error, "release not confirmed");
+            tracing::warn!(
+                activity = info.activity_type,
+                ?error,
+                "release not confirmed"
+            );
         }
         result
     }
@@ -149,7 +153,7 @@ impl LockInterceptor {
         info: &ActivityInfo,
     ) -> Result<Lease, ActivityError<E>> {
         let options = self.options(lock, info);
-        let mut acquiring = pin!(lock.slots.acquire_with(&options));
+        let mut acquiring = pin!(lock.slots.acquire().options(&options).into_future());
         let mut cancelled = pin!(context.cancelled());
         let mut heartbeat = info.heartbeat_timeout.map(|timeout| {
             let mut heartbeat = interval((timeout / 3).max(Duration::from_millis(1)));

@@ -41,7 +41,7 @@ async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Op
     let patience = config.lock.max_ttl + Duration::from_secs(2);
     let asked = Instant::now();
     let options = AcquireOptions::new().timeout(patience);
-    let lease = match locker.acquire_with(name.as_str(), &options).await {
+    let lease = match locker.acquire(name.as_str()).options(&options).await {
         Ok(lease) => lease,
         Err(error) => {
             fail(TAKEN, &error, report);
@@ -75,11 +75,11 @@ async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Op
 /// Two who want the same: the second is called when the first releases, or has to poll.
 async fn examine_calls(locker: &Locker, name: &str, report: &mut Report) {
     let options = AcquireOptions::new().timeout(Duration::from_secs(5));
-    let (Ok(first), second) = (locker.acquire_with(name, &options).await, locker.clone()) else {
+    let (Ok(first), second) = (locker.acquire(name).options(&options).await, locker.clone()) else {
         return report.skip(CALLED, "the lock was not free");
     };
     let waiting = async {
-        let lease = second.acquire_with(name, &options).await?;
+        let lease = second.acquire(name).options(&options).await?;
         let at = Instant::now();
         lease.release().await.map(|_| at)
     };
@@ -132,6 +132,6 @@ fn fail(check: Check, error: &Error, report: &mut Report) {
             }
             report.fail_with(check, unavailable);
         }
-        None => report.fail(check, error.to_string(), "see the message"),
+        None => report.fail(check, format!("{error:?}"), "see the message"),
     }
 }

@@ -149,7 +149,7 @@ impl Bench<'_> {
         };
         let patience = AcquireOptions::new().timeout(config.lock.max_ttl + Duration::from_secs(2));
         tokio::select! {
-            lease = self.locker.acquire_with(name.as_str(), &patience) => {
+            lease = self.locker.acquire(name.as_str()).options(&patience) => {
                 lease?.release().await?;
             }
             () = self.stop.cancelled() => {}
@@ -192,7 +192,7 @@ impl Bench<'_> {
             match self.locker.forget(name.as_str()).await {
                 Ok(true) => {}
                 Ok(false) => complain(&format!("`{name}` is still held: it expires by itself")),
-                Err(error) => complain(&format!("`{name}` stays until it expires: {error}")),
+                Err(error) => complain(&format!("`{name}` stays until it expires: {error:?}")),
             }
         }
         let _ = self.locker.clone().close(LEAVING).await;
