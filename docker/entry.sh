@@ -11,6 +11,7 @@
 #   entry.sh master      where the master is, by the Sentinels
 #   entry.sh held KEY    1 if this data node has the key, 0 if not
 #   entry.sh role        what this data node takes itself for: master or slave
+#   entry.sh leave       before this data node stops: a master waits until another one has taken over
 #
 # NODE (the word it was started with), PORT, ANNOUNCE (the address under which others reach this node), MASTER (host:port of the first master) and SENTINELS
 # (host:port of each) come from the compose files, the passwords from there or from the environment around them.
@@ -142,6 +143,13 @@ cluster_conf() {
   } >>"$data/redis.conf"
 }
 
+# Where nodes are known by names, Sentinels hand out the names: the addresses behind them change.
+announced_by_name() {
+  case $ANNOUNCE in
+    *[!0-9.:]*) echo "sentinel announce-hostnames yes" ;;
+  esac
+}
+
 # A Sentinel looks for replicas when it meets the master, and then ten seconds later.
 await_replicas() {
   tries=0
@@ -156,16 +164,19 @@ await_replicas() {
 sentinel_conf() {
   [ ! -e "$data/sentinel.conf" ] || return 0
   await_replicas
+  # One that lost its memory asks the others, for the first master may be a replica by now.
+  current=$(master) || current=$MASTER
   umask 077
   {
     without_comments "$config/sentinel.conf" | sed \
       -e "s/^bind .*/bind * -::*/" \
       -e "/^port /d" \
-      -e "s/^\(sentinel monitor mymaster\) .*/\1 ${MASTER%:*} ${MASTER##*:} ${QUORUM:-2}/" \
+      -e "s/^\(sentinel monitor mymaster\) .*/\1 ${current%:*} ${current##*:} ${QUORUM:-2}/" \
       -e "s/^\(sentinel down-after-milliseconds mymaster\) .*/\1 ${DOWN_AFTER:-5000}/" \
       -e "s/^\(sentinel failover-timeout mymaster\) .*/\1 ${FAILOVER_TIMEOUT:-15000}/"
     listen
     echo "dir $data"
+    announced_by_name
     echo "sentinel announce-ip $ANNOUNCE"
     echo "sentinel announce-port $PORT"
     echo "sentinel auth-user mymaster sentinel"
@@ -213,6 +224,26 @@ health_of_cluster() {
   REDISCLI_AUTH=$ADMIN_PASSWORD ask "127.0.0.1:$PORT" --user admin cluster info | grep -q '^cluster_state:ok'
 }
 
+role() {
+  replication | sed -n 's/^role:\([a-z]*\).*/\1/p'
+}
+
+# A planned stop need not wait until the Sentinels miss the master. Half a minute is enough for a failover; if none comes
+# about, the Sentinels notice the stop by themselves.
+leave() {
+  [ "$(role)" = master ] || return 0
+  for sentinel in $SENTINELS; do
+    if REDISCLI_AUTH=$REDIS_PASSWORD ask "$sentinel" sentinel failover mymaster | grep -q '^OK'; then
+      break
+    fi
+  done
+  tries=0
+  while [ "$(role)" = master ] && [ "$tries" -lt 30 ]; do
+    tries=$((tries + 1))
+    sleep 1
+  done
+}
+
 # Healthy: a failover would succeed.
 health_of_sentinel() {
   export REDISCLI_AUTH="$REDIS_PASSWORD"
@@ -241,7 +272,8 @@ case ${1:-} in
     ;;
   master) master ;;
   held) REDISCLI_AUTH=$ADMIN_PASSWORD ask "127.0.0.1:$PORT" --user admin exists "$2" ;;
-  role) replication | sed -n 's/^role:\([a-z]*\).*/\1/p' ;;
+  role) role ;;
+  leave) leave ;;
   net)
     trap 'exit 0' TERM INT
     while :; do
@@ -249,5 +281,5 @@ case ${1:-} in
       wait $!
     done
     ;;
-  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master, held, role" ;;
+  *) die "what is \"${1:-}\"? one of redis, cluster, sentinel, create, net, health, master, held, role, leave" ;;
 esac

@@ -14,6 +14,15 @@ pub async fn standalone(server: &RedisServer, overrides: &[(&str, &str)]) -> Res
     connect(standalone_env(server.port()), overrides).await
 }
 
+/// As [`standalone`], over whatever is at a port.
+///
+/// # Errors
+///
+/// When it cannot connect.
+pub async fn at_port(port: u16) -> Result<Locker> {
+    connect(standalone_env(port), &[]).await
+}
+
 /// A locker over a Sentinel cluster.
 ///
 /// # Errors
@@ -31,16 +40,22 @@ pub async fn sentinel(cluster: &SentinelCluster, overrides: &[(&str, &str)]) -> 
 ///
 /// When it cannot connect to a majority of them.
 pub async fn quorum(urls: &[String]) -> Result<Locker> {
-    let nodes = urls.join(",");
+    connect(quorum_env(&urls.join(",")), &[]).await
+}
+
+/// The variables of a worker that uses the independent masters at these URLs, separated by commas.
+#[must_use]
+pub fn quorum_env(nodes: &str) -> Vec<(String, String)> {
     let variables = [
         ("IS_LOCKING_DISABLED", "false"),
-        ("LOCK_REDLOCK_NODES", &nodes),
+        ("LOCK_REDLOCK_NODES", nodes),
         ("LOCK_TTL", "3s"),
         ("LOCK_MAX_TTL", "3s"),
         ("REDIS_COMMAND_TIMEOUT", "500ms"),
     ];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    connect(variables.to_vec(), &[]).await
+    variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
 }
 
 /// The variables of a worker that uses the Redis at this port; everything else is as by default.

@@ -3,12 +3,15 @@
 //! One line per row, from its least to its greatest over the rounds, with a dot at the median, on a
 //! logarithmic scale on which the target is 1. Better is to the right.
 
-use std::fmt::Write;
+use svg::Document;
+use svg::node::Value;
+use svg::node::element::{Circle, Line, Rectangle, Text};
 
 use crate::report::{Report, Row, Target};
 use crate::spread::Spread;
 use crate::table::number;
 
+const TITLE: &str = "Measured figures relative to their targets; better is to the right";
 const WIDTH: f64 = 960.0;
 const LABELS: f64 = 470.0;
 const ROW: f64 = 22.0;
@@ -28,33 +31,54 @@ pub fn draw(report: &Report) -> String {
         })
         .collect();
     let height = TOP + ROW * rows.len() as f64 + 30.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
-         <text x=\"10\" y=\"20\" font-size=\"14\" fill=\"#222222\">Measured figures relative to \
-         their targets; better is to the right</text>\n"
-    );
-    for (mark, label) in [(0.1, "10 × worse"), (1.0, "target"), (10.0, "10 × better")] {
+    let mut document = Document::new()
+        .set("viewBox", (0, 0, WIDTH, height))
+        .set("font-family", "sans-serif")
+        .set("font-size", 12)
+        .add(background(height))
+        .add(label(10.0, 20.0, TITLE).set("font-size", 14));
+    for (mark, text) in [(0.1, "10 × worse"), (1.0, "target"), (10.0, "10 × better")] {
         let x = position(mark);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{}\" stroke=\"#bbbbbb\"/>\
-             <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"#666666\">{label}</text>",
-            TOP - 6.0,
-            height - 26.0,
-            height - 10.0
-        );
+        let line = line((x, TOP - 6.0), (x, height - 26.0)).set("stroke", "#bbbbbb");
+        let text = label(x, height - 10.0, text)
+            .set("text-anchor", "middle")
+            .set("fill", "#666666");
+        document = document.add(line).add(text);
     }
     for (index, (figure, row, target)) in rows.iter().enumerate() {
         let y = TOP + ROW * (index as f64 + 0.5);
-        draw_row(&mut svg, y, figure, row, *target);
+        document = draw_row(document, y, figure, row, *target);
     }
-    svg.push_str("</svg>\n");
-    svg
+    document.to_string() + "\n"
 }
 
-fn draw_row(svg: &mut String, y: f64, figure: &str, row: &Row, target: Target) {
+fn background(height: f64) -> Rectangle {
+    Rectangle::new()
+        .set("width", WIDTH)
+        .set("height", height)
+        .set("fill", "#ffffff")
+}
+
+fn label(x: f64, y: f64, text: impl Into<String>) -> Text {
+    Text::new(text)
+        .set("x", tenths(x))
+        .set("y", tenths(y))
+        .set("fill", "#222222")
+}
+
+fn line((x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> Line {
+    Line::new()
+        .set("x1", tenths(x1))
+        .set("y1", tenths(y1))
+        .set("x2", tenths(x2))
+        .set("y2", tenths(y2))
+}
+
+fn tenths(number: f64) -> Value {
+    format!("{number:.1}").into()
+}
+
+fn draw_row(document: Document, y: f64, figure: &str, row: &Row, target: Target) -> Document {
     let Spread { min, median, max } = row.value;
     let goodness = |value: f64| match target {
         Target::AtLeast(bound) => value / bound,
@@ -67,23 +91,26 @@ fn draw_row(svg: &mut String, y: f64, figure: &str, row: &Row, target: Target) {
     } else {
         "#b3261e"
     };
-    let label = escaped(&format!("{figure}, {}: {}", row.case, row.measure));
     let bound = match target {
         Target::AtLeast(bound) => format!("≥ {}", number(bound)),
         Target::AtMost(bound) => format!("≤ {}", number(bound)),
     };
-    let _ = writeln!(
-        svg,
-        "<text x=\"10\" y=\"{:.1}\" fill=\"#222222\">{label}</text>\
-         <line x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"{colour}\" \
-         stroke-width=\"3\" stroke-opacity=\"0.4\"/>\
-         <circle cx=\"{at:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>\
-         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#222222\">{} ({bound})</text>",
-        y + 4.0,
-        WIDTH - 10.0,
-        y + 4.0,
-        number(median)
-    );
+    let name = format!("{figure}, {}: {}", row.case, row.measure);
+    let value = format!("{} ({bound})", number(median));
+    let spread = line((from, y), (to, y))
+        .set("stroke", colour)
+        .set("stroke-width", 3)
+        .set("stroke-opacity", 0.4);
+    let dot = Circle::new()
+        .set("cx", tenths(at))
+        .set("cy", tenths(y))
+        .set("r", 4)
+        .set("fill", colour);
+    document
+        .add(label(10.0, y + 4.0, name))
+        .add(spread)
+        .add(dot)
+        .add(label(WIDTH - 10.0, y + 4.0, value).set("text-anchor", "end"))
 }
 
 /// Where a value that is `goodness` times as good as its target is drawn.
@@ -91,12 +118,6 @@ fn position(goodness: f64) -> f64 {
     let (left, right) = (LABELS, WIDTH - 110.0);
     let share = (goodness.log10().clamp(-DECADES, DECADES) + DECADES) / (2.0 * DECADES);
     left + share * (right - left)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

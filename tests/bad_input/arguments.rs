@@ -43,19 +43,16 @@ async fn names_that_cannot_be_locked() {
              not share a cluster slot; remove the brace or complete the tag",
         ),
         (
-            "orders:{eu}:fence",
-            "the resource's key would be \"orders:{eu}:fence\", which the SDK uses itself; choose a \
-             name that is not leasehold:gate and, with a hash tag, does not end in :fence, :queue or \
-             :alive",
+            "orders:{eu}:queue",
+            "the resource's key would be \"orders:{eu}:queue\", which the SDK uses itself; choose a \
+             name that does not begin with leasehold:gate or leasehold:fence and, with a hash tag, \
+             does not end in :queue, :alive, :slot-queue or :slot-alive",
         ),
     ] {
         assert_eq!(name_refusal(&locker, name).await, expected);
     }
-    let both = ["orders:{eu}", "orders:{eu}:fence"];
-    let refused = locker
-        .acquire_all(both)
-        .options(&AcquireOptions::new())
-        .await;
+    let both = ["orders:{eu}", "orders:{eu}:queue"];
+    let refused = locker.acquire_all(both).await;
     assert!(refused.is_err());
     let untouched = redis.cli(&["EXISTS", both[0], both[1]]).expect("EXISTS");
     assert_eq!(untouched.trim(), "0", "nothing is taken first");

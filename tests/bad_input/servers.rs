@@ -73,7 +73,7 @@ async fn a_port_on_which_nobody_listens() {
         refusal(standalone_env(&redis), &[]).await,
         format!(
             "127.0.0.1:{}: the connection was refused; start the server there, or correct \
-             REDIS_HOST and REDIS_PORT",
+             its address (REDIS_HOST and REDIS_PORT, or REDIS_URL)",
             redis.port()
         )
     );

@@ -119,7 +119,7 @@ impl Deployment {
                 variables.push(("REDIS_HOST".into(), "unused".into()));
                 variables.push(("LOCK_OWNER".into(), owner.into()));
                 let config = Config::from_vars(variables).expect("a configuration");
-                Locker::in_memory_with(store, config.lock).expect("good options")
+                Locker::in_memory_with(store, config.lock).expect("checked options")
             }
             None => connect(self.variables.clone(), &[("LOCK_OWNER", owner)])
                 .await

@@ -107,6 +107,15 @@ async fn what_the_user_may_not_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_disabled() {
+    let redis = RedisServer::builder()
+        .config("rename-command SELECT", "\"\"")
+        .start();
+    let redis = redis.expect("a server");
+    documented(&refusal(standalone_env(&redis), &[("REDIS_DB", "1")]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_node() {
     let master = RedisServer::start().expect("a server");
     let replica = RedisServer::start().expect("a server");

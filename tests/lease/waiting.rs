@@ -81,6 +81,9 @@ fn connection(redis: &RedisServer) -> redis::Connection {
     connection
 }
 
+/// The id of a waiter that does not answer.
+const STOPPED: &str = "5709fed";
+
 /// Enters a waiter that counts into the queue for `report`, before all lockers.
 fn enter_first(redis: &RedisServer, waiter: &str) {
     redis
@@ -96,10 +99,10 @@ fn stopped_waiter<'a>(
     redis: &RedisServer,
     connection: &'a mut redis::Connection,
 ) -> redis::PubSub<'a> {
-    enter_first(redis, "stopped");
+    enter_first(redis, STOPPED);
     let mut subscription = connection.as_pubsub();
     subscription
-        .subscribe("leasehold:wake:stopped")
+        .subscribe(format!("leasehold:wake:{STOPPED}"))
         .expect("SUBSCRIBE");
     subscription
 }
@@ -115,7 +118,7 @@ async fn whoever_is_called_and_does_not_come_delays_the_next_by_a_claim() {
     queued(&redis, "report", 2).await;
     lease.release().await.expect("a release");
     let called = subscription.get_message().expect("the call");
-    assert_eq!(called.get_payload_bytes(), b"free report");
+    assert_eq!(called.get_payload_bytes(), b"free - report");
     let _lease = soon("the turn after the claim", waiting)
         .await
         .expect("the task")

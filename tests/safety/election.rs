@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use leasehold_testkit::{RedisServer, wait_until};
-use leasehold_tests::soon;
+use leasehold_testkit::{RedisServer, SentinelCluster, wait_until};
+use leasehold_tests::{connect, sentinel_env, soon};
 use redis::{FromRedisValue, Value};
 
 use crate::rivals::{NAME, Rival, TTL, cluster, hold, plain_grant, referee, strict};
@@ -106,4 +106,49 @@ async fn a_master_that_was_forged_frees_nothing_that_is_held() {
         "the plain recipe is granted twice"
     );
     referee(holder, &rival, TTL * 3).await;
+}
+
+/// A relaxed client waits for no gate, so it would be granted at once what a strict one still holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relaxed_client_grants_nothing_where_others_are_strict_unless_it_is_told_to() {
+    let cluster = SentinelCluster::start().expect("a cluster");
+    let strict = [
+        ("LOCK_SAFETY", "strict"),
+        ("LOCK_TTL", "2s"),
+        ("LOCK_MAX_TTL", "2s"),
+    ];
+    let strict = connect(sentinel_env(&cluster), &strict)
+        .await
+        .expect("connect");
+    let _held = soon("a lease", strict.acquire("strict"))
+        .await
+        .expect("a lease");
+
+    let relaxed = [("LOCK_SAFETY", "relaxed")];
+    let relaxed = connect(sentinel_env(&cluster), &relaxed)
+        .await
+        .expect("connect");
+    let refused = relaxed
+        .try_acquire("relaxed")
+        .await
+        .expect_err("others are strict");
+    assert!(!refused.is_retryable());
+    let message = refused.to_string();
+    assert!(
+        message.contains("set LOCK_SAFETY=strict for all clients"),
+        "{message}"
+    );
+    assert!(
+        relaxed.inspect("strict").await.is_ok(),
+        "looking is no granting"
+    );
+
+    let told = [
+        ("LOCK_SAFETY", "relaxed"),
+        ("LOCK_ALLOW_MIXED_SAFETY", "true"),
+    ];
+    let told = connect(sentinel_env(&cluster), &told)
+        .await
+        .expect("connect");
+    let _lease = told.try_acquire("relaxed").await.expect("a lease");
 }

@@ -75,8 +75,8 @@ async fn fences_end_before_they_become_inexact() {
         .expect("connect");
     let greatest = leasehold::Fence::MAX.to_string();
     server
-        .command(&["SET", &format!("{{{NAME}}}:fence"), &greatest])
-        .expect("SET");
+        .command(&["HSET", "leasehold:fence", "last", &greatest])
+        .expect("HSET");
     let refused = locker
         .try_acquire(NAME)
         .await

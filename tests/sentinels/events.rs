@@ -178,31 +178,3 @@ async fn operators_reset_and_re_monitor() {
     let next = lease_on(cluster.node(new), &locker, "report").await;
     assert!(last < next.fence());
 }
-
-/// S12. Re-monitored on another node: a lower epoch with another address is believed once all have
-/// said so for a while, and not at once.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lower_epoch_is_believed_when_it_stays() {
-    let (old, new) = (
-        RedisServer::start().expect("redis-server"),
-        RedisServer::start().expect("redis-server"),
-    );
-    let sentinels = sentinels_of(&old, 3);
-    all_name(&sentinels, &old, 7);
-    let locker = connect(sentinels_env(&addresses(&sentinels)), &RELAXED)
-        .await
-        .expect("connect");
-    let first = lease(&locker, "report").await;
-    let fence = first.fence();
-    first.release().await.expect("a release");
-    all_name(&sentinels, &new, 0);
-    sentinels[0].announce_switch("127.0.0.1", new.port());
-    let granted = locker
-        .try_acquire("report")
-        .await
-        .expect("still the old master");
-    assert!(holds(&old));
-    granted.release().await.expect("a release");
-    let next = lease_on(&new, &locker, "report").await;
-    assert!(fence < next.fence());
-}

@@ -6,6 +6,7 @@ mod addresses;
 mod events;
 mod liars;
 mod minority;
+mod moving;
 
 use leasehold_testkit::{FakeSentinel, RedisServer};
 

@@ -79,7 +79,7 @@ async fn no_way_to_save() {
     let (error, message) = refused(&redis, &locker).await;
     assert_eq!(
         message,
-        "it refuses writes because it cannot save to disk (MISCONF); free the disk or mend its \
+        "it refuses writes because it cannot save to disk (MISCONF); free the disk or fix its \
          permissions; Redis refuses writes until a save succeeds"
     );
     assert!(error.is_retryable());
@@ -270,9 +270,14 @@ async fn no_permission() {
         .release()
         .await
         .expect("a release");
-    for (rule, back) in [("-set", "+set"), ("-evalsha", "+evalsha")] {
+    // The first grant of a locker is a script's.
+    let another = self::locker(&redis, &login).await;
+    for (locker, rule, back) in [
+        (&locker, "-set", "+set"),
+        (&another, "-evalsha", "+evalsha"),
+    ] {
         say(&redis, &["ACL", "SETUSER", "app", rule]);
-        let (error, message) = refused(&redis, &locker).await;
+        let (error, message) = refused(&redis, locker).await;
         assert!(
             message.starts_with("the user lacks a permission ("),
             "{message}"

@@ -227,5 +227,6 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 #[doc = include_str!("../../docs/operations.md")]
 #[doc = include_str!("../../docs/protocol.md")]
 #[doc = include_str!("../../docs/releases.md")]
+#[doc = include_str!("../../docs/servers.md")]
 #[doc = include_str!("../../docs/troubleshooting.md")]
 pub struct Documentation;

@@ -1,4 +1,4 @@
-//! The limit: the bare `redis` crate sending the same scripts with the same arguments. It keeps no
+//! The limit: the bare `redis` crate sending the same commands with the same arguments. It keeps no
 //! lease, has no deadline and no queue, and reads no reply.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use leasehold_testkit::RedisServer;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, ProtocolVersion};
 
-use crate::tap::{Template, Word};
+use crate::tap::{Request, Template, Word};
 use crate::{Error, Result};
 
 static TOKENS: AtomicU64 = AtomicU64::new(1);
@@ -16,7 +16,7 @@ static TOKENS: AtomicU64 = AtomicU64::new(1);
 #[derive(Clone)]
 pub struct Bare {
     connection: MultiplexedConnection,
-    commands: Vec<Vec<Word>>,
+    requests: Vec<Request>,
 }
 
 impl Bare {
@@ -25,32 +25,44 @@ impl Bare {
     pub fn new(connection: &MultiplexedConnection, template: &Template, resource: &str) -> Self {
         Self {
             connection: connection.clone(),
-            commands: template.commands(resource),
+            requests: template.requests(resource),
         }
     }
 
-    /// Sends each command and waits for its reply.
+    /// Sends each request and waits for its replies.
     ///
     /// # Errors
     ///
-    /// When the server refuses one.
+    /// When the server refuses a command.
     pub async fn pair(&mut self) -> Result<()> {
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        for words in &self.commands {
-            let mut command = Cmd::new();
-            for word in words {
-                match word {
-                    Word::Fixed(word) => command.arg(word),
-                    Word::Token(owner) => command.arg(format!("{owner}{token:032x}")),
-                };
+        for request in &self.requests {
+            let mut commands = redis::pipe();
+            for words in request {
+                commands.add_command(command(words, token));
             }
-            let reply = self.connection.send_packed_command(&command).await?;
-            if let redis::Value::ServerError(error) = reply {
-                return Err(Error::from(error.to_string()));
+            let replies = self
+                .connection
+                .send_packed_commands(&commands, 0, commands.len());
+            for reply in replies.await? {
+                if let redis::Value::ServerError(error) = reply {
+                    return Err(Error::from(error.to_string()));
+                }
             }
         }
         Ok(())
     }
+}
+
+fn command(words: &[Word], token: u64) -> Cmd {
+    let mut command = Cmd::new();
+    for word in words {
+        match word {
+            Word::Fixed(word) => command.arg(word),
+            Word::Token(owner) => command.arg(format!("{owner}{token:032x}")),
+        };
+    }
+    command
 }
 
 /// An ordinary connection without any timeout.
@@ -62,6 +74,15 @@ pub async fn connect(server: &RedisServer) -> Result<MultiplexedConnection> {
     connect_with(server, AsyncConnectionConfig::new()).await
 }
 
+/// As [`connect`], to the server at a URL.
+///
+/// # Errors
+///
+/// When the server does not answer.
+pub async fn connect_to(url: &str) -> Result<MultiplexedConnection> {
+    open(url, AsyncConnectionConfig::new()).await
+}
+
 /// As [`connect`], with a configuration of its own.
 ///
 /// # Errors
@@ -71,8 +92,11 @@ pub async fn connect_with(
     server: &RedisServer,
     config: AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection> {
-    let info: redis::ConnectionInfo =
-        redis::IntoConnectionInfo::into_connection_info(server.url())?;
+    open(&server.url(), config).await
+}
+
+async fn open(url: &str, config: AsyncConnectionConfig) -> Result<MultiplexedConnection> {
+    let info: redis::ConnectionInfo = redis::IntoConnectionInfo::into_connection_info(url)?;
     let settings = info
         .redis_settings()
         .clone()

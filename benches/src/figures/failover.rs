@@ -79,6 +79,7 @@ impl Attempts {
         let granted: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
         let (locker, grants) = (locker.clone(), granted.clone());
         let task = tokio::spawn(async move {
+            let mut leases = Vec::new();
             for number in 0_u64.. {
                 let resource = format!("bench:{round}:{number}");
                 if let Ok(lease) = locker.try_acquire(&resource).await {
@@ -87,7 +88,8 @@ impl Attempts {
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(grant);
-                    drop(lease);
+                    // The lock stays until it expires, so that one can see whose it was.
+                    leases.push(lease);
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -107,9 +109,8 @@ impl Attempts {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             for (at, resource) in &grants[looked_at..] {
-                let fence = format!("{{{resource}}}:fence");
                 let is_there = *at >= announced
-                    && master.command(&["EXISTS", &fence])? == redis::Value::Int(1);
+                    && master.command(&["EXISTS", resource])? == redis::Value::Int(1);
                 if is_there {
                     return Ok(*at);
                 }

@@ -40,7 +40,7 @@ const KINDS: [Kind; 4] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Ours,
     Plain(Wake),
     Redlock,
@@ -67,16 +67,16 @@ impl Kind {
 }
 
 /// One client of one kind, with a connection of its own.
-enum Client {
+pub(super) enum Client {
     Ours(Locker),
     Plain(Plain),
     Redlock(LockManager),
 }
 
 /// What one slice measured.
-struct Slice {
-    latency: Samples,
-    sent: f64,
+pub(super) struct Slice {
+    pub(super) latency: Samples,
+    pub(super) sent: f64,
     run: f64,
 }
 
@@ -156,6 +156,7 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         let back_to_back = Spread::of(pings.back_to_back);
         figure.add(&case, "PING back to back, p50", "µs", back_to_back);
     }
+    super::hand_over_quorum::measure(&mut figure, rounds).await?;
     Ok(figure)
 }
 
@@ -209,7 +210,7 @@ struct Shared {
     grants: watch::Sender<u64>,
 }
 
-async fn run(
+pub(super) async fn run(
     kind: Kind,
     clients: &Arc<Vec<Client>>,
     server: &RedisServer,

@@ -11,7 +11,10 @@ mod failover;
 mod fairness;
 mod gate;
 mod hand_over;
+mod hand_over_quorum;
 mod idle;
+mod latency;
+mod memory;
 mod quorum;
 mod scale;
 mod start_up;
@@ -22,13 +25,15 @@ mod uncontended;
 pub const PART: &str = "--part";
 
 /// The names of all figures, in the order in which they are measured.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 12] = [
     "uncontended",
+    "latency",
     "strict",
     "hand-over",
     "idle",
     "fairness",
     "scale",
+    "memory",
     "start-up",
     "failover",
     "gate",
@@ -66,6 +71,8 @@ impl Effort {
 pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
     match name {
         "uncontended" => uncontended::measure(effort).await,
+        "latency" => latency::measure(effort).await,
+        "memory" => memory::measure(effort).await,
         "strict" => strict::measure(effort).await,
         "hand-over" => hand_over::measure(effort).await,
         "idle" => idle::measure(effort).await,
@@ -90,7 +97,9 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
 pub async fn part(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["contend", port, seconds] => fairness::contend(port.parse()?, seconds.parse()?).await,
+        ["contend", store, address, seconds] => {
+            fairness::contend(store, address, seconds.parse()?).await
+        }
         ["hold", port, seconds] => scale::hold(port.parse()?, seconds.parse()?).await,
         ["wait", port, seconds] => scale::wait(port.parse()?, seconds.parse()?).await,
         other => Err(Error::from(format!("there is no part {other:?}"))),

@@ -1,11 +1,13 @@
 //! From the command line's options to a configuration and a locker.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 
-use leasehold::config::{Builder, Place};
+use leasehold::config::Builder;
 use leasehold::{Config, ConfigError, Locker};
 
 use crate::exit::Failure;
+use crate::output::{complain, plain};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -53,25 +55,44 @@ impl Source {
 
     /// As [`Source::load`], as a failure of the command.
     pub(crate) fn config(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, Failure> {
-        Ok(self.load(adjust).map_err(leasehold::Error::from)?)
+        self.load(adjust).map_err(|error| {
+            let mut failure = Failure::from(leasehold::Error::from(error));
+            if let Some(hint) = self.missing_file() {
+                failure.message.push_str(&format!("\n\n{hint}"));
+            }
+            failure
+        })
     }
 
     /// The configuration as the SDK would read it, except that locking is enabled unless somebody
     /// disabled it: to call this command is to ask for a lock.
     pub(crate) fn load(&self, adjust: impl Fn(Builder) -> Builder) -> Result<Config, ConfigError> {
-        let config = adjust(self.builder()).build()?;
-        let unset = config.settings().iter().any(|setting| {
-            setting.name() == "IS_LOCKING_DISABLED" && *setting.source() == Place::Default
-        });
-        if unset {
-            return adjust(self.builder())
-                .set("IS_LOCKING_DISABLED", "false")
-                .build();
-        }
-        Ok(config)
+        adjust(self.builder())
+            .set_default("IS_LOCKING_DISABLED", "false")
+            .build()
     }
 
+    /// What to do about a configuration that lacks something, if the file that usually holds it is not here:
+    /// cron and systemd start a command in another directory than a person does.
+    pub(crate) fn missing_file(&self) -> Option<String> {
+        let is_elsewhere = self.env_file.is_some() || env::var_os("LOCK_ENV_FILE").is_some();
+        if is_elsewhere || Path::new("./.env").exists() {
+            return None;
+        }
+        let here = env::current_dir().ok()?;
+        Some(format!(
+            "there is no ./.env in {}; give --env-file FILE, or set the variables in the environment",
+            plain(&here.to_string_lossy()),
+        ))
+    }
+
+    /// For commands that wait for no lock: what the SDK logs does not concern them, what is odd in the
+    /// configuration does.
     pub(crate) async fn locker(&self) -> Result<Locker, Failure> {
-        Ok(Locker::connect(self.config(|builder| builder)?).await?)
+        let config = self.config(|builder| builder)?;
+        for warning in config.warnings() {
+            complain(&format!("warning: {warning}"));
+        }
+        Ok(Locker::connect(config).await?)
     }
 }

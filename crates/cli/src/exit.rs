@@ -10,7 +10,7 @@ pub(crate) const USAGE: u8 = 64;
 pub(crate) const UNREACHABLE: u8 = 69;
 /// Something that must not happen.
 pub(crate) const INTERNAL: u8 = 70;
-/// Somebody else holds the resource, or the wait ran out.
+/// Another client holds the resource, or the wait ended before the gate of strict mode opened.
 pub(crate) const BUSY: u8 = 75;
 /// The lease was lost while the command ran.
 pub(crate) const LOST: u8 = 76;
@@ -18,6 +18,8 @@ pub(crate) const LOST: u8 = 76;
 pub(crate) const DENIED: u8 = 77;
 /// The configuration cannot be used.
 pub(crate) const CONFIG: u8 = 78;
+/// The person who was asked said no.
+pub(crate) const DECLINED: u8 = 79;
 /// The command ran for longer than `--max-hold`.
 pub(crate) const MAX_HOLD: u8 = 124;
 /// The command cannot be executed.
@@ -60,14 +62,21 @@ pub(crate) fn code(error: &Error) -> u8 {
     }
     match error {
         Error::Config(_) | Error::Unsupported { .. } => CONFIG,
-        Error::Resource(_) | Error::Ttl { .. } => USAGE,
-        Error::TimedOut { because, .. } if matches!(**because, Error::NotReplicated { .. }) => {
-            UNREACHABLE
-        }
-        Error::Held(_) | Error::TimedOut { .. } | Error::GateClosed(_) => BUSY,
-        Error::NotReplicated { .. } => UNREACHABLE,
+        Error::Resource(_) | Error::Ttl { .. } | Error::SlotLimit { .. } => USAGE,
+        Error::TimedOut { because, .. } => code(because),
+        Error::Held(_) | Error::GateClosed(_) => BUSY,
+        Error::NotReplicated { .. } | Error::NoQuorum { .. } => UNREACHABLE,
         Error::Lost { .. } => LOST,
         _ => INTERNAL,
+    }
+}
+
+/// Whether another client was seen to hold the resource, at the end of the wait if there was one.
+pub(crate) fn is_held(error: &Error) -> bool {
+    match error {
+        Error::Held(_) => true,
+        Error::TimedOut { because, .. } => is_held(because),
+        _ => false,
     }
 }
 

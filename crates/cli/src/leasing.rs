@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use leasehold::config::Builder;
+use leasehold::config::{Builder, parse_duration};
 use leasehold::{AcquireOptions, Config, Error, Lease, Locker};
 use tokio::time::{Instant, sleep};
 
-use crate::duration;
 use crate::exit::{self, Failure};
 use crate::output::{Output, plain};
 use crate::waiting;
@@ -20,18 +19,18 @@ const LEAVING: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Terms {
     /// The length of the lease (LOCK_TTL)
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     ttl: Option<Duration>,
     /// Let this many hold the resource at a time
     #[arg(long, value_name = "COUNT")]
     slots: Option<usize>,
     /// Wait this long for the resource; without it, as LOCK_ACQUIRE_TIMEOUT says
-    #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, short, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<Duration>,
     /// End at once with code 75 if the resource is held
     #[arg(long, short, conflicts_with = "wait")]
     no_wait: bool,
-    /// Another code than 75 for a resource that is held
+    /// Another code than 75 if another client holds the resource
     #[arg(long, short = 'E', value_name = "CODE", default_value_t = exit::BUSY)]
     busy_code: u8,
 }
@@ -119,9 +118,16 @@ impl Terms {
         }
     }
 
-    fn failure(&self, error: Error) -> Failure {
+    /// Only a resource that another client was seen to hold ends with `--busy-code`: whoever sets that to 0
+    /// must not skip the work because Redis did not answer.
+    fn failure(&self, mut error: Error) -> Failure {
+        if let (Error::TimedOut { timeout, .. }, Some(asked)) = (&mut error, self.wait) {
+            // What is left of the wait after connecting is not what was asked for.
+            *timeout = asked;
+        }
+        let is_held = exit::is_held(&error);
         let mut failure = Failure::from(error);
-        if failure.code == exit::BUSY {
+        if is_held {
             failure.code = self.busy_code;
         }
         failure

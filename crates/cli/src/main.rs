@@ -6,6 +6,7 @@ mod doctor;
 mod duration;
 mod exit;
 mod leasing;
+mod log;
 mod output;
 mod run;
 mod servers;
@@ -18,7 +19,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
 use crate::commands::{
     bench, env as env_command, list, release, shell, status, ticket, topology, wait, watch,
@@ -67,6 +67,13 @@ enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether it takes locks: the SDK's warnings are about taking them and waiting for them.
+    fn takes_locks(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Acquire(_) | Self::Bench(_))
+    }
+}
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let program = arguments.next();
@@ -92,7 +99,7 @@ fn command_line(arguments: impl Iterator<Item = OsString>) -> u8 {
             };
         }
     };
-    start_log(cli.verbose);
+    log::start(cli.verbose, cli.command.takes_locks());
     let is_json = cli.json;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -135,19 +142,4 @@ fn report(failure: &Failure, is_json: bool) {
     } else {
         complain(&failure.message);
     }
-}
-
-/// Warnings of the SDK always go to standard error.
-fn start_log(verbosity: u8) {
-    let default = match verbosity {
-        0 => "warn",
-        1 => "info",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
 }

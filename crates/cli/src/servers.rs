@@ -1,8 +1,11 @@
 //! What single servers say of themselves and of each other, read for people.
 
+use std::time::Duration;
+
 use leasehold::Unavailable;
 use leasehold::config::{Endpoint, Topology};
 use leasehold::probe::{Answer, Hop, Probe};
+use tokio::task::JoinSet;
 
 /// What one Sentinel says about the master.
 #[derive(Debug, Clone)]
@@ -13,7 +16,7 @@ pub(crate) struct SentinelView {
     pub(crate) quorum: u64,
     pub(crate) others: u64,
     pub(crate) replicas: u64,
-    pub(crate) down_after_ms: u64,
+    pub(crate) down_after: Duration,
 }
 
 /// What a node says about replication.
@@ -32,6 +35,24 @@ pub(crate) struct Replica {
     pub(crate) offset: u64,
     /// Seconds since it was last heard of.
     pub(crate) lag: u64,
+}
+
+/// A server, and the connection to it or why there is none.
+pub(crate) type Opened = (Endpoint, Result<Probe, Unavailable>);
+
+/// Connects to several servers at once. They come back in the order in which they were given.
+pub(crate) async fn open_all(topology: &Topology, hop: Hop, endpoints: &[Endpoint]) -> Vec<Opened> {
+    let mut opening = JoinSet::new();
+    for (at, endpoint) in endpoints.iter().cloned().enumerate() {
+        let topology = topology.clone();
+        opening.spawn(async move {
+            let opened = Probe::open(&topology, hop, &endpoint).await;
+            (at, (endpoint, opened))
+        });
+    }
+    let mut opened = opening.join_all().await;
+    opened.sort_by_key(|(at, _)| *at);
+    opened.into_iter().map(|(_, opened)| opened).collect()
 }
 
 /// Connects to a Sentinel and asks for its view.
@@ -56,7 +77,7 @@ pub(crate) fn read_view(answer: &Answer) -> SentinelView {
         quorum: number("quorum"),
         others: number("num-other-sentinels"),
         replicas: number("num-slaves"),
-        down_after_ms: number("down-after-milliseconds"),
+        down_after: Duration::from_millis(number("down-after-milliseconds")),
     }
 }
 

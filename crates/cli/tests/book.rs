@@ -117,7 +117,7 @@ fn no_block_is_left_out() {
         read(".ci/run"),
         read("tests/support/lib.rs"),
         read("examples/tests/ledger.rs"),
-        read("crates/xtask/src/compose_test/book.rs"),
+        read("crates/xtask/src/compose_test/page.rs"),
         read("crates/cli/tests/documentation.rs"),
     );
     let mut problems = Vec::new();

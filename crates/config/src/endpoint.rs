@@ -16,6 +16,15 @@ pub enum AddressError {
     /// The port is not a number from 1 to 65535.
     #[error("has a port that is not a number from 1 to 65535")]
     BadPort,
+    /// Addresses are separated by something else than a comma.
+    #[error("has {0:?} between addresses, which are separated by commas")]
+    Separator(char),
+    /// A user name or a password stands before the address.
+    #[error("has credentials before an @, which go into REDIS_USERNAME and REDIS_PASSWORD")]
+    Credentials,
+    /// More than one colon, in a text that is not an IPv6 address.
+    #[error("has more than one colon")]
+    Colons,
     /// An IPv6 address stands without brackets, so that its port cannot be told from its last group.
     #[error("has an IPv6 address without brackets")]
     UnbracketedIpv6,
@@ -117,9 +126,19 @@ pub(crate) fn split(text: &str) -> Result<(String, Option<u16>), AddressError> {
             }
         };
     }
+    if text.contains('@') {
+        return Err(AddressError::Credentials);
+    }
+    if let Some(separator) = text.chars().find(|c| is_separator(*c)) {
+        return Err(AddressError::Separator(separator));
+    }
+    let is_ipv6_character = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.');
     match text.split_once(':') {
         None => Ok((check_host(text)?, None)),
-        Some((_, rest)) if rest.contains(':') => Err(AddressError::UnbracketedIpv6),
+        Some((_, rest)) if rest.contains(':') => match text.chars().all(is_ipv6_character) {
+            true => Err(AddressError::UnbracketedIpv6),
+            false => Err(AddressError::Colons),
+        },
         Some((host, port)) => Ok((check_host(host)?, Some(parse_port(port)?))),
     }
 }
@@ -144,6 +163,22 @@ pub(crate) fn parse_port(text: &str) -> Result<u16, AddressError> {
         Ok(0) | Err(_) => Err(AddressError::BadPort),
         Ok(port) => Ok(port),
     }
+}
+
+/// Checks an address that was made in code.
+pub(crate) fn check(endpoint: &Endpoint) -> Result<(), AddressError> {
+    if endpoint.port() == 0 {
+        return Err(AddressError::BadPort);
+    }
+    match endpoint.host().contains(':') {
+        true => check_ipv6(endpoint.host()).map(drop),
+        false => check_host(endpoint.host()).map(drop),
+    }
+}
+
+/// What people write instead of a comma.
+fn is_separator(character: char) -> bool {
+    matches!(character, ';' | '|' | ',') || character.is_whitespace()
 }
 
 fn check_ipv6(text: &str) -> Result<String, AddressError> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::place::Place;
+use crate::source::Source;
+use crate::warning::Warning;
 
 /// The configuration cannot be used. Holds every problem found, not only the first.
 ///
@@ -17,6 +18,7 @@ use crate::place::Place;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl ConfigError {
@@ -24,7 +26,23 @@ impl ConfigError {
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
+
+    /// What was found beside the problems, such as names that are almost those of variables. Often one of these
+    /// is the cause of a problem.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
 }
+
+/// How to set a variable, where it is not a line of a `.env` file. The rules of quoting differ.
+const WHERE_TO_SET: &str = "
+
+How to set NAME to value:
+     .env file:  NAME='value'
+     shell:      export NAME='value'
+     compose:    environment: { NAME: \"value\" }, with $ written as $$
+     Kubernetes: env: [{ name: NAME, value: \"value\" }], always with quotes
+     systemd:    Environment=\"NAME=value\", with % written as %%";
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,6 +54,17 @@ impl fmt::Display for ConfigError {
             let number = index + 1;
             write!(formatter, "\n\n{number:>3}. {problem}")?;
         }
+        if !self.warnings.is_empty() {
+            formatter.write_str("\n\nAlso noticed:")?;
+        }
+        for warning in &self.warnings {
+            write!(formatter, "\n   - {warning}")?;
+        }
+        let is_elsewhere =
+            |problem: &Problem| matches!(problem.source, Source::Environment | Source::Default);
+        if self.problems.iter().any(is_elsewhere) {
+            formatter.write_str(WHERE_TO_SET)?;
+        }
         Ok(())
     }
 }
@@ -46,7 +75,7 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub(crate) variable: String,
-    pub(crate) place: Place,
+    pub(crate) source: Source,
     pub(crate) kind: ProblemKind,
     pub(crate) message: String,
     pub(crate) got: Option<String>,
@@ -61,8 +90,8 @@ impl Problem {
     }
 
     /// Where it was set, such as `.env:12`.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What sort of problem it is.
@@ -97,10 +126,14 @@ impl fmt::Display for Problem {
         if let Some(got) = &self.got {
             write!(formatter, "\n     got:      {got}")?;
         }
+        match &self.source {
+            Source::Default => formatter.write_str("\n     from:     no source sets it")?,
+            source => write!(formatter, "\n     from:     {source}")?,
+        }
         write!(
             formatter,
-            "\n     from:     {}\n     accepted: {}\n     example:  {}",
-            self.place, self.accepted, self.example
+            "\n     accepted: {}\n     example:  {}",
+            self.accepted, self.example
         )
     }
 }

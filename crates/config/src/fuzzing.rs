@@ -4,10 +4,11 @@
 //! of what is wrong, in text that no terminal obeys and without the password.
 
 use crate::assemble;
+use crate::diagnostics::Diagnostics;
 use crate::env_file;
-use crate::notes::Notes;
-use crate::place::Place;
+use crate::overrides::Overrides;
 use crate::resolve;
+use crate::source::Source;
 
 /// A password that comes first in every file, and must never be seen again.
 const PASSWORD: &str = "correct-horse-battery-staple";
@@ -21,17 +22,20 @@ pub fn env_file(bytes: &[u8]) {
     if text.matches(PASSWORD).count() > 1 {
         return;
     }
-    let mut notes = Notes::default();
-    let layer = env_file::parse(&text, ".env", &mut notes);
+    let mut diagnostics = Diagnostics::default();
+    let layer = env_file::parse(&text, ".env", &mut diagnostics);
     let lines = text.lines().count();
     for entry in &layer.entries {
-        let Place::EnvFile { line, .. } = entry.place else {
-            panic!("an entry of a file comes from elsewhere: {:?}", entry.place);
+        let Source::EnvFile { line, .. } = entry.source else {
+            panic!(
+                "an entry of a file comes from elsewhere: {:?}",
+                entry.source
+            );
         };
         assert!((1..=lines).contains(&line), "line {line} of {lines}");
     }
-    let resolved = resolve::resolve(&[layer], &mut notes);
-    match assemble::assemble(resolved, notes, None) {
+    let resolved = resolve::resolve(&[layer], &mut diagnostics);
+    match assemble::assemble(resolved, diagnostics, Overrides::default()) {
         Err(error) => {
             told(&error.to_string());
             assert!(!format!("{error:?}").contains(PASSWORD), "{error:?}");

@@ -3,17 +3,32 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 
+use crate::diagnostics::{Diagnostics, Rejection};
 use crate::error::ProblemKind;
-use crate::notes::{Notes, Rejection};
-use crate::place::Place;
-use crate::suggest;
-use crate::variables;
+use crate::mention::{Mention, SERVER_VARIABLES};
+use crate::source::Source;
+use crate::suggestion;
+use crate::variables::{self, Variable};
 
 /// One assignment. Not `Debug`: the value may be a secret.
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) value: String,
-    pub(crate) place: Place,
+    pub(crate) source: Source,
+}
+
+impl Entry {
+    /// Whether setting this shows that somebody configures locking. An empty value does so only where it
+    /// should name a server: it is often a reference to a variable that is missing.
+    fn is_mention(&self, variable: &Variable) -> bool {
+        let value = self.value.trim();
+        match variable.name {
+            "LOCK_ENV_FILE" => !value.is_empty() && !value.eq_ignore_ascii_case("none"),
+            // Kubernetes sets it for a service of this name, whoever reads it.
+            "REDIS_PORT" if value.starts_with("tcp://") => false,
+            name => !value.is_empty() || SERVER_VARIABLES.contains(&name),
+        }
+    }
 }
 
 /// One source: at most one entry for each name.
@@ -26,54 +41,61 @@ impl Layer {
     /// Pairs of which the last counts where a name comes twice.
     pub(crate) fn from_pairs(
         pairs: impl IntoIterator<Item = (String, String)>,
-        place: &Place,
-        notes: &mut Notes,
+        source: &Source,
+        diagnostics: &mut Diagnostics,
     ) -> Self {
         let entries = pairs.into_iter().map(|(name, value)| Entry {
             name,
             value,
-            place: place.clone(),
+            source: source.clone(),
         });
-        Self::last_of_each(entries, notes)
+        Self::last_of_each(entries, diagnostics)
     }
 
     /// The environment of a process. Only a variable of ours that is not UTF-8 is a problem.
     pub(crate) fn from_environment(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
-        notes: &mut Notes,
+        diagnostics: &mut Diagnostics,
     ) -> Self {
         let mut pairs = Vec::new();
         for (name, value) in variables {
-            let Ok(name) = name.into_string() else {
-                continue;
-            };
+            // A name of ours is ASCII; another may still look like one.
+            let name = name.to_string_lossy().into_owned();
             match value.into_string() {
                 Ok(value) => pairs.push((name, value)),
                 Err(_) if variables::find(&name).is_some() => {
-                    notes
-                        .problems
-                        .push(not_unicode(&name).at(&name, &Place::Environment, None));
+                    diagnostics.refuse(&name, &Source::Environment, not_unicode(&name));
                 }
-                Err(_) => {}
+                Err(value) => note_unknown(
+                    &name,
+                    &value.to_string_lossy(),
+                    &Source::Environment,
+                    diagnostics,
+                ),
             }
         }
-        let layer = Self::from_pairs(pairs, &Place::Environment, notes);
-        layer.warn_of_container_files(notes);
-        layer
+        Self::from_pairs(pairs, &Source::Environment, diagnostics)
     }
 
     /// Keeps the last entry of each name that is ours, and hints at names that are almost ours.
-    pub(crate) fn last_of_each(entries: impl Iterator<Item = Entry>, notes: &mut Notes) -> Self {
+    pub(crate) fn last_of_each(
+        entries: impl Iterator<Item = Entry>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         let mut kept: Vec<Entry> = Vec::new();
         let mut positions: HashMap<String, usize> = HashMap::new();
         for entry in entries {
-            if variables::find(&entry.name).is_none() {
-                warn_of_slip(&entry.name, &entry.place, notes);
+            let Some(known) = variables::find(&entry.name) else {
+                note_unknown(&entry.name, &entry.value, &entry.source, diagnostics);
                 continue;
+            };
+            if entry.is_mention(known.variable) {
+                let mention = Mention::of(known.variable, &entry.name, &entry.source);
+                diagnostics.mentions.push(mention);
             }
             match positions.get(&entry.name) {
                 Some(&position) => {
-                    warn_of_duplicate(&kept[position], &entry, notes);
+                    warn_of_duplicate(&kept[position], &entry, diagnostics);
                     kept[position] = entry;
                 }
                 None => {
@@ -84,41 +106,47 @@ impl Layer {
         }
         Self { entries: kept }
     }
+}
 
-    /// `docker run --env-file` keeps quotes and carriage returns as part of the value.
-    fn warn_of_container_files(&self, notes: &mut Notes) {
-        for entry in &self.entries {
-            let value = entry.value.trim();
-            let quoted = ['"', '\'']
-                .iter()
-                .any(|&q| value.len() > 1 && value.starts_with(q) && value.ends_with(q));
-            let message = if quoted {
-                "begins and ends with a quote, which is taken as part of the value; `docker run --env-file` does not remove quotes as a shell does"
-            } else if entry.value.ends_with('\r') {
-                "ends with a carriage return; the file it came from has Windows line ends, which `docker run --env-file` does not remove"
-            } else {
-                continue;
-            };
-            notes.warn(&entry.name, &entry.place, message);
+/// Tells of a name that is not read but looks as if it should be.
+pub(crate) fn note_unknown(
+    name: &str,
+    value: &str,
+    source: &Source,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(found) = suggestion::lookalike(name, value) else {
+        return;
+    };
+    let message = match &found.suggestion {
+        Some(known) => format!("is not a variable that is read; did you mean {known}?"),
+        None => {
+            "is not a variable that is read; docs/configuration.md lists those that are".to_owned()
         }
+    };
+    let name = escaped(name);
+    diagnostics.warn(&name, source, message);
+    if found.is_configuration {
+        let mention = Mention::lookalike(&name, found.suggestion.as_deref(), source);
+        diagnostics.mentions.push(mention);
     }
 }
 
-pub(crate) fn warn_of_slip(name: &str, place: &Place, notes: &mut Notes) {
-    if let Some(known) = suggest::meant(name) {
-        let message = format!("is not a variable that is read; did you mean {known}?");
-        notes.warn(name, place, message);
-    }
+/// A name as it may be printed: an environment can hold any characters.
+fn escaped(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let escaped = name.chars().flat_map(char::escape_debug);
+    escaped.take(LONGEST).collect()
 }
 
-fn warn_of_duplicate(former: &Entry, latter: &Entry, notes: &mut Notes) {
+fn warn_of_duplicate(former: &Entry, latter: &Entry, diagnostics: &mut Diagnostics) {
     // Only a file has lines in which a reader can miss one of the two.
-    if matches!(latter.place, Place::EnvFile { .. }) {
+    if matches!(latter.source, Source::EnvFile { .. }) {
         let message = format!(
             "is set twice; this line counts, the one at {} does not",
-            former.place
+            former.source
         );
-        notes.warn(&latter.name, &latter.place, message);
+        diagnostics.warn(&latter.name, &latter.source, message);
     }
 }
 

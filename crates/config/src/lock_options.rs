@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use crate::topology::{Locking, Topology};
 
+/// The shortest lease: a shorter one ends before it can be renewed.
+pub(crate) const SHORTEST_TTL: Duration = Duration::from_millis(100);
+/// The bounds of every other duration. None is zero, and none overflows when it is added to a clock.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(30);
 pub(crate) const DEFAULT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const DEFAULT_MAX_CLOCK_SKEW: Duration = Duration::from_millis(500);
 
 /// Lease lengths, waiting, safety, and the names under which locks are kept.
 ///
@@ -20,21 +26,28 @@ pub(crate) const DEFAULT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LockOptions {
-    /// How long a lease lasts unless it is renewed.
+    /// How long a lease lasts unless it is renewed: from 100 ms to `max_ttl`.
     pub ttl: Duration,
     /// The longest lease that any client of this Redis may ask for; all clients must agree on it in strict mode.
+    /// From 100 ms to 365 days.
     pub max_ttl: Duration,
     /// Whether and how often held leases are renewed.
     pub renewal: Renewal,
-    /// How long acquiring waits for a lock that another holds; `None`: for as long as it takes.
+    /// How long acquiring waits for a lock that another holds, from 1 ms to 365 days; `None`: for as long as it takes.
     pub acquire_timeout: Option<Duration>,
-    /// The longest pause between two attempts while waiting; a wake-up comes sooner.
+    /// The longest pause between two attempts while waiting; a wake-up comes sooner. From 1 ms to 365 days.
     pub retry_interval: Duration,
     /// What a failover may cost.
     pub safety: Safety,
+    /// How far apart the data nodes' clocks may be where that cannot be measured, from 1 ms to 365 days. For one
+    /// `max_ttl` after a failover without a pause each grant waits for as long.
+    pub max_clock_skew: Duration,
+    /// Whether a relaxed client may grant where others use strict mode: one lock may then have a strict and a
+    /// relaxed holder after a failover.
+    pub allow_mixed_safety: bool,
     /// Put before every key.
     pub key_prefix: String,
-    /// Who holds the lock, for people: `host:pid` unless set.
+    /// The name of the holder, for people: `host:pid` unless set.
     pub owner: String,
 }
 
@@ -58,6 +71,8 @@ impl Default for LockOptions {
             acquire_timeout: None,
             retry_interval: DEFAULT_RETRY_INTERVAL,
             safety: Safety::Relaxed,
+            max_clock_skew: DEFAULT_MAX_CLOCK_SKEW,
+            allow_mixed_safety: false,
             key_prefix: String::new(),
             owner: default_owner(),
         }
@@ -67,7 +82,7 @@ impl Default for LockOptions {
 /// Whether and how often held leases are renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
-    /// Renew this long after the last renewal; a third of the TTL leaves room for two more attempts.
+    /// Renew this long after the last renewal, from 1 ms to less than the TTL; a third of the TTL leaves room for two more attempts.
     Every(Duration),
     /// Leases end when their TTL has passed, unless renewed by hand.
     Off,
@@ -80,6 +95,16 @@ pub enum Safety {
     Strict,
     /// Locks are granted as soon as there is a master; a failover that loses writes can lead to two holders.
     Relaxed,
+}
+
+impl Safety {
+    /// As `LOCK_SAFETY` is written.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Relaxed => "relaxed",
+        }
+    }
 }
 
 pub(crate) fn default_renewal(ttl: Duration) -> Duration {

@@ -29,9 +29,9 @@ pub struct NodeOptions {
     pub database: u32,
     /// TLS, or `None` for a plain connection.
     pub tls: Option<Tls>,
-    /// How long connecting and logging in may take.
+    /// How long connecting and logging in may take: from 1 ms to 365 days.
     pub connect_timeout: Duration,
-    /// How long one command may take; below a third of the TTL, so that a renewal can be tried again.
+    /// How long one command may take: at least 1 ms, and below a third of the TTL, so that a renewal can be tried again.
     pub command_timeout: Duration,
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::diagnostics::{Rejection, is_pem};
 use crate::endpoint::{self, AddressError, Endpoint};
 use crate::error::ProblemKind;
-use crate::lock_options::{Renewal, Safety};
-use crate::notes::Rejection;
+use crate::lock_options::{LONGEST, Renewal, SHORTEST, Safety};
 
 /// A value or what is wrong with it.
 pub(crate) type Parsed<T> = Result<T, Rejection>;
@@ -46,10 +46,10 @@ pub(crate) const DURATIONS: &str =
 pub(crate) fn duration(name: &str, text: &str, example: &str) -> Parsed<Duration> {
     let reject = |message: &str| Rejection::value(message, DURATIONS, format!("{name}={example}"));
     let duration = read_duration(text).ok_or_else(|| reject("is not a duration"))?;
-    if duration < Duration::from_millis(1) {
+    if duration < SHORTEST {
         return Err(reject("is shorter than a millisecond"));
     }
-    if duration > Duration::from_secs(365 * 24 * 60 * 60) {
+    if duration > LONGEST {
         return Err(reject("is longer than 365 days"));
     }
     Ok(duration)
@@ -137,6 +137,10 @@ pub(crate) fn host(name: &str, text: &str) -> Parsed<String> {
                 "has a port, which goes into REDIS_PORT".to_owned(),
                 format!("{name}=localhost and REDIS_PORT=6379"),
             ),
+            AddressError::Separator(_) => (
+                "has a comma, a blank or the like, but takes one host; several Sentinels go into REDIS_SENTINEL_HOSTS, nodes of a cluster into REDIS_CLUSTER_NODES".to_owned(),
+                format!("{name}=localhost"),
+            ),
             error => (error.to_string(), format!("{name}=localhost")),
         };
         Rejection::value(message, "one host name or IP address", example)
@@ -165,6 +169,8 @@ pub(crate) fn database(name: &str, text: &str) -> Parsed<u32> {
     })
 }
 
+pub(crate) const TWO_VOTES: &str = "names one server twice, which would give it two votes";
+
 /// `host[:port],…`: at least one, and each once.
 pub(crate) fn endpoints(name: &str, text: &str, default_port: u16) -> Parsed<Vec<Endpoint>> {
     let reject = |message: String| {
@@ -179,6 +185,12 @@ pub(crate) fn endpoints(name: &str, text: &str, default_port: u16) -> Parsed<Vec
     let mut endpoints = Vec::new();
     for (index, entry) in entries(text).enumerate() {
         let endpoint = Endpoint::parse(entry, default_port).map_err(|error| {
+            let error = match error {
+                AddressError::Credentials if name.contains("SENTINEL") => {
+                    "has credentials before an @, which go into REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD".to_owned()
+                }
+                error => error.to_string(),
+            };
             reject(format!(
                 "has an entry that is not host:port: number {} {error}",
                 index + 1
@@ -238,6 +250,13 @@ pub(crate) fn file(name: &str, text: &str) -> Parsed<PathBuf> {
         )
         .of_kind(ProblemKind::UnreadableFile)
     };
+    if is_pem(text) {
+        return Err(Rejection::value(
+            "holds the certificate or key itself, not the path of a file",
+            "the path of a readable PEM file; Kubernetes: mount the Secret as a volume; compose: `secrets:`",
+            format!("{name}=/etc/redis/tls.pem"),
+        ));
+    }
     match std::fs::metadata(text) {
         Ok(metadata) if metadata.is_file() => Ok(PathBuf::from(text)),
         Ok(_) => Err(reject("is not a regular file".to_owned())),

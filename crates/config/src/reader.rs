@@ -3,35 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::notes::{self, Notes, Rejection};
+use crate::diagnostics::{self, Diagnostics, Rejection};
 use crate::parse::{self, Parsed};
-use crate::place::Place;
 use crate::raw::Raw;
 use crate::resolve::Resolved;
 use crate::setting::Setting;
+use crate::source::Source;
 use crate::variables::VARIABLES;
 
 pub(crate) struct Reader {
     resolved: Resolved,
-    shown: BTreeMap<&'static str, (Option<String>, Place)>,
+    shown: BTreeMap<&'static str, (Option<String>, Source)>,
     rejected: BTreeSet<&'static str>,
-    pub(crate) notes: Notes,
+    pub(crate) diagnostics: Diagnostics,
 }
 
 impl Reader {
-    pub(crate) fn new(resolved: Resolved, notes: Notes) -> Self {
+    pub(crate) fn new(resolved: Resolved, diagnostics: Diagnostics) -> Self {
         let shown = resolved
             .values()
             .map(|found| {
-                let text = notes::printable(found.variable, &found.value);
-                (found.variable.name, (Some(text), found.place.clone()))
+                let text = diagnostics::printable(found.variable, &found.value);
+                (found.variable.name, (Some(text), found.source.clone()))
             })
             .collect();
         Self {
             resolved,
             shown,
-            rejected: BTreeSet::new(),
-            notes,
+            rejected: diagnostics.refused.clone(),
+            diagnostics,
         }
     }
 
@@ -48,12 +48,12 @@ impl Reader {
         self.rejected.contains(name)
     }
 
-    /// Name as written and place, for a sentence: `REDIS_SENTINELS (.env:3)`.
+    /// Name as written and source, for a sentence: `REDIS_SENTINELS (.env:3)`.
     pub(crate) fn mention(&self, name: &str) -> String {
         let found = self.resolved.get(name);
         found.map_or_else(
             || name.to_owned(),
-            |found| format!("{} ({})", found.written, found.place),
+            |found| format!("{} ({})", found.written, found.source),
         )
     }
 
@@ -95,28 +95,30 @@ impl Reader {
         }
     }
 
-    /// Notes a problem with a variable, whether it is set or not.
+    /// Diagnostics a problem with a variable, whether it is set or not.
     pub(crate) fn reject(&mut self, name: &'static str, rejection: Rejection) {
         self.rejected.insert(name);
         let problem = match self.resolved.get(name) {
             Some(found) => {
-                let got = notes::quoted(found.variable, &found.value);
-                rejection.at(&found.written, &found.place, got)
+                let got = diagnostics::quoted(found.variable, &found.value);
+                rejection.at(&found.written, &found.source, got)
             }
             None => {
                 let shown = self.shown.get(name);
-                let place = shown.map_or(&Place::Default, |(_, place)| place);
+                let source = shown.map_or(&Source::Default, |(_, source)| source);
                 let got = shown.and_then(|(text, _)| text.as_deref());
-                rejection.at(name, place, got.map(|text| format!("\"{text}\"")))
+                rejection.at(name, source, got.map(|text| format!("\"{text}\"")))
             }
         };
-        self.notes.problems.push(problem);
+        self.diagnostics.problems.push(problem);
     }
 
     pub(crate) fn warn(&mut self, name: &str, message: impl Into<String>) {
         match self.resolved.get(name) {
-            Some(found) => self.notes.warn(&found.written, &found.place, message),
-            None => self.notes.warn(name, &Place::Default, message),
+            Some(found) => self
+                .diagnostics
+                .warn(&found.written, &found.source, message),
+            None => self.diagnostics.warn(name, &Source::Default, message),
         }
     }
 
@@ -124,7 +126,7 @@ impl Reader {
     pub(crate) fn default(&mut self, name: &'static str, text: impl Into<String>) {
         self.shown
             .entry(name)
-            .or_insert_with(|| (Some(text.into()), Place::Default));
+            .or_insert_with(|| (Some(text.into()), Source::Default));
     }
 
     /// Replaces what is shown of a variable that is set.
@@ -138,7 +140,7 @@ impl Reader {
     pub(crate) fn overridden(&mut self, name: &'static str, text: Option<&str>) {
         self.resolved.remove(name);
         let text = text.map(str::to_owned);
-        self.shown.insert(name, (text, Place::Builder));
+        self.shown.insert(name, (text, Source::Builder));
     }
 
     pub(crate) fn settings(&self) -> Vec<Setting> {
@@ -151,7 +153,7 @@ impl Reader {
             None => Setting {
                 name,
                 value: None,
-                source: Place::Default,
+                source: Source::Default,
             },
         };
         VARIABLES.iter().map(|v| setting(v.name)).collect()

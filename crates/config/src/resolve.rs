@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 
+use crate::diagnostics::{self, Diagnostics, Rejection};
 use crate::error::ProblemKind;
 use crate::layer::{Entry, Layer};
-use crate::notes::{Notes, Rejection};
-use crate::place::Place;
+use crate::leftovers;
+use crate::source::Source;
 use crate::variables::{self, Shown, VARIABLES, Variable};
 
 /// The value that counts. Not `Debug`: it may be a secret.
@@ -15,7 +16,7 @@ pub(crate) struct Found {
     pub(crate) variable: &'static Variable,
     /// The name under which it was set: canonical, an alias, or `…_FILE`.
     pub(crate) written: String,
-    pub(crate) place: Place,
+    pub(crate) source: Source,
     pub(crate) value: String,
 }
 
@@ -23,11 +24,11 @@ pub(crate) struct Found {
 pub(crate) type Resolved = BTreeMap<&'static str, Found>;
 
 /// Takes each variable from the first source that sets it, and there from the first of its names.
-pub(crate) fn resolve(layers: &[Layer], notes: &mut Notes) -> Resolved {
+pub(crate) fn resolve(layers: &[Layer], diagnostics: &mut Diagnostics) -> Resolved {
     let mut resolved = Resolved::new();
     for variable in VARIABLES {
         for layer in layers {
-            if let Some(found) = find_in(layer, variable, notes) {
+            if let Some(found) = find_in(layer, variable, diagnostics) {
                 resolved.insert(variable.name, found);
                 break;
             }
@@ -46,11 +47,15 @@ pub(crate) fn peek<'a>(layers: &'a [Layer], name: &str) -> Option<&'a Entry> {
 
 /// An empty value counts as unset, but code that asks for no prefix means it.
 fn is_unset(entry: &Entry) -> bool {
-    let is_no_prefix = entry.place == Place::Builder && entry.name == "LOCK_KEY_PREFIX";
+    let is_no_prefix = entry.source == Source::Builder && entry.name == "LOCK_KEY_PREFIX";
     entry.value.trim().is_empty() && !is_no_prefix
 }
 
-fn find_in(layer: &Layer, variable: &'static Variable, notes: &mut Notes) -> Option<Found> {
+fn find_in(
+    layer: &Layer,
+    variable: &'static Variable,
+    diagnostics: &mut Diagnostics,
+) -> Option<Found> {
     let mut values: Vec<(usize, &Entry)> = Vec::new();
     let mut files: Vec<(usize, &Entry)> = Vec::new();
     for entry in &layer.entries {
@@ -60,7 +65,7 @@ fn find_in(layer: &Layer, variable: &'static Variable, notes: &mut Notes) -> Opt
         if known.variable.name != variable.name || is_unset(entry) {
             continue;
         }
-        if is_service_link(entry, variable, notes) {
+        if is_service_link(entry, variable, diagnostics) {
             continue;
         }
         let list = if known.is_file {
@@ -73,49 +78,54 @@ fn find_in(layer: &Layer, variable: &'static Variable, notes: &mut Notes) -> Opt
     values.sort_by_key(|(rank, _)| *rank);
     files.sort_by_key(|(rank, _)| *rank);
     if let (Some((_, value)), Some((_, file))) = (values.first(), files.first()) {
-        notes
-            .problems
-            .push(set_twice(variable, &value.name).at(&file.name, &file.place, None));
+        diagnostics.refuse(&file.name, &file.source, set_twice(variable, &value.name));
     }
-    warn_of_differing_aliases(&values, notes);
-    warn_of_differing_aliases(&files, notes);
+    warn_of_differing_aliases(&values, diagnostics);
+    warn_of_differing_aliases(&files, diagnostics);
     match (values.first(), files.first()) {
-        (Some((_, entry)), _) => Some(taken(entry, variable, notes)),
-        (None, Some((_, entry))) => read_secret(entry, variable, notes),
+        (Some((_, entry)), _) => taken(entry, variable, diagnostics),
+        (None, Some((_, entry))) => read_secret(entry, variable, diagnostics),
         (None, None) => None,
     }
 }
 
-fn taken(entry: &Entry, variable: &'static Variable, notes: &mut Notes) -> Found {
+fn taken(
+    entry: &Entry,
+    variable: &'static Variable,
+    diagnostics: &mut Diagnostics,
+) -> Option<Found> {
     let trimmed = entry.value.trim();
     let value = if variable.shown == Shown::Nothing {
-        if trimmed.len() != entry.value.len() {
-            let message = "begins or ends with a blank, which is sent as part of the secret";
-            notes.warn(&entry.name, &entry.place, message);
-        }
+        leftovers::warn_of_secret(entry, diagnostics);
         entry.value.clone()
     } else {
+        if let Some(rejection) = leftovers::rejection(entry) {
+            let got = diagnostics::quoted(variable, &entry.value);
+            diagnostics.refuse_with(&entry.name, &entry.source, rejection, got);
+            return None;
+        }
+        leftovers::warn_of_line_end(entry, diagnostics);
         trimmed.to_owned()
     };
-    Found {
+    Some(Found {
         variable,
         written: entry.name.clone(),
-        place: entry.place.clone(),
+        source: entry.source.clone(),
         value,
-    }
+    })
 }
 
 /// Kubernetes sets `REDIS_PORT=tcp://10.0.0.1:6379` for a service named `redis`.
-fn is_service_link(entry: &Entry, variable: &Variable, notes: &mut Notes) -> bool {
+fn is_service_link(entry: &Entry, variable: &Variable, diagnostics: &mut Diagnostics) -> bool {
     let injected = variable.name == "REDIS_PORT" && entry.value.trim().starts_with("tcp://");
     if injected {
         let message = "holds a tcp:// address as Kubernetes sets it for a service named redis; it is ignored (enableServiceLinks: false stops it)";
-        notes.warn(&entry.name, &entry.place, message);
+        diagnostics.warn(&entry.name, &entry.source, message);
     }
     injected
 }
 
-fn warn_of_differing_aliases(values: &[(usize, &Entry)], notes: &mut Notes) {
+fn warn_of_differing_aliases(values: &[(usize, &Entry)], diagnostics: &mut Diagnostics) {
     let Some(((_, counts), others)) = values.split_first() else {
         return;
     };
@@ -123,9 +133,9 @@ fn warn_of_differing_aliases(values: &[(usize, &Entry)], notes: &mut Notes) {
         if other.value.trim() != counts.value.trim() {
             let message = format!(
                 "differs from {} ({}), which is another name for the same and counts",
-                counts.name, counts.place
+                counts.name, counts.source
             );
-            notes.warn(&other.name, &other.place, message);
+            diagnostics.warn(&other.name, &other.source, message);
         }
     }
 }
@@ -139,19 +149,30 @@ fn set_twice(variable: &Variable, value_name: &str) -> Rejection {
     .of_kind(ProblemKind::Collision)
 }
 
-fn read_secret(entry: &Entry, variable: &'static Variable, notes: &mut Notes) -> Option<Found> {
+fn read_secret(
+    entry: &Entry,
+    variable: &'static Variable,
+    diagnostics: &mut Diagnostics,
+) -> Option<Found> {
     // The path is not repeated: someone may have put the secret itself here.
     let mut reject = |reason: String| {
         let rejection = Rejection::value(
             format!("names a file that {reason}"),
-            "the path of a readable file of at most 64 KiB that holds the secret and nothing else",
+            "the path of a readable file of at most 64 KiB that holds the secret and nothing else; Kubernetes: mount the Secret as a volume; compose: `secrets:`",
             format!("{}=/run/secrets/redis_password", entry.name),
         );
         let rejection = rejection.of_kind(ProblemKind::UnreadableFile);
-        notes
-            .problems
-            .push(rejection.at(&entry.name, &entry.place, None));
+        diagnostics.refuse(&entry.name, &entry.source, rejection);
     };
+    if diagnostics::is_pem(&entry.value) {
+        let rejection = Rejection::value(
+            "holds the secret itself instead of the path of a file that holds it",
+            "the path of a readable file",
+            format!("{}=/run/secrets/redis_password", entry.name),
+        );
+        diagnostics.refuse(&entry.name, &entry.source, rejection);
+        return None;
+    }
     let text = match read_small_file(entry.value.trim()) {
         Ok(text) => text,
         Err(reason) => {
@@ -173,7 +194,7 @@ fn read_secret(entry: &Entry, variable: &'static Variable, notes: &mut Notes) ->
     Some(Found {
         variable,
         written: entry.name.clone(),
-        place: entry.place.clone(),
+        source: entry.source.clone(),
         value: value.to_owned(),
     })
 }

@@ -1,13 +1,17 @@
 //! One line of the effective configuration.
 
-use crate::place::Place;
+use crate::source::Source;
 
 /// A variable, the value in effect, and where it came from. Secrets are hidden.
 ///
 /// ```
 /// use leasehold_config::Config;
 ///
-/// let config = Config::from_vars([("LOCK_TTL", "1m"), ("REDIS_PASSWORD", "correct horse")])?;
+/// let config = Config::from_vars([
+///     ("IS_LOCKING_DISABLED", "true"),
+///     ("LOCK_TTL", "1m"),
+///     ("REDIS_PASSWORD", "correct horse"),
+/// ])?;
 /// let find = |name| config.settings().iter().find(move |setting| setting.name() == name);
 /// let ttl = find("LOCK_TTL").expect("every variable has a setting");
 /// assert_eq!((ttl.value(), ttl.source().to_string().as_str()), (Some("1m"), "given variables"));
@@ -19,7 +23,7 @@ use crate::place::Place;
 pub struct Setting {
     pub(crate) name: &'static str,
     pub(crate) value: Option<String>,
-    pub(crate) source: Place,
+    pub(crate) source: Source,
 }
 
 impl Setting {
@@ -34,7 +38,7 @@ impl Setting {
     }
 
     /// Where the value came from.
-    pub fn source(&self) -> &Place {
+    pub fn source(&self) -> &Source {
         &self.source
     }
 }

@@ -1,7 +1,7 @@
 //! `redis://` and `rediss://` addresses.
 
+use crate::diagnostics::Rejection;
 use crate::endpoint::{self, Endpoint};
-use crate::notes::Rejection;
 use crate::parse::Parsed;
 use crate::secret::Secret;
 
@@ -14,8 +14,8 @@ pub(crate) struct Url {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) database: Option<u32>,
-    /// Options behind a `?`, none of which is known.
-    pub(crate) has_query: bool,
+    /// The names of options behind a `?` that are not read.
+    pub(crate) unknown_options: Vec<String>,
 }
 
 impl Url {
@@ -29,7 +29,7 @@ impl Url {
     }
 }
 
-const ACCEPTED: &str = "redis://[user[:password]@]host[:port][/database], or rediss:// for TLS; special characters in user and password percent-encoded";
+const ACCEPTED: &str = "redis://[user[:password]@]host[:port][/database] or [?db=database], or rediss:// for TLS; special characters in user and password percent-encoded";
 
 pub(crate) fn parse(name: &str, text: &str) -> Parsed<Url> {
     read(text).map_err(|message| {
@@ -64,30 +64,78 @@ fn read(text: &str) -> Result<Url, String> {
         // The character may come from a password that was not encoded.
         match error {
             endpoint::AddressError::BadHost(_) => "has a host that is not one".to_owned(),
+            endpoint::AddressError::Separator(_) => {
+                "names several hosts; Sentinels go into REDIS_SENTINEL_HOSTS, the nodes of a cluster into REDIS_CLUSTER_NODES, independent masters into LOCK_REDLOCK_NODES".to_owned()
+            }
             error => error.to_string(),
         }
     })?;
+    let (option, unknown_options) = read_query(query.unwrap_or_default())?;
+    let database = match (read_database(path)?, option) {
+        (Some(path), Some(option)) if path != option => {
+            return Err("names one database behind the / and another in ?db=".to_owned());
+        }
+        (path, option) => path.or(option),
+    };
     Ok(Url {
         endpoint: Endpoint::new(host, port.unwrap_or(DEFAULT_PORT)),
         is_tls,
         username,
         password,
-        database: read_database(path)?,
-        has_query: query.is_some_and(|query| !query.is_empty()),
+        database,
+        unknown_options,
     })
 }
 
 fn read_scheme(scheme: &str) -> Result<bool, String> {
-    let message = match scheme.to_ascii_lowercase().as_str() {
+    let scheme = scheme.to_ascii_lowercase();
+    let message = match scheme.as_str() {
         "redis" => return Ok(false),
         "rediss" => return Ok(true),
-        "redis+sentinel" | "rediss+sentinel" | "sentinel" => {
+        _ if scheme.contains("sentinel") => {
             "names Sentinels, which go into REDIS_SENTINEL_HOSTS and REDIS_SENTINEL_SERVICE"
         }
-        "unix" | "redis+unix" => "names a unix socket, which is not supported",
+        _ if scheme.contains("cluster") => "names a cluster, which goes into REDIS_CLUSTER_NODES",
+        _ if scheme.contains("unix") || scheme.contains("socket") => {
+            "names a unix socket, which is not supported"
+        }
         _ => "has a scheme that is neither redis nor rediss",
     };
     Err(message.to_owned())
+}
+
+/// The database that `db` names, and the names of the other options.
+fn read_query(query: &str) -> Result<(Option<u32>, Vec<String>), String> {
+    let mut database = None;
+    let mut unknown = Vec::new();
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        // A text without = may be the rest of a password.
+        let Some((name, value)) = option.split_once('=') else {
+            unknown.push("one without =".to_owned());
+            continue;
+        };
+        if name.eq_ignore_ascii_case("db") || name.eq_ignore_ascii_case("database") {
+            let number = number(value).ok_or("has a ?db= that is not the number of a database")?;
+            if database.is_some_and(|known| known != number) {
+                return Err("names two databases".to_owned());
+            }
+            database = Some(number);
+        } else if name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        {
+            unknown.push(name.to_owned());
+        } else {
+            unknown.push("one that is no word".to_owned());
+        }
+    }
+    Ok((database, unknown))
+}
+
+/// Digits alone: a sign is no part of a database's number.
+fn number(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 fn read_credentials(credentials: Option<&str>) -> Result<(Option<String>, Option<Secret>), String> {
@@ -108,10 +156,8 @@ fn read_database(path: &str) -> Result<Option<u32>, String> {
     if path.is_empty() {
         return Ok(None);
     }
-    match path.parse::<u32>() {
-        Ok(database) if path.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(database)),
-        _ => Err("has a path that is not the number of a database".to_owned()),
-    }
+    let database = number(path).ok_or("has a path that is not the number of a database")?;
+    Ok(Some(database))
 }
 
 fn percent_decoded(text: &str) -> Result<String, String> {

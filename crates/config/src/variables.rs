@@ -135,6 +135,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
     plain("LOCK_ACQUIRE_TIMEOUT", &["LOCK_WAIT_TIMEOUT"]),
     plain("LOCK_RETRY_INTERVAL", &["LOCK_RETRY_INTERVAL_SECONDS"]),
     plain("LOCK_SAFETY", &[]),
+    plain("LOCK_MAX_CLOCK_SKEW", &[]),
+    plain("LOCK_ALLOW_MIXED_SAFETY", &[]),
     plain("LOCK_KEY_PREFIX", &["REDIS_KEY_PREFIX"]),
     plain("LOCK_OWNER", &[]),
     plain("LOCK_ENV_FILE", &[]),

@@ -1,15 +1,18 @@
-//! What is odd but does not stand in the way.
+//! Non-fatal findings.
 
 use std::fmt;
 
-use crate::place::Place;
+use crate::source::Source;
 
-/// Something that works but is probably not meant. Never contains a secret.
+/// Something that works but is probably a mistake. Never contains a secret.
 ///
 /// ```
 /// use leasehold_config::Config;
 ///
-/// let config = Config::from_vars([("REDIS_SENTINEL_HOST", "sentinel-1")])?;
+/// let config = Config::from_vars([
+///     ("IS_LOCKING_DISABLED", "true"),
+///     ("REDIS_SENTINEL_HOST", "sentinel-1"),
+/// ])?;
 /// let warning = &config.warnings()[0];
 /// assert_eq!(warning.variable(), "REDIS_SENTINEL_HOST");
 /// assert!(warning.message().contains("REDIS_SENTINEL_HOSTS"));
@@ -18,7 +21,7 @@ use crate::place::Place;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     pub(crate) variable: String,
-    pub(crate) place: Place,
+    pub(crate) source: Source,
     pub(crate) message: String,
 }
 
@@ -29,8 +32,8 @@ impl Warning {
     }
 
     /// Where the variable was set.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What is odd, and what to do about it.
@@ -44,7 +47,7 @@ impl fmt::Display for Warning {
         write!(
             formatter,
             "{} ({}): {}",
-            self.variable, self.place, self.message
+            self.variable, self.source, self.message
         )
     }
 }

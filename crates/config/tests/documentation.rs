@@ -17,6 +17,12 @@ fn read(path: &str) -> String {
 fn names(row: &str) -> Option<Vec<&str>> {
     let row = row.strip_prefix("| `")?;
     let (name, rest) = row.split_once('`')?;
+    let is_variable = name
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if !is_variable {
+        return None;
+    }
     let others = rest.split('|').nth(1)?;
     Some(
         std::iter::once(name)
@@ -39,6 +45,7 @@ fn every_variable_has_a_row_and_no_row_is_about_another() {
         .iter()
         .map(leasehold_config::Setting::name)
         .collect();
+    assert!(known.contains("IS_LOCKING_DISABLED"), "{known:?}");
     assert_eq!(rows, known);
 }
 
@@ -57,5 +64,48 @@ fn the_other_names_are_those_of_the_example() {
     }
     let rows = text.lines().filter_map(names);
     let others: BTreeSet<&str> = rows.flat_map(|names| names.into_iter().skip(1)).collect();
+    assert!(others.contains("REDIS_AUTH"), "{others:?}");
     assert_eq!(others, expected);
+}
+
+/// The other names and the defaults on the page are those of the code.
+#[test]
+fn other_names_and_defaults_are_as_read() {
+    let text = read("docs/configuration.md");
+    let rows: Vec<Vec<&str>> = text.lines().filter_map(names).collect();
+    let aliases = rows.iter().flat_map(|names| names.iter().skip(1));
+    assert!(aliases.clone().count() > 10);
+    for alias in aliases {
+        let config = Config::from_vars([("IS_LOCKING_DISABLED", "true"), (alias, "")]);
+        let config = config.expect("an empty value");
+        assert_eq!(config.warnings(), [], "{alias} is not read");
+    }
+    let config = Config::from_vars([("IS_LOCKING_DISABLED", "false"), ("REDIS_HOST", "h")]);
+    let config = config.expect("one server");
+    let mut compared = 0;
+    for setting in config.settings() {
+        let row = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` ", setting.name())));
+        let cell = row.and_then(|row| row.split('|').nth(3)).expect("a row");
+        let stated = cell
+            .trim()
+            .strip_prefix('`')
+            .and_then(|rest| rest.split_once('`'));
+        let Some((stated, _)) = stated else { continue };
+        if *setting.source() == leasehold_config::Source::Default && setting.value().is_some() {
+            // `strict` with Sentinel is a default of other servers than those read here.
+            let is_relative = stated.starts_with("LOCK_")
+                || stated.starts_with("REDIS_")
+                || setting.name() == "LOCK_SAFETY";
+            assert!(
+                is_relative || setting.value() == Some(stated),
+                "{}: {stated}, but {:?}",
+                setting.name(),
+                setting.value()
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared >= 10, "{compared} defaults");
 }

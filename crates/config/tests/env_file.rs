@@ -97,8 +97,8 @@ fn lines_that_programs_read_differently_are_refused() {
             format!("REDIS_PASSWORD {expected}"),
             "{line}"
         );
-        let place = error.problems()[0].place().to_string();
-        assert!(place.ends_with(".env:3"), "{place}");
+        let source = error.problems()[0].source().to_string();
+        assert!(source.ends_with(".env:3"), "{source}");
     }
 }
 
@@ -135,6 +135,19 @@ fn utf_16_is_recognised() {
 }
 
 #[test]
+fn utf_16_without_a_mark_is_recognised_by_its_nul_bytes() {
+    let text = "REDIS_HOST=h\nIS_LOCKING_DISABLED=false\n";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big, b"REDIS_HOST=h\n\0\0".to_vec()] {
+        assert_eq!(
+            problem(from_file(bytes)),
+            "LOCK_ENV_FILE names a file that holds NUL bytes, as UTF-16 does"
+        );
+    }
+}
+
+#[test]
 fn other_encodings_matter_only_in_our_values() {
     let mut file = b"# caf\xe9\nCAFE=caf\xe9\n".to_vec();
     file.extend(HEAD.bytes());
@@ -142,7 +155,7 @@ fn other_encodings_matter_only_in_our_values() {
     file.extend(b"REDIS_PASSWORD=caf\xe9\n");
     let error = from_file(&file).expect_err("Latin-1");
     assert_eq!(error.problems()[0].kind(), ProblemKind::NotUnicode);
-    assert!(error.problems()[0].place().to_string().ends_with(".env:5"));
+    assert!(error.problems()[0].source().to_string().ends_with(".env:5"));
 }
 
 #[test]
@@ -172,18 +185,34 @@ fn line_numbers_survive_values_of_several_lines() {
         from_file("A='1\n2\n3'\n\n# x\nREDIS_PORT=x\nREDIS_HOST=h\nIS_LOCKING_DISABLED=false");
     let error = error.expect_err("a port that is none");
     assert!(
-        error.problems()[0].place().to_string().ends_with(".env:6"),
+        error.problems()[0].source().to_string().ends_with(".env:6"),
         "{error}"
     );
 }
 
 #[test]
-fn our_variable_behind_another_on_one_line_is_told_of() {
-    let config = from_file("export FOO=1; export REDIS_HOST=h").expect("locking is disabled");
-    assert_eq!(
-        warnings(&config),
-        ["REDIS_HOST stands behind another assignment and is not read; give it a line of its own"]
-    );
+fn our_variable_on_a_line_that_is_not_read_is_refused() {
+    for line in [
+        "export FOO=1; export REDIS_HOST=h",
+        "FOO=1 REDIS_HOST=h",
+        "set REDIS_HOST=h",
+        "setx REDIS_HOST h",
+        "SET \"REDIS_HOST=h\"",
+        "$env:REDIS_HOST = 'h'",
+        "[Environment]::SetEnvironmentVariable('REDIS_HOST', 'h')",
+        "- REDIS_HOST=h",
+        "\"REDIS_HOST\": \"h\",",
+        "\u{feff}REDIS_HOST=h",
+        "Environment REDIS_HOST=h",
+        "declare -x REDIS_HOST=h",
+    ] {
+        let result = from_file(format!("IS_LOCKING_DISABLED=false\n{line}\n"));
+        assert_eq!(
+            problem(result),
+            "REDIS_HOST stands on a line that does not begin with NAME=, and is not read",
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -47,7 +47,9 @@ fn every_line_in_it_is_read() {
             .split_once('=')
             .is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
         if is_assignment && !line.contains("_FILE=") {
-            let config = from_file(format!("{line}\nREDIS_HOST=localhost\n"));
+            let config = from_file(format!(
+                "IS_LOCKING_DISABLED=true\n{line}\nREDIS_HOST=localhost\n"
+            ));
             let config = config.unwrap_or_else(|error| panic!("{line}: {error}"));
             let slips: Vec<_> = config
                 .warnings()

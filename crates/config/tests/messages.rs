@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{enabled, from_file, from_vars, message, problem, warnings};
-use leasehold_config::{Place, ProblemKind};
+use common::{disabled, enabled, from_file, from_vars, message, problem, warnings};
+use leasehold_config::{ProblemKind, Source};
 
 #[test]
 fn all_problems_at_once() {
@@ -91,7 +91,7 @@ fn hosts_and_ports() {
         ),
         (
             vec![("REDIS_HOST", "a b")],
-            "REDIS_HOST has a character that no host name has: ' '",
+            "REDIS_HOST has a comma, a blank or the like, but takes one host; several Sentinels go into REDIS_SENTINEL_HOSTS, nodes of a cluster into REDIS_CLUSTER_NODES",
         ),
         (
             vec![("REDIS_HOST", "h"), ("REDIS_PORT", "0")],
@@ -158,14 +158,14 @@ fn durations_in_range() {
         ("5 days", "is not a duration"),
         ("9000h", "is longer than 365 days"),
     ] {
-        let result = from_vars(&[("LOCK_TTL", value)]);
+        let result = disabled(&[("LOCK_TTL", value)]);
         assert_eq!(problem(result), format!("LOCK_TTL {expected}"), "{value}");
     }
 }
 
 #[test]
 fn the_habit_of_milliseconds_is_warned_about() {
-    let config = from_vars(&[("LOCK_TTL", "30000")]).expect("eight hours");
+    let config = disabled(&[("LOCK_TTL", "30000")]).expect("eight hours");
     assert_eq!(
         warnings(&config),
         [
@@ -193,7 +193,7 @@ fn values_that_do_not_fit_together() {
     ] {
         let variables: Vec<_> = standalone.into_iter().chain(more).collect();
         let result = enabled(&variables);
-        let kind = result.clone().expect_err("a misfit").problems()[0].kind();
+        let kind = result.clone().expect_err("a inconsistency").problems()[0].kind();
         assert_eq!(kind, ProblemKind::Inconsistent);
         assert_eq!(problem(result), expected);
     }
@@ -237,7 +237,7 @@ fn problems_are_data_too() {
         enabled(&[("REDIS_HOST", "h"), ("REDIS_SOCKET_TIMEOUT", "soon")]).expect_err("soon");
     let problem = &error.problems()[0];
     assert_eq!(problem.variable(), "REDIS_SOCKET_TIMEOUT");
-    assert_eq!(problem.place(), &Place::Given);
+    assert_eq!(problem.source(), &Source::Given);
     assert_eq!(problem.got(), Some("\"soon\""));
     assert_eq!(problem.example(), "REDIS_COMMAND_TIMEOUT=2s");
     assert!(problem.accepted().starts_with("seconds"));
@@ -245,16 +245,17 @@ fn problems_are_data_too() {
 
 #[test]
 fn slips_are_recognised() {
-    let config = from_vars(&[
+    let config = disabled(&[
         ("REDIS_SENTINEL_HOST", "a"),
         ("LOCK_TLL", "1"),
-        ("REDIS_DSN", "x"),
+        ("REDIS_MAX_CONNECTIONS", "9"),
     ]);
     assert_eq!(
         warnings(&config.expect("unknown variables")),
         [
             "REDIS_SENTINEL_HOST is not a variable that is read; did you mean REDIS_SENTINEL_HOSTS?",
             "LOCK_TLL is not a variable that is read; did you mean LOCK_TTL?",
+            "REDIS_MAX_CONNECTIONS is not a variable that is read; docs/configuration.md lists those that are",
         ]
     );
 }

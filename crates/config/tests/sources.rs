@@ -95,12 +95,13 @@ fn the_process_environment_alone() {
     let directory = directory_with(FILE);
     let printed = run(
         directory.path(),
-        &[("CHILD_READS", os("process")), ("LOCK_TTL", os("9"))],
+        &[
+            ("CHILD_READS", os("process")),
+            ("IS_LOCKING_DISABLED", os("true")),
+            ("LOCK_TTL", os("9")),
+        ],
     );
-    assert!(
-        printed.contains("IS_LOCKING_DISABLED=true [default]"),
-        "{printed}"
-    );
+    assert!(printed.contains("REDIS_HOST=- [default]"), "{printed}");
     assert!(printed.contains("LOCK_TTL=9 [environment]"), "{printed}");
 }
 
@@ -132,8 +133,19 @@ fn a_directory_in_the_files_place_is_not_read() {
     fs::create_dir(directory.path().join(".env")).expect("a virtual environment");
     let printed = run(directory.path(), &[]);
     assert!(
-        printed.contains("warning: LOCK_ENV_FILE (.env): is not a file and is not read"),
+        printed.contains(
+            "1. IS_LOCKING_DISABLED is not set, although this is configured: the unreadable .env\n"
+        ),
         "{printed}"
+    );
+    assert!(
+        printed.contains("   - LOCK_ENV_FILE (.env): is a directory or a pipe and is not read"),
+        "{printed}"
+    );
+    let decided = run(directory.path(), &[("IS_LOCKING_DISABLED", os("true"))]);
+    assert!(
+        decided.contains("warning: LOCK_ENV_FILE (.env): is a directory or a pipe"),
+        "{decided}"
     );
 }
 
@@ -178,6 +190,7 @@ fn quotes_that_docker_leaves_are_warned_about() {
 fn code_beats_everything() {
     let config = Config::builder()
         .vars([
+            ("IS_LOCKING_DISABLED", "true"),
             ("LOCK_TTL", "10"),
             ("LOCK_KEY_PREFIX", "a:"),
             ("LOCK_OWNER", "a"),
@@ -215,7 +228,10 @@ fn code_beats_everything() {
 #[test]
 fn an_alias_in_a_higher_source_beats_the_canonical_name() {
     let config = Config::builder()
-        .vars([("LOCK_RETRY_INTERVAL", "1")])
+        .vars([
+            ("IS_LOCKING_DISABLED", "true"),
+            ("LOCK_RETRY_INTERVAL", "1"),
+        ])
         .set("LOCK_RETRY_INTERVAL_SECONDS", "2")
         .build()
         .expect("two sources");
@@ -242,7 +258,7 @@ fn defaults() {
         "{}",
         lock.owner
     );
-    let longer = Config::from_vars([("LOCK_TTL", "1m")]).expect("a long lease");
+    let longer = common::disabled(&[("LOCK_TTL", "1m")]).expect("a long lease");
     assert_eq!(longer.lock.max_ttl, Duration::from_secs(60));
     assert_eq!(longer.lock.renewal, Renewal::Every(Duration::from_secs(20)));
 }

@@ -164,10 +164,51 @@ fn urls_that_are_refused() {
         let result = enabled(&[("REDIS_URL", url)]);
         assert_eq!(problem(result), format!("REDIS_URL {expected}"), "{url}");
     }
-    let config = enabled(&[("REDIS_URL", "redis://h?db=3")]).expect("an option nobody knows");
+}
+
+#[test]
+fn the_database_of_a_url_stands_in_its_path_or_behind_a_question_mark() {
+    for url in [
+        "redis://h/3",
+        "redis://h?db=3",
+        "redis://h/?db=3",
+        "redis://h/3?db=3",
+        "redis://h?DB=3&db=3",
+    ] {
+        let config = enabled(&[("REDIS_URL", url)]).expect(url);
+        assert_eq!(standalone(&config).nodes.database, 3, "{url}");
+        assert_eq!(warnings(&config), [""; 0], "{url}");
+    }
+    let members = enabled(&[("LOCK_REDLOCK_NODES", "redis://a?db=3,redis://b/3,c")]);
+    let Locking::Enabled(Topology::Quorum(quorum)) = members.expect("three masters").locking else {
+        panic!("not a quorum");
+    };
+    let databases: Vec<u32> = quorum.members.iter().map(|m| m.nodes.database).collect();
+    assert_eq!(databases, [3, 3, 0]);
+    for (url, expected) in [
+        (
+            "redis://h/2?db=3",
+            "names one database behind the / and another in ?db=",
+        ),
+        ("redis://h?db=2&db=3", "names two databases"),
+        (
+            "redis://h?db=x",
+            "has a ?db= that is not the number of a database",
+        ),
+        (
+            "redis://h?db=+3",
+            "has a ?db= that is not the number of a database",
+        ),
+    ] {
+        let result = enabled(&[("REDIS_URL", url)]);
+        assert_eq!(problem(result), format!("REDIS_URL {expected}"), "{url}");
+    }
+    let config = enabled(&[("REDIS_URL", "redis://h?ssl=true&hunter2&password=hunter2")]);
     assert_eq!(
-        warnings(&config),
-        ["REDIS_URL has options behind a ?, none of which is known; they are ignored"]
+        warnings(&config.expect("options nobody knows")),
+        [
+            "REDIS_URL has options behind a ? that are ignored: ssl, one without =, password; only db is read"
+        ]
     );
 }
 

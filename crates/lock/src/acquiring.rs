@@ -16,7 +16,7 @@ use crate::options::{AcquireOptions, Terms};
 use crate::redis::classify::Outcome;
 use crate::redis::script::CLAIM;
 use crate::redis::topology::State;
-use crate::resource::{Keys, Resource};
+use crate::resource::{Keys, Kind, Resource};
 use crate::telemetry::{self, Obstacles};
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
@@ -49,10 +49,6 @@ impl Target {
             resource,
             owner: options.owner.clone(),
         })
-    }
-
-    fn token(&self, core: &Core) -> Result<Token, getrandom::Error> {
-        Token::random(self.owner.as_deref().unwrap_or(&core.options.owner))
     }
 }
 
@@ -160,7 +156,7 @@ async fn wait_until(
     terms: Terms,
     limit: Limit,
 ) -> Result<Arc<Held>, Error> {
-    let mut place = core.waiting.enter(&target.keys.name);
+    let mut place = core.waiting.enter(&target.keys.wait_key);
     let resource = target.resource.clone();
     let outcome = {
         let waiting = pin!(acquire_in_turn(core, target, terms, &mut place));
@@ -240,6 +236,15 @@ fn timed_out(resource: Resource, limit: Limit, because: Error) -> Error {
     }
 }
 
+fn new_token(core: &Core, target: &Target) -> Result<Token, Error> {
+    let slots = match target.keys.kind {
+        Kind::Plain => None,
+        Kind::Slots => Some(target.keys.locks.len()),
+    };
+    let owner = target.owner.as_deref().unwrap_or(&core.options.owner);
+    Token::random(owner, slots).map_err(Error::random)
+}
+
 /// The head of this process' queue, contending with other processes.
 struct Contender<'a> {
     claim: Claim,
@@ -287,8 +292,7 @@ struct Claim {
 impl Claim {
     fn new(core: &Arc<Core>, target: Target, terms: Terms, waits: bool) -> Result<Self, Error> {
         core.stop.check()?;
-        let token = target.token(core);
-        let token = token.map_err(Error::random)?;
+        let token = new_token(core, &target)?;
         let keys = target.keys.clone();
         let slot = (keys.locks.len() == 1).then_some(0);
         let request = Request {
@@ -297,6 +301,7 @@ impl Claim {
             ttl: terms.ttl,
             slot,
             waits,
+            is_repeated: false,
         };
         Ok(Self {
             core: core.clone(),
@@ -309,9 +314,18 @@ impl Claim {
         })
     }
 
+    fn token(&self) -> Result<Token, Error> {
+        new_token(&self.core, &self.target)
+    }
+
     async fn attempt(&mut self) -> Result<Arc<Held>, Error> {
         let clock = self.core.clock;
         let was_uncertain = std::mem::replace(&mut self.may_be_granted, true);
+        self.request.is_repeated = was_uncertain;
+        if !was_uncertain {
+            // A token tells when its holder was granted.
+            self.request.token = self.token()?;
+        }
         self.may_be_queued |= self.request.waits;
         let sent_at = clock.now();
         let granting = match self.core.backend.grant(&self.request).await {
@@ -382,11 +396,13 @@ impl Claim {
                     slot,
                 ));
             }
-            Adopting::NotReplicated(confirmed) => {
-                return Err(self.obstacle(Granting::NotReplicated(confirmed)));
-            }
+            // The store gave the lock back to the token of the ticket.
+            Adopting::NotReplicated(confirmed) => self.obstacle(Granting::NotReplicated(confirmed)),
             Adopting::GateClosed { remaining, epoch } => {
                 self.obstacle(Granting::GateClosed { remaining, epoch })
+            }
+            Adopting::AboveSharedBound { most } => {
+                self.obstacle(Granting::AboveSharedBound { most })
             }
             Adopting::Missing => lost(LostReason::Missing),
             Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
@@ -473,7 +489,7 @@ impl Claim {
     fn give_back(&mut self) {
         self.before = None;
         self.core.reaper.take_back(&self.request, self.terms.ttl);
-        if let Ok(token) = self.target.token(&self.core) {
+        if let Ok(token) = self.token() {
             self.request.token = token;
             self.may_be_granted = false;
         }

@@ -25,6 +25,18 @@ pub(crate) struct Moment {
     wall: Duration,
 }
 
+impl Moment {
+    /// The steady clock in µs, for comparing other machines' clocks with this one.
+    pub(crate) fn steady_us(self) -> i64 {
+        i64::try_from(self.steady.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether it was at `other` or after it, by the steady clock.
+    pub(crate) fn is_since(self, other: Self) -> bool {
+        self.steady >= other.steady
+    }
+}
+
 impl Clock {
     pub(crate) fn runtime() -> Self {
         Self::Runtime {

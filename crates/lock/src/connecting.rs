@@ -4,23 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::{
-    ClusterTopology, LockOptions, NodeOptions, QuorumTopology, Safety, SentinelTopology,
-    StandaloneTopology, Tls, Topology as Configured,
+    AddressMap, ClusterTopology, LockOptions, NodeOptions, QuorumTopology, Safety,
+    SentinelTopology, StandaloneTopology, Tls, Topology as Configured,
 };
 
 use crate::backend::Backend;
 use crate::backend::cluster::{Cluster, ClusterParts};
 use crate::backend::quorum::Quorum;
-use crate::backend::single::Single;
+use crate::backend::single::{Modes, Single};
 use crate::error::Error;
+use crate::redis::calls::{Call, Calls};
 use crate::redis::connection::ConnectionSettings;
+use crate::redis::fences::Counters;
+use crate::redis::gate::GateSettings;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::source::Source;
-use crate::redis::supervisor::{Call, Calls, Supervision};
+use crate::redis::supervision::Supervision;
+use crate::redis::takeover::Replicas;
 use crate::redis::tls::TlsClient;
 use crate::redis::topology::Topology;
 use crate::redis::waiter::Waiter;
-use crate::unavailable::Unavailable;
+use crate::resource::GateKeys;
+use crate::unavailable::{Part, Unavailable};
 use crate::waiting::Waiting;
 
 /// How long a Sentinel may take to accept a connection or to answer.
@@ -41,7 +46,8 @@ pub(crate) async fn connect(
     match configured {
         Configured::Standalone(standalone) => {
             let patience = 2 * standalone.nodes.command_timeout;
-            let single = connector.standalone(standalone, lock.safety == Safety::Strict)?;
+            let part = Part::Server;
+            let single = connector.standalone(standalone, part, lock.safety == Safety::Strict)?;
             single.topology().first_attempt().await?;
             Ok((Backend::Single(single), patience))
         }
@@ -83,10 +89,21 @@ struct Connector<'a> {
 }
 
 impl Connector<'_> {
-    fn standalone(&self, standalone: StandaloneTopology, gated: bool) -> Result<Single, Error> {
-        let source = Source::Fixed(standalone.endpoint);
+    fn standalone(
+        &self,
+        standalone: StandaloneTopology,
+        part: Part,
+        gated: bool,
+    ) -> Result<Single, Error> {
+        let source = Source::Fixed(standalone.endpoint, part);
         // One node is a majority of itself: there is nothing to confirm elsewhere.
-        self.single(source, &standalone.nodes, false, gated)
+        self.single(
+            source,
+            &standalone.nodes,
+            AddressMap::default(),
+            false,
+            gated,
+        )
     }
 
     fn sentinel(&self, sentinel: SentinelTopology) -> Result<Single, Error> {
@@ -104,8 +121,8 @@ impl Connector<'_> {
             command_timeout: SENTINEL_PATIENCE,
             client_name: self.client_name.clone(),
             tls: load(sentinel.tls.as_ref())?,
-            batches: false,
         };
+        let address_map = sentinel.address_map.clone();
         let sentinels = Sentinels::start(
             &sentinel.sentinels,
             &sentinel.service,
@@ -113,7 +130,7 @@ impl Connector<'_> {
             sentinel.address_map,
         );
         let source = Source::Sentinels(Box::new(sentinels));
-        self.single(source, &sentinel.nodes, strict, strict)
+        self.single(source, &sentinel.nodes, address_map, strict, strict)
     }
 
     fn quorum(&self, quorum: QuorumTopology) -> Result<Quorum, Error> {
@@ -127,7 +144,7 @@ impl Connector<'_> {
         let members = quorum.members.into_iter().map(|member| {
             let endpoint = member.endpoint.clone();
             // Every member has its gate: one that came back empty must not vote at once.
-            Ok((endpoint, self.standalone(member, true)?))
+            Ok((endpoint, self.standalone(member, Part::Member, true)?))
         });
         Ok(Quorum::new(members.collect::<Result<_, Error>>()?))
     }
@@ -145,8 +162,8 @@ impl Connector<'_> {
              the fence tells them apart"
         );
         let waiter = self.waiter()?;
-        let mut settings = self.settings(&cluster.nodes)?;
-        settings.batches = false;
+        let settings = self.settings(&cluster.nodes)?;
+        let gate = self.gate_settings(&settings, cluster.address_map.clone());
         let parts = ClusterParts {
             seeds: cluster.seeds,
             address_map: cluster.address_map,
@@ -154,7 +171,7 @@ impl Connector<'_> {
             calls: calls(&waiter, self.waiting),
             waiter,
             key_prefix: self.lock.key_prefix.clone(),
-            longest_lease: self.lock.max_ttl,
+            gate,
         };
         Ok(Cluster::connect(parts).await?)
     }
@@ -171,34 +188,51 @@ impl Connector<'_> {
             command_timeout: nodes.command_timeout,
             client_name: self.client_name.clone(),
             tls: load(nodes.tls.as_ref())?,
-            batches: true,
         })
+    }
+
+    fn gate_settings(&self, nodes: &ConnectionSettings, address_map: AddressMap) -> GateSettings {
+        GateSettings {
+            longest: self.lock.max_ttl,
+            max_clock_skew: self.lock.max_clock_skew,
+            owner: self.lock.owner.clone(),
+            replicas: Replicas {
+                settings: nodes.clone(),
+                address_map,
+            },
+        }
     }
 
     fn single(
         &self,
         source: Source,
         nodes: &NodeOptions,
+        address_map: AddressMap,
         confirms: bool,
         gated: bool,
     ) -> Result<Single, Error> {
         let waiter = self.waiter()?;
         let settings = self.settings(nodes)?;
         let calls = calls(&waiter, self.waiting);
+        let gate = self.gate_settings(&settings, address_map);
         let topology = Topology::start(
             source,
             Supervision {
                 settings,
                 confirms,
-                gated,
+                gate: gated.then(|| GateKeys::new(&self.lock.key_prefix).into()),
                 calls,
             },
         );
         Ok(Single::new(
             topology,
             waiter,
-            &self.lock.key_prefix,
-            self.lock.max_ttl,
+            Counters::one(&self.lock.key_prefix),
+            Some(Modes::new(
+                &self.lock.key_prefix,
+                self.lock.allow_mixed_safety,
+            )),
+            gate,
         ))
     }
 }
@@ -209,13 +243,7 @@ fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
     let on_call = Arc::new(move |call: Call<'_>| match call {
         Call::Free(name) => waiting.called(name),
         Call::Soon(name) => waiting.soon(name),
-        Call::Changed(key) => {
-            waiting.freed(key);
-            // One of a resource's slots, `name:3`: whoever waits, waits for the name.
-            if let Some((name, _)) = key.rsplit_once(':') {
-                waiting.freed(name);
-            }
-        }
+        Call::Changed(key) => waiting.changed(key),
     });
     Calls {
         channel: waiter.channel(),

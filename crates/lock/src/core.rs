@@ -106,7 +106,7 @@ impl Core {
             let failure = match self.backend.release(request).await {
                 Ok(releasing) => {
                     if !self.backend.calls_waiters(&request.keys) {
-                        self.waiting.freed(&request.keys.name);
+                        self.waiting.released(&request.keys);
                     }
                     return Ok(match releasing {
                         // It was the attempt whose reply was lost.

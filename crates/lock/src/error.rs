@@ -57,16 +57,6 @@ pub enum Error {
         bound: TtlBound,
     },
 
-    /// The asked renewal interval is too short.
-    #[error("a lease cannot be renewed every {asked:?}: the shortest interval is {least:?}")]
-    #[non_exhaustive]
-    RenewInterval {
-        /// The interval that was asked for.
-        asked: Duration,
-        /// The shortest interval.
-        least: Duration,
-    },
-
     /// The number of slots is out of bounds.
     #[error("{asked} slots cannot be given out; choose 1 to 1000")]
     #[non_exhaustive]
@@ -244,7 +234,6 @@ impl Error {
             | Self::SlotLimit { .. }
             | Self::Runtime(_)
             | Self::Ttl { .. }
-            | Self::RenewInterval { .. }
             | Self::Closed
             | Self::RuntimeEnded
             | Self::TicketVersion { .. }

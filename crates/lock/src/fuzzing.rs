@@ -10,10 +10,11 @@ use leasehold_config::{AddressMap, Credentials, Endpoint};
 use redis::{Parser, PushInfo, Value};
 
 use crate::backend::single;
+use crate::redis::calls::{Call, Calls};
 use crate::redis::connection::{Connection, ConnectionSettings, Ending};
-use crate::redis::sentinel::{link, view};
-use crate::redis::supervisor::{Call, Calls};
-use crate::redis::{classify, gate, identity, reply, slots};
+use crate::redis::gate_replies::{Claimed, Opened};
+use crate::redis::sentinel::{link, names, view};
+use crate::redis::{classify, identity, reply, slots};
 use crate::unavailable::{Cause, Unavailable};
 
 /// More than the longest message has characters.
@@ -49,12 +50,13 @@ fn one(value: &Value) {
     for unexpected in single::read_all(value) {
         protocol(unexpected);
     }
-    gate::parse(value).map_err(protocol).ok();
+    Claimed::parse(value).map_err(protocol).ok();
+    Opened::parse(value).map_err(protocol).ok();
+    classify::is_unknown_script(value);
     reply::pairs(value).map_err(protocol).ok();
     view::others(value).map_err(told).ok();
     match value {
         Value::ServerError(error) => {
-            classify::is_no_script(error);
             told(classify::server_error(error));
         }
         Value::Push { kind, data } => pushed(&PushInfo {
@@ -82,8 +84,8 @@ fn together(values: &[Value]) {
             Err(unexpected) => protocol(unexpected),
         }
     }
-    for four in values.windows(4) {
-        view::parse(four, "mymaster").map_err(told).ok();
+    for five in values.windows(5) {
+        view::parse(five, "mymaster").map_err(told).ok();
     }
 }
 
@@ -110,7 +112,6 @@ async fn talk(said: Vec<u8>) {
         command_timeout: PATIENCE,
         client_name: Some("fuzz".to_owned()),
         tls: None,
-        batches: true,
     };
     let stream = tokio::io::join(std::io::Cursor::new(said), tokio::io::sink());
     let opening = Connection::log_in(
@@ -169,4 +170,9 @@ fn told_of(unavailable: &Unavailable) {
     let message = unavailable.to_string();
     assert!(message.len() <= LONGEST_MESSAGE, "{} bytes", message.len());
     assert!(!message.contains(char::is_control), "{message:?}");
+}
+
+/// Has a name of the Sentinels lead to these addresses, in this process, without DNS.
+pub fn resolve_as(name: &str, addresses: Vec<Endpoint>) {
+    names::made_up::set(name, addresses);
 }

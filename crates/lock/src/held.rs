@@ -248,7 +248,7 @@ mod tests {
         let terms = terms.expect("good terms");
         let request = Request {
             keys: Arc::new(Keys::new("", &resource).expect("keys")),
-            token: Token::random("owner").expect("a token"),
+            token: Token::random("owner", None).expect("a token"),
             ttl: terms.ttl,
             slot: Some(0),
             waits: false,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::backend::Holding;
-use crate::fence::Fence;
 
 /// Who holds a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +12,12 @@ pub struct Holder {
     pub owner: Option<String>,
     /// After how long the key expires unless it is renewed; `None` if it never does.
     pub remaining: Option<Duration>,
-    /// The fence of the last grant, of any slot, unless only foreign clients ever held it.
-    pub fence: Option<Fence>,
-    /// For how long, by the server's clock: at least, if that clock was set back meanwhile. `None`
-    /// for a foreign client, and for a slot, which shares its fence with the others.
+    /// For how long, by the holder's clock, against the clock of this process. `None` for a foreign
+    /// client.
     pub held_for: Option<Duration>,
     /// How many processes wait in the queue for the resource; `None` if the store has no queue.
     pub waiters: Option<u64>,
-    /// Tells this holding from every other, for [`Locker::force_release`]. It is no secret: the
+    /// Tells this holding from every other, for [`Locker::force_release`](crate::Locker::force_release). It is no secret: the
     /// token cannot be found from it.
     pub id: Option<String>,
 }
@@ -30,7 +27,6 @@ impl From<Holding> for Holder {
         Self {
             owner: holding.owner,
             remaining: holding.remaining,
-            fence: holding.fence,
             held_for: holding.held_for,
             waiters: holding.waiters,
             id: holding.id,

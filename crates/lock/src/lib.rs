@@ -48,6 +48,7 @@ mod fence;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grants;
 mod held;
 mod holder;
 mod keeper;
@@ -75,6 +76,7 @@ mod waiting;
 pub use backend::memory::MemoryStore;
 pub use error::{Error, GateClosed, Held, LostReason, TtlBound};
 pub use fence::{Fence, InvalidFence};
+pub use grants::Grants;
 pub use holder::Holder;
 pub use lease::{Lease, LeaseWatch, Released};
 pub use leasehold_config::{self as config, Config, ConfigError, Endpoint, Renewal, Safety};

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::connecting;
 use crate::core::Core;
 use crate::error::Error;
+use crate::grants::Grants;
 use crate::holder::Holder;
 use crate::last_release::LastRelease;
 use crate::lease::Lease;
@@ -56,6 +57,9 @@ pub struct Locker {
     core: Arc<Core>,
 }
 
+const DISABLED: &str = "LOCKING IS DISABLED: every lease is granted at once and excludes nobody; \
+                        set IS_LOCKING_DISABLED=false wherever two workers may run";
+
 impl Locker {
     /// Reads the configuration from the environment and `.env`, and connects.
     ///
@@ -78,7 +82,7 @@ impl Locker {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] lists what does not fit together in a configuration that was made in code;
+    /// [`Error::Config`] lists values of the configuration that are out of bounds or do not fit together;
     /// [`Error::Unavailable`] tells why the master could not be reached.
     ///
     /// # Cancel safety
@@ -128,12 +132,14 @@ impl Locker {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] lists what does not fit together in the options.
+    /// [`Error::Config`] lists the options that are out of bounds or do not fit together.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, as [`tokio::spawn`] does.
     pub fn in_memory_with(store: &MemoryStore, options: LockOptions) -> Result<Self, Error> {
-        let mut config = Config::new(Locking::Disabled);
-        config.lock = options;
-        config.check()?;
-        Ok(Self::over_memory(store, config.lock))
+        options.check()?;
+        Ok(Self::over_memory(store, options))
     }
 
     fn over_memory(store: &MemoryStore, options: LockOptions) -> Self {
@@ -152,10 +158,12 @@ impl Locker {
     }
 
     fn disabled(options: LockOptions) -> Self {
-        tracing::warn!(
-            "LOCKING IS DISABLED (IS_LOCKING_DISABLED=true): every lease is granted at once and \
-             excludes nobody; set IS_LOCKING_DISABLED=false wherever two workers may run"
-        );
+        // A program without a subscriber must not run without locks in silence either.
+        if tracing::event_enabled!(tracing::Level::WARN) {
+            tracing::warn!("{DISABLED}");
+        } else {
+            eprintln!("WARNING: {DISABLED}");
+        }
         telemetry::locking_disabled();
         let patience = Duration::from_secs(2);
         Self {
@@ -389,6 +397,26 @@ impl Locker {
         })
     }
 
+    /// Whether new leases are granted at present, or why not: after a failover strict mode may pause them.
+    ///
+    /// Asks nobody: it tells what this process knows of the present master's gate.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), leasehold::Error> {
+    /// use leasehold::{Grants, Locker};
+    ///
+    /// let locker = Locker::from_env().await?;
+    /// if let Grants::Closed { remaining, reason, .. } = locker.grants() {
+    ///     println!("no new leases for {remaining:?}: {reason}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn grants(&self) -> Grants {
+        self.core.backend.gate_state().into()
+    }
+
     /// Why this locker still waits for a resource: what stood in the way of its last attempt, such
     /// as [`Error::GateClosed`] after a failover. `None` if it does not wait, or has only begun.
     ///
@@ -402,7 +430,7 @@ impl Locker {
         R: TryInto<Resource, Error: Into<Error>>,
     {
         let keys = self.keys(&named(resource)?)?;
-        Ok(self.core.waiting.obstacle(&keys.name))
+        Ok(self.core.waiting.obstacle(&keys.wait_key))
     }
 
     /// Reads who holds a resource, without touching it. `None` if nobody does.

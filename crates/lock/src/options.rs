@@ -9,8 +9,6 @@ use crate::error::{Error, TtlBound};
 
 /// The shortest lease: shorter ones end before they can be renewed.
 const SHORTEST_TTL: Duration = Duration::from_millis(100);
-/// The shortest time between two renewals, as in the configuration.
-const SHORTEST_RENEWAL: Duration = Duration::from_millis(1);
 
 /// How to acquire a lease. Whatever is not set comes from the configuration.
 ///
@@ -105,14 +103,10 @@ impl AcquireOptions {
         if let Some(bound) = bound {
             return Err(Error::Ttl { asked: ttl, bound });
         }
-        let renew_every = match self.renewal.unwrap_or(configured.renewal) {
+        let renewal = self.renewal.unwrap_or(configured.renewal);
+        renewal.check()?;
+        let renew_every = match renewal {
             Renewal::Off => None,
-            Renewal::Every(interval) if interval < SHORTEST_RENEWAL => {
-                return Err(Error::RenewInterval {
-                    asked: interval,
-                    least: SHORTEST_RENEWAL,
-                });
-            }
             // A shorter lease than configured is renewed sooner than configured.
             Renewal::Every(interval) => Some(interval.min(ttl / 3)),
         };
@@ -139,6 +133,9 @@ pub(crate) struct Terms {
 mod tests {
     use super::*;
 
+    /// The shortest time between two renewals, as in the configuration.
+    const SHORTEST_RENEWAL: Duration = Duration::from_millis(1);
+
     fn rejection(ttl: Duration) -> String {
         let resolved = AcquireOptions::new()
             .ttl(ttl)
@@ -164,12 +161,10 @@ mod tests {
         for interval in [Duration::ZERO, Duration::from_nanos(999_999)] {
             let options = AcquireOptions::new().renewal(Renewal::Every(interval));
             let refused = options.resolve(&LockOptions::default());
-            assert_eq!(
-                refused.expect_err("too often").to_string(),
-                format!(
-                    "a lease cannot be renewed every {interval:?}: the shortest interval is 1ms"
-                )
-            );
+            let Err(Error::Config(error)) = refused else {
+                panic!("renews without a pause: {refused:?}");
+            };
+            assert_eq!(error.problems()[0].variable(), "LOCK_RENEW_INTERVAL");
         }
     }
 

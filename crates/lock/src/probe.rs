@@ -11,7 +11,7 @@ use redis::Value;
 use crate::redis::connection::{Connection, ConnectionSettings, Ending};
 use crate::redis::reply;
 use crate::redis::tls::TlsClient;
-use crate::unavailable::{Cause, Unavailable, printable};
+use crate::unavailable::{Cause, Part, Unavailable, printable};
 
 /// Which of the two hops a server belongs to; each has credentials and TLS of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,11 @@ impl Probe {
         endpoint: &Endpoint,
     ) -> Result<Self, Unavailable> {
         let settings = settings(topology, hop).map_err(|cause| Unavailable::on(endpoint, cause))?;
-        let connection = Connection::open(endpoint, &settings, Ending::default(), |_| {}).await?;
+        let opening = Connection::open(endpoint, &settings, Ending::default(), |_| {});
+        let connection = opening.await.map_err(|unavailable| match hop {
+            Hop::Sentinel => unavailable.with_part(Part::Sentinel),
+            Hop::Node => unavailable,
+        })?;
         Ok(Self {
             connection,
             limit: settings.command_timeout,
@@ -132,7 +136,6 @@ fn settings(topology: &Topology, hop: Hop) -> Result<ConnectionSettings, Cause> 
         command_timeout: nodes.command_timeout,
         client_name: None,
         tls: tls.as_ref().map(TlsClient::load).transpose()?,
-        batches: false,
     })
 }
 

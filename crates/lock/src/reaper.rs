@@ -164,7 +164,7 @@ impl Errand {
     fn id(&self) -> String {
         match self {
             Self::TakeBack(request) => request.token.reveal().to_owned(),
-            Self::Leave(keys) => format!("leave {}", keys.name),
+            Self::Leave(keys) => format!("leave {}", keys.wait_key),
         }
     }
 
@@ -182,7 +182,7 @@ impl Errand {
     async fn run(&self, backend: &Backend, waiting: &Waiting) -> Result<(), Failure> {
         match self {
             // Somebody else of this process has taken over the place meanwhile.
-            Self::Leave(keys) if waiting.is_waited_for(&keys.name) => Ok(()),
+            Self::Leave(keys) if waiting.is_waited_for(&keys.wait_key) => Ok(()),
             Self::TakeBack(request) => backend.take_back(request).await,
             Self::Leave(keys) => backend.leave(keys).await,
         }
@@ -308,9 +308,8 @@ impl Shared {
         if names.is_empty() || state.give_up_at.is_some() {
             return;
         }
-        for name in names {
-            let errand = Errand::Leave(Arc::new(Keys::of_queue(name)));
-            state.insert(errand, PLACE_COUNTS);
+        for keys in names.iter().filter_map(|name| Keys::of_waiters(name)) {
+            state.insert(Errand::Leave(Arc::new(keys)), PLACE_COUNTS);
         }
         drop(state);
         self.idle.send_replace(false);
@@ -379,7 +378,7 @@ async fn attempt(debt: Debt, backend: &Backend, waiting: &Waiting) -> (Debt, boo
     match debt.errand.run(backend, waiting).await {
         Ok(()) => {
             if !backend.calls_waiters(debt.errand.keys()) {
-                waiting.freed(name);
+                waiting.released(debt.errand.keys());
             }
             (debt, true)
         }
@@ -406,7 +405,8 @@ mod tests {
     use super::*;
 
     fn leave(name: &str) -> Errand {
-        Errand::Leave(Arc::new(Keys::of_queue(name.to_owned())))
+        let keys = Keys::of_waiters(&format!("- {name}")).expect("a wait key");
+        Errand::Leave(Arc::new(keys))
     }
 
     #[test]

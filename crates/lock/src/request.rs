@@ -38,7 +38,7 @@ type Start<T> = Box<dyn FnOnce(AcquireOptions) -> Running<T> + Send>;
 /// # Errors
 ///
 /// Besides those of the method that made the request, [`Error::Ttl`] for a lease length and
-/// [`Error::RenewInterval`] for a renewal interval out of bounds.
+/// [`Error::Config`] for a renewal interval out of bounds.
 #[must_use = "nothing is asked for until the request is awaited"]
 pub struct Acquire<T = Lease> {
     options: AcquireOptions,

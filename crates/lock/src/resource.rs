@@ -151,8 +151,9 @@ pub enum InvalidResource {
     Braces,
     /// The lock's key would be one that the SDK keeps beside another lock, or its gate.
     #[error(
-        "the resource's key would be {key:?}, which the SDK uses itself; choose a name that is not \
-         leasehold:gate and, with a hash tag, does not end in :fence, :queue or :alive"
+        "the resource's key would be {key:?}, which the SDK uses itself; choose a name that does not \
+         begin with leasehold:gate or leasehold:fence and, with a hash tag, does not end in :queue, \
+         :alive, :slot-queue or :slot-alive"
     )]
     Reserved {
         /// The key, with the configured prefix.
@@ -160,18 +161,32 @@ pub enum InvalidResource {
     },
 }
 
-/// What the companions of a lock are called.
-const COMPANIONS: [&str; 3] = ["fence", "queue", "alive"];
+/// What the companions of a lock are called, and those of its slots: they wait for different things.
+const COMPANIONS: [&str; 4] = ["queue", "alive", "slot-queue", "slot-alive"];
+
+/// The keys of the SDK's own records begin with these, after the prefix.
+const RECORDS: [&str; 2] = ["leasehold:gate", "leasehold:fence"];
+
+/// What the keys of a resource lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// One holder at a time.
+    Plain,
+    /// So many holders at a time as there are locks.
+    Slots,
+}
 
 /// The keys that belong to one resource: its lock, or one lock per slot, and the companions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Keys {
     /// The resource's name with the prefix.
     pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
     pub(crate) locks: Vec<Arc<str>>,
-    pub(crate) fence: String,
     pub(crate) queue: String,
     pub(crate) alive: String,
+    /// What waiters of one process wait for together: `-`, or the number of slots, and the name.
+    pub(crate) wait_key: Arc<str>,
 }
 
 impl Keys {
@@ -179,24 +194,25 @@ impl Keys {
     pub(crate) fn new(prefix: &str, resource: &Resource) -> Result<Self, InvalidResource> {
         let name = [prefix, resource.as_str()].concat();
         // Whoever leased the other resource would write over this one's lock.
-        if is_companion(&name) || name == gate(prefix) {
+        if is_companion(&name) || is_record(prefix, &name) {
             return Err(InvalidResource::Reserved { key: name });
         }
-        let name: Arc<str> = name.into();
-        Ok(Self::with_locks(name.clone(), vec![name]))
+        Ok(Self::of(name.into(), Kind::Plain, 1))
     }
 
     /// The keys of a resource that `limit` holders at a time may lease.
     pub(crate) fn slots(prefix: &str, resource: &Resource, limit: usize) -> Self {
         let name = [prefix, resource.as_str()].concat();
-        let lock = |slot| format!("{name}:{slot}").into();
-        let locks = (0..limit).map(lock).collect();
-        Self::with_locks(name.into(), locks)
+        Self::of(name.into(), Kind::Slots, limit)
     }
 
-    /// The keys behind a name that already has its prefix, for its queue only.
-    pub(crate) fn of_queue(name: String) -> Self {
-        Self::with_locks(name.into(), Vec::new())
+    /// The keys of what is waited for under a [`Keys::wait_key`].
+    pub(crate) fn of_waiters(wait_key: &str) -> Option<Self> {
+        let (slots, name) = wait_key.split_once(' ')?;
+        match slots {
+            "-" => Some(Self::of(name.into(), Kind::Plain, 1)),
+            slots => Some(Self::of(name.into(), Kind::Slots, slots.parse().ok()?)),
+        }
     }
 
     /// The lock of one slot, or without it those of all.
@@ -207,14 +223,27 @@ impl Keys {
         }
     }
 
-    fn with_locks(name: Arc<str>, locks: Vec<Arc<str>>) -> Self {
-        let [fence, queue, alive] = COMPANIONS.map(|suffix| companion(&name, suffix));
-        Self {
-            name,
-            locks,
-            fence,
-            queue,
-            alive,
+    fn of(name: Arc<str>, kind: Kind, limit: usize) -> Self {
+        let [queue, alive, slot_queue, slot_alive] =
+            COMPANIONS.map(|suffix| companion(&name, suffix));
+        let slot = |number| format!("{name}:{number}").into();
+        match kind {
+            Kind::Plain => Self {
+                locks: vec![name.clone()],
+                wait_key: format!("- {name}").into(),
+                queue,
+                alive,
+                name,
+                kind,
+            },
+            Kind::Slots => Self {
+                locks: (0..limit).map(slot).collect(),
+                wait_key: format!("{limit} {name}").into(),
+                queue: slot_queue,
+                alive: slot_alive,
+                name,
+                kind,
+            },
         }
     }
 }
@@ -234,9 +263,43 @@ pub(crate) fn is_companion(key: &str) -> bool {
         .is_some_and(|(base, suffix)| COMPANIONS.contains(&suffix) && hash_tag(base).is_some())
 }
 
+/// Whether a key is one that the SDK keeps records in.
+pub(crate) fn is_record(prefix: &str, key: &str) -> bool {
+    let name = key.strip_prefix(prefix).unwrap_or_default();
+    RECORDS.iter().any(|record| {
+        name.strip_prefix(record)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    })
+}
+
+/// The keys of strict mode's gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GateKeys {
+    pub(crate) record: String,
+    /// What was renewed while the gate was never open.
+    pub(crate) renewed: String,
+    /// The fence counter, which the claim of the gate sets.
+    pub(crate) counter: String,
+}
+
+impl GateKeys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self {
+            record: gate(prefix),
+            renewed: format!("{}:fences", gate(prefix)),
+            counter: fence_counter(prefix),
+        }
+    }
+}
+
 /// The key of the gate, in strict mode.
 pub(crate) fn gate(prefix: &str) -> String {
     format!("{prefix}leasehold:gate")
+}
+
+/// The key of the fence counter of a data set.
+pub(crate) fn fence_counter(prefix: &str) -> String {
+    format!("{prefix}leasehold:fence")
 }
 
 /// The part of a key that Redis Cluster hashes, if the key names one:
@@ -270,7 +333,8 @@ mod tests {
             let resource = Resource::new(name).expect(name);
             for prefix in ["", "app:", "{app}:"] {
                 let keys = Keys::new(prefix, &resource).expect(name);
-                for companion in [&keys.fence, &keys.queue, &keys.alive] {
+                let slots = Keys::slots(prefix, &resource, 2);
+                for companion in [&keys.queue, &keys.alive, &slots.queue, &slots.alive] {
                     assert_eq!(hashed(&keys.name), hashed(companion), "{prefix}{name}");
                 }
             }
@@ -283,7 +347,10 @@ mod tests {
             let resource = Resource::new(name).expect(name);
             for prefix in ["", "app:", "{app}:"] {
                 let keys = Keys::new(prefix, &resource).expect(name);
-                for key in [keys.fence, keys.queue, keys.alive, gate(prefix)] {
+                let slots = Keys::slots(prefix, &resource, 2);
+                let records = [gate(prefix), format!("{prefix}leasehold:fence:{{7}}")];
+                let companions = [keys.queue, keys.alive, slots.queue, slots.alive];
+                for key in companions.into_iter().chain(records) {
                     let Some(name) = key.strip_prefix(prefix) else {
                         // With this prefix no name leads to that key.
                         continue;
@@ -298,12 +365,22 @@ mod tests {
             "fence",
             "job:queue",
             "{job}:queues",
-            "{job}fence",
-            "leasehold:gate:1",
+            "{job}queue",
+            "leasehold:gates",
         ] {
             let resource = Resource::new(name).expect(name);
             assert!(Keys::new("", &resource).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_waited_for_leads_back_to_its_keys() {
+        let resource = Resource::new("a b {c}").expect("a name");
+        let plain = Keys::new("x:", &resource).expect("a name");
+        for keys in [plain, Keys::slots("x:", &resource, 3)] {
+            assert_eq!(Keys::of_waiters(&keys.wait_key), Some(keys));
+        }
+        assert_eq!(Keys::of_waiters("x"), None);
     }
 
     #[test]

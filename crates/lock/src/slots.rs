@@ -107,7 +107,7 @@ impl Slots {
     /// As [`Locker::obstacle`](crate::Locker::obstacle), for those who wait for a slot.
     #[must_use]
     pub fn obstacle(&self) -> Option<Error> {
-        self.core.waiting.obstacle(&self.target.keys.name)
+        self.core.waiting.obstacle(&self.target.keys.wait_key)
     }
 
     /// Reads who holds each slot, without touching any. The first is slot 0.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::error::Error;
+use crate::resource::{Keys, Kind};
 
 /// More unclaimed calls than this are left to their claim's end.
 const MOST_UNCLAIMED: usize = 1_024;
@@ -70,6 +71,34 @@ impl Waiting {
     pub(crate) fn freed(&self, key: &str) {
         if let Some(entry) = self.queues().get(key) {
             entry.queue.freed.notify_one();
+        }
+    }
+
+    /// As [`Waiting::freed`], for everyone who may use a lock of these keys.
+    pub(crate) fn released(&self, keys: &Keys) {
+        if keys.kind == Kind::Plain {
+            return self.freed(&keys.wait_key);
+        }
+        self.freed_where(|slots, name| slots != "-" && *name == *keys.name);
+    }
+
+    /// As [`Waiting::freed`], for a lock key that has changed: a plain lock, or `NAME:SLOT`.
+    pub(crate) fn changed(&self, lock: &str) {
+        let whole = lock.rsplit_once(':').map(|(whole, _)| whole);
+        self.freed_where(|slots, name| match slots {
+            "-" => name == lock,
+            _ => Some(name) == whole,
+        });
+    }
+
+    fn freed_where(&self, is_meant: impl Fn(&str, &str) -> bool) {
+        for (key, entry) in &*self.queues() {
+            if key
+                .split_once(' ')
+                .is_some_and(|(slots, name)| is_meant(slots, name))
+            {
+                entry.queue.freed.notify_one();
+            }
         }
     }
 

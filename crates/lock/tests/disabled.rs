@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use leasehold::{Config, Locker};
+
 /// How many steps the worker must write.
 const STEPS: u64 = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const LOUD: &str = "LOCKING IS DISABLED: every lease is granted at once and excludes nobody";
 
 struct Worker(Child);
 
@@ -44,6 +48,49 @@ fn a_worker_works_and_asks_no_redis_that_is_configured() -> Result<(), Box<dyn E
 #[test]
 fn a_worker_works_where_no_redis_is_configured() -> Result<(), Box<dyn Error>> {
     assert_eq!(run(&[])?, HashSet::new());
+    Ok(())
+}
+
+/// Not a test: what the children run.
+#[tokio::test]
+#[ignore = "run by the other tests, as a process of its own"]
+async fn child() -> Result<(), leasehold::Error> {
+    if std::env::var_os("SUBSCRIBES").is_some() {
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stdout)
+            .init();
+    }
+    let config = Config::from_vars([("IS_LOCKING_DISABLED", "true")])?;
+    assert!(!Locker::connect(config).await?.is_enabled());
+    Ok(())
+}
+
+/// What a child writes to standard output and to standard error.
+fn child_says(variables: &[(&str, &str)]) -> Result<(String, String), Box<dyn Error>> {
+    let arguments = ["--exact", "child", "--ignored", "--nocapture"];
+    let output = Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .env_remove("SUBSCRIBES")
+        .envs(variables.iter().copied())
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((text(&output.stdout), text(&output.stderr)))
+}
+
+#[test]
+fn disabled_locking_is_told_on_standard_error_where_nobody_subscribes() -> Result<(), Box<dyn Error>>
+{
+    let (_, complaints) = child_says(&[])?;
+    assert!(complaints.contains(LOUD), "{complaints}");
+    Ok(())
+}
+
+#[test]
+fn a_subscriber_is_told_instead_of_standard_error() -> Result<(), Box<dyn Error>> {
+    let (log, complaints) = child_says(&[("SUBSCRIBES", "")])?;
+    assert!(log.contains(LOUD), "{log}");
+    assert!(!complaints.contains(LOUD), "{complaints}");
     Ok(())
 }
 

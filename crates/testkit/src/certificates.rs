@@ -8,10 +8,10 @@ use rcgen::{
 use tempfile::TempDir;
 
 use crate::{
-    builder::RedisServerBuilder,
     error::{Error, Result},
     port::Port,
     process,
+    redis_server::RedisServerBuilder,
     sentinel_server::SentinelServerBuilder,
 };
 

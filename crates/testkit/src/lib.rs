@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | one server | [`RedisServer`] |
 //! | a master, replicas and Sentinels | [`SentinelCluster`], or [`SentinelServer`] by hand |
+//! | the same, with processes that move to other ports behind stable addresses | [`MovingCluster`] |
 //! | slots shared among masters | [`RedisCluster`] |
 //! | a program of the test's own, under the same faults | [`ChildProcess`] |
 //! | a server or Sentinel that lies, hangs or talks nonsense | [`FakeServer`], [`FakeSentinel`], [`Unreachable`] |
@@ -58,6 +59,8 @@
 //!   a second, which cannot be changed.
 //! - The servers' configuration begins with this project's own files ([`REDIS_CONF`], [`SENTINEL_CONF`]).
 //! - `LEASEHOLD_REDIS_SERVER` names another server program, such as `valkey-server`.
+//! - `LEASEHOLD_REDIS_SETTINGS` gives every data node more directives, separated by semicolons, such as
+//!   `repl-diskless-sync-delay 0; repl-rdb-channel yes`.
 //! - `LEASEHOLD_TEST_RIGHTS=least` gives whoever does not log in the rights of the user `leasehold` of this project's access
 //!   control list, and no more; the kit's own commands go by another user.
 //! - When a test process is killed with `SIGKILL`, the kernel kills its servers (on Linux), but their directories stay in
@@ -65,7 +68,6 @@
 
 mod acceptor;
 mod binary;
-mod builder;
 #[cfg(feature = "certificates")]
 mod certificates;
 mod child;
@@ -75,6 +77,7 @@ mod conf;
 mod error;
 mod fake_sentinel;
 mod fake_server;
+mod moving_cluster;
 pub mod netns;
 mod port;
 mod process;
@@ -85,12 +88,12 @@ mod resp;
 mod rights;
 mod sentinel_cluster;
 mod sentinel_server;
+mod settings;
 mod spawn;
 mod unreachable;
 mod wait;
 
 pub use binary::SERVER_VARIABLE;
-pub use builder::RedisServerBuilder;
 #[cfg(feature = "certificates")]
 pub use certificates::{Authority, Certificate};
 pub use child::ChildProcess;
@@ -98,13 +101,15 @@ pub use conf::{AclPasswords, REDIS_CONF, SENTINEL_CONF, USERS_ACL, users_acl};
 pub use error::{Error, Result};
 pub use fake_sentinel::{Behaviour, FakeSentinel, View};
 pub use fake_server::{FakeServer, Session};
+pub use moving_cluster::MovingCluster;
 pub use process::ServerProcess;
 pub use proxy::{Afterwards, Counter, Mode, Proxy};
 pub use redis_cluster::{RedisCluster, RedisClusterBuilder};
-pub use redis_server::{RedisServer, Role};
+pub use redis_server::{RedisServer, RedisServerBuilder, Role};
 pub use resp::{Protocol, Reply, Request};
 pub use rights::RIGHTS_VARIABLE;
 pub use sentinel_cluster::{SentinelCluster, SentinelClusterBuilder};
 pub use sentinel_server::{SentinelServer, SentinelServerBuilder};
+pub use settings::SETTINGS_VARIABLE;
 pub use unreachable::Unreachable;
 pub use wait::{assert_eventually, wait_for, wait_until};

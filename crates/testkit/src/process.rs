@@ -15,7 +15,7 @@ use crate::{
     acceptor::lock,
     child::ChildProcess,
     client::Credentials,
-    error::{Error, Result},
+    error::{Error, Result, file_error},
     port::Port,
     spawn::Launch,
 };
@@ -40,7 +40,7 @@ const LOG_TAIL_BYTES: i64 = 4_000;
 pub struct ServerProcess {
     kind: &'static str,
     host: String,
-    port: Port,
+    port: Mutex<Port>,
     launch: Launch,
     credentials: Credentials,
     application: Option<Credentials>,
@@ -64,7 +64,7 @@ impl ServerProcess {
         let server = Self {
             kind,
             host,
-            port,
+            port: Mutex::new(port),
             launch,
             credentials,
             application,
@@ -84,7 +84,7 @@ impl ServerProcess {
     /// The port that the server listens on, the same over restarts.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port.number()
+        lock(&self.port).number()
     }
 
     /// Host and port, as `127.0.0.1:12345`.
@@ -170,6 +170,25 @@ impl ServerProcess {
     /// [`Error::NotReady`] with the end of its log when it does not come up.
     pub fn restart(&self) -> Result<()> {
         self.kill();
+        self.launch()
+    }
+
+    /// Starts the process again on another free port with the same data, killing it first if it lives. The port that
+    /// it had is free for others.
+    pub(crate) fn move_to_another_port(&self, conf: &str) -> Result<()> {
+        self.kill();
+        let port = Port::reserve()?;
+        let path = self.directory.path().join(conf);
+        let text = fs::read_to_string(&path).map_err(file_error("reading", &path))?;
+        let moved: Vec<String> = text
+            .lines()
+            .map(|line| match line.split_once(' ') {
+                Some(("port", _)) => format!("port {}", port.number()),
+                _ => line.to_owned(),
+            })
+            .collect();
+        write(&path, &(moved.join("\n") + "\n"))?;
+        *lock(&self.port) = port;
         self.launch()
     }
 

@@ -75,7 +75,9 @@ pub struct Proxy {
 
 /// Where connections go, and those that are on their way.
 struct Route {
-    target: Mutex<String>,
+    /// The servers that take turns.
+    targets: Mutex<Vec<String>>,
+    turn: AtomicUsize,
     failed_dials: AtomicUsize,
     links: Mutex<Vec<Weak<Link>>>,
 }
@@ -88,9 +90,9 @@ impl Proxy {
     /// [`Error::NoFreePort`](crate::Error::NoFreePort) when it finds none to listen on.
     pub fn start(target: impl Into<String>) -> Result<Self> {
         let traffic = Arc::new(Traffic::default());
-        let target = Mutex::new(target.into());
         let route = Route {
-            target,
+            targets: Mutex::new(vec![target.into()]),
+            turn: AtomicUsize::new(0),
             failed_dials: AtomicUsize::new(0),
             links: Mutex::default(),
         };
@@ -118,7 +120,13 @@ impl Proxy {
 
     /// Sends new connections to another server; existing ones stay where they are.
     pub fn retarget(&self, target: impl Into<String>) {
-        *lock(&self.route.target) = target.into();
+        self.spread_over([target.into()]);
+    }
+
+    /// Sends new connections to these servers in turn, as one address in front of many does, and past those that refuse
+    /// them; existing ones stay where they are.
+    pub fn spread_over(&self, targets: impl IntoIterator<Item = String>) {
+        *lock(&self.route.targets) = targets.into_iter().collect();
     }
 
     /// Changes what happens to the traffic, of existing connections too.
@@ -201,8 +209,7 @@ impl Route {
             let _ = io::copy(&mut &client, &mut io::sink());
             return;
         }
-        let target = lock(&self.target).clone();
-        let Ok(server) = TcpStream::connect(target) else {
+        let Some(server) = self.dial() else {
             self.failed_dials.fetch_add(1, Ordering::SeqCst);
             return;
         };
@@ -213,6 +220,19 @@ impl Route {
             link.lose_server();
         }
         link.carry();
+    }
+
+    /// Connects to the server whose turn it is, or to the first after it that accepts.
+    fn dial(&self) -> Option<TcpStream> {
+        let mut targets = lock(&self.targets).clone();
+        let turn = self.turn.fetch_add(1, Ordering::SeqCst);
+        if !targets.is_empty() {
+            let first = turn % targets.len();
+            targets.rotate_left(first);
+        }
+        targets
+            .into_iter()
+            .find_map(|target| TcpStream::connect(target).ok())
     }
 
     fn links(&self) -> Vec<Arc<Link>> {
@@ -227,7 +247,7 @@ impl std::fmt::Debug for Proxy {
         formatter
             .debug_struct("Proxy")
             .field("address", &self.address())
-            .field("target", &*lock(&self.route.target))
+            .field("targets", &*lock(&self.route.targets))
             .field("mode", &self.mode())
             .finish_non_exhaustive()
     }

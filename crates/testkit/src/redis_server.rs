@@ -5,12 +5,15 @@ use std::{fmt, fs, ops::Deref, time::Duration};
 use redis::Value;
 
 use crate::{
-    builder::RedisServerBuilder,
     clock,
     error::{Result, file_error},
     process::ServerProcess,
     wait,
 };
+
+mod builder;
+
+pub use builder::RedisServerBuilder;
 
 /// What a server says it is, by `ROLE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +99,16 @@ impl RedisServer {
             fs::remove_dir_all(&path).map_err(file_error("removing", path))?;
         }
         self.restart()
+    }
+
+    /// Starts the process again on another port with what it kept on disk, killing it first if it lives. Its former port
+    /// is free for others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`restart`](ServerProcess::restart).
+    pub fn move_to_another_port(&self) -> Result<()> {
+        self.process.move_to_another_port("redis.conf")
     }
 
     /// What the server says it is.

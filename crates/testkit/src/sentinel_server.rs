@@ -55,6 +55,17 @@ impl SentinelServer {
         self.quicken()
     }
 
+    /// Starts the Sentinel again on another port, with the file that it rewrote itself and so with the same identifier:
+    /// as a pod that comes back at another address. Its former port is free for others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ServerProcess::restart`].
+    pub fn move_to_another_port(&self) -> Result<()> {
+        self.process.move_to_another_port("sentinel.conf")?;
+        self.quicken()
+    }
+
     /// Has it watch a master (`SENTINEL MONITOR`) under the name that it was started with, as it logs in at nodes from
     /// its start.
     ///

@@ -48,7 +48,8 @@ fn the_user_of_the_library_can_lock_and_do_nothing_else() -> Result<()> {
         "EVAL|return redis.call('INFO', 'replication') .. redis.call('TIME')[1] .. redis.call('DEL', KEYS[1])|1|key",
         "ZADD|{key}:queue|1|waiter",
         "WAIT|0|10",
-        "PUBLISH|leasehold:wake:1|free key",
+        "HINCRBY|leasehold:fence|last|1",
+        "PUBLISH|leasehold:wake:1|free - key",
     ];
     for command in allowed {
         assert!(

@@ -1,17 +1,24 @@
 //! `cargo xtask bench`: what a lease costs, beside what others cost.
 
-use crate::arguments::Arguments;
-use crate::{Outcome, cargo};
+use crate::cargo;
+use crate::outcome::Outcome;
 
-pub(crate) const USAGE: &str = "cli | [NAME…] [--json] [--seconds N] [--rounds N] [--svg FILE]";
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// `cli` for the cost of the command, else passed on to the benchmarks; `--help` lists them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    pub(crate) words: Vec<String>,
+}
 
-pub(crate) fn run(arguments: Arguments) -> Outcome {
-    let words = arguments.rest();
-    if words == ["cli"] {
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if arguments.words == ["cli"] {
         return command_line();
     }
-    let program = ["run", "--release", "--package", "leasehold-bench", "--"];
-    cargo::run(program.into_iter().chain(words.iter().map(String::as_str)))
+    cargo::run_program("leasehold-bench", &arguments.words)
 }
 
 /// What `leasehold run` costs, beside two questions by `redis-cli`; fails if it is three times as

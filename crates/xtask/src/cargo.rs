@@ -1,16 +1,43 @@
 //! Running cargo from within cargo.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::outcome::Outcome;
 
 /// The cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    // `crates/xtask` lies two directories below it.
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+}
+
+/// Where cargo keeps what it builds.
+pub(crate) fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// What cargo says of the packages of the workspace.
+pub(crate) fn metadata() -> Result<serde_json::Value, Box<dyn Error>> {
+    let mut command = cargo();
+    command.args(["metadata", "--locked", "--no-deps", "--format-version=1"]);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("cargo metadata failed; see above".into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 /// Runs cargo with these words, its output on ours; gives whether it succeeded.
-pub(crate) fn run<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<bool, Box<dyn Error>> {
+pub(crate) fn run<'a>(words: impl IntoIterator<Item = &'a str>) -> Outcome {
     let mut command = cargo();
     command.args(words);
     let status = command.status();
@@ -19,35 +46,50 @@ pub(crate) fn run<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<bool, 
         .success())
 }
 
+/// Builds a program of the workspace for speed and runs it with these words.
+pub(crate) fn run_program(package: &str, words: &[String]) -> Outcome {
+    let program = ["run", "--quiet", "--release", "--package", package, "--"];
+    run(program.into_iter().chain(words.iter().map(String::as_str)))
+}
+
 /// Builds an example and says where the program is.
 pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let words = [
+        "build",
+        "--quiet",
+        "--package",
+        package,
+        "--example",
+        example,
+    ];
+    let programs = build_programs(words)?;
+    let program = programs.into_iter().find(|(name, _)| name == example);
+    let (_, path) = program.ok_or_else(|| format!("cargo built no example {example}"))?;
+    Ok(path)
+}
+
+/// Builds with these words, and says which targets became which programs.
+pub(crate) fn build_programs<'a>(
+    words: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<(String, PathBuf)>, Box<dyn Error>> {
     let mut command = cargo();
     command
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            package,
-            "--example",
-            example,
-        ])
+        .args(words)
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit());
     let output = command.output();
     let output = output.map_err(|error| format!("cargo did not start: {error}"))?;
     if !output.status.success() {
-        return Err(format!("the example {example} does not build").into());
+        return Err("cargo could not build it; see above".into());
     }
     let lines = String::from_utf8_lossy(&output.stdout);
-    let path = lines.lines().find_map(|line| executable(line, example));
-    Ok(path.ok_or_else(|| format!("cargo did not say where the example {example} is"))?)
+    Ok(lines.lines().filter_map(program).collect())
 }
 
-/// The program that a line of cargo's report is about, if it is the example's.
-fn executable(line: &str, example: &str) -> Option<PathBuf> {
+/// The target and the program that a line of cargo's report is about.
+fn program(line: &str) -> Option<(String, PathBuf)> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    if message["target"]["name"] != example || message["target"]["kind"][0] != "example" {
-        return None;
-    }
-    message["executable"].as_str().map(PathBuf::from)
+    let path = message["executable"].as_str()?;
+    let name = message["target"]["name"].as_str()?;
+    Some((name.to_owned(), PathBuf::from(path)))
 }

@@ -1,20 +1,19 @@
 //! `cargo xtask faults`: clients compete for leases while everything around them breaks.
 
-use crate::arguments::Arguments;
-use crate::{Outcome, cargo};
+use crate::cargo;
+use crate::outcome::Outcome;
 
-pub(crate) const USAGE: &str = "[--minutes N] [--seed S] [--mode strict|relaxed|plain|quorum] [--clients N] [--json] \
-                                [--out DIR]";
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Passed on to the campaign; `--help` lists them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    pub(crate) words: Vec<String>,
+}
 
-pub(crate) fn run(arguments: Arguments) -> Outcome {
-    let words = arguments.rest();
-    let program = [
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "leasehold-faults",
-        "--",
-    ];
-    cargo::run(program.into_iter().chain(words.iter().map(String::as_str)))
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    cargo::run_program("leasehold-faults", &arguments.words)
 }

@@ -3,24 +3,27 @@
 use std::error::Error;
 use std::process::Stdio;
 
-use crate::arguments::{Arguments, Misuse};
-use crate::{Outcome, cargo};
-
-pub(crate) const USAGE: &str = "[TARGET…] [--seconds N]";
+use crate::cargo;
+use crate::outcome::Outcome;
 
 const TARGETS: [&str; 3] = ["replies", "connection", "env_file"];
 
-pub(crate) fn run(mut arguments: Arguments) -> Outcome {
-    let seconds: u64 = arguments.value("--seconds")?.unwrap_or(60);
-    let asked = arguments.rest();
-    if let Some(unknown) = asked.iter().find(|name| !TARGETS.contains(&name.as_str())) {
-        let known = TARGETS.join(", ");
-        return Err(Misuse::new(format!("there is no target {unknown:?}, but {known}")).into());
-    }
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What to search; everything without it
+    #[arg(value_parser = TARGETS)]
+    targets: Vec<String>,
+    /// For how long each target is searched
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let asked = &arguments.targets;
     get_cargo_fuzz()?;
     let is_asked = |name: &&str| asked.is_empty() || asked.iter().any(|word| word == name);
     for target in TARGETS.into_iter().filter(is_asked) {
-        if !search(target, seconds)? {
+        if !search(target, arguments.seconds)? {
             return Ok(false);
         }
     }

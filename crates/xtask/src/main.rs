@@ -1,114 +1,162 @@
 //! The project's own commands. Run one with `cargo xtask NAME`; without a name they are listed.
 //!
-//! One command, one module: its function takes the words after the name. To add a command, add its
-//! module and a line of [`COMMANDS`].
+//! One command, one module: its `run` takes its arguments. To add a command, add its module and a variant of [`Task`].
 
 use std::error::Error;
 use std::process::ExitCode;
 
-mod arguments;
+use clap::{Parser, Subcommand};
+
+mod api;
 mod bench;
 mod cargo;
+mod circles;
 mod compose_test;
 mod demo;
 mod faults;
+mod features;
 mod fuzz;
 mod interop;
+mod matrix;
 mod model;
+mod outcome;
+mod package;
 mod prepare;
+mod process;
+mod python;
+mod release;
+mod temporal_test;
 mod test;
 
-use arguments::{Arguments, Misuse};
+use outcome::Outcome;
 
-/// How a command ends; `Ok(false)` is a command that worked and found what it checks wanting.
-type Outcome = Result<bool, Box<dyn Error>>;
-
-struct Command {
-    name: &'static str,
-    usage: &'static str,
-    about: &'static str,
-    run: fn(Arguments) -> Outcome,
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+struct Xtask {
+    #[command(subcommand)]
+    task: Task,
 }
 
-const COMMANDS: &[Command] = &[
-    Command {
-        name: "demo",
-        usage: demo::USAGE,
-        about: "four workers contend for one lease while their master dies; draws who held it when",
-        run: demo::run,
-    },
-    Command {
-        name: "test",
-        usage: test::USAGE,
-        about: "gets what is missing and runs every test; or those of the library, as a user with its rights alone",
-        run: test::run,
-    },
-    Command {
-        name: "faults",
-        usage: faults::USAGE,
-        about: "breaks servers, network and clients at random, and checks that no rule of the leases was broken",
-        run: faults::run,
-    },
-    Command {
-        name: "fuzz",
-        usage: fuzz::USAGE,
-        about: "searches for replies and .env files that break a promise, with libFuzzer",
-        run: fuzz::run,
-    },
-    Command {
-        name: "interop",
-        usage: interop::USAGE,
-        about: "shares one limit with Atlan's SDK, redis-py and redlock-py, and counts the holders",
-        run: interop::run,
-    },
-    Command {
-        name: "compose-test",
-        usage: compose_test::USAGE,
-        about: "runs the Docker clusters of docker/ with workers, breaks them, and checks what the workers did",
-        run: compose_test::run,
-    },
-    Command {
-        name: "model",
-        usage: "[ARGUMENTS…]",
-        about: "checks the lock protocol's model, state by state",
-        run: model::run,
-    },
-    Command {
-        name: "bench",
-        usage: bench::USAGE,
-        about: "measures what a lease costs, beside what others cost",
-        run: bench::run,
-    },
-];
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Four workers contend for one lease while their master dies; draws who held it when
+    Demo(demo::Options),
+    /// Gets what is missing and runs every test
+    Test(test::Arguments),
+    /// Breaks servers, network and clients at random, and checks that no rule of the leases was broken
+    #[command(disable_help_flag = true)]
+    Faults(faults::Arguments),
+    /// Searches for replies and .env files that break a promise, with libFuzzer
+    Fuzz(fuzz::Arguments),
+    /// Shares one limit with Atlan's SDK, redis-py and redlock-py, and counts the holders
+    Interop(interop::Arguments),
+    /// Runs the tests of the library on every server that it supports, and prints a table
+    Matrix(matrix::Arguments),
+    /// Looks for files that import each other in a circle
+    Circles(circles::Arguments),
+    /// Writes the public interface of the SDK into api.txt, or compares it with that
+    Api(api::Arguments),
+    /// Checks the published packages with every combination of their features
+    Features(features::Arguments),
+    /// Builds each published package from what it contains alone, and a new project that depends on them
+    Package,
+    /// Makes a release: version, tag, packages, the command, checksums; publishes nothing
+    Release(release::Arguments),
+    /// Runs the Docker clusters of docker/ with workers, breaks them, and checks what the workers did
+    ComposeTest(compose_test::Arguments),
+    /// Runs Temporal workflows under locks, kills a worker and the master, and checks what they did
+    TemporalTest(temporal_test::Arguments),
+    /// Checks the lock protocol's model, state by state
+    #[command(disable_help_flag = true)]
+    Model(model::Arguments),
+    /// Measures what a lease costs, beside what others cost
+    #[command(disable_help_flag = true)]
+    Bench(bench::Arguments),
+}
+
+impl Task {
+    fn run(self) -> Outcome {
+        match self {
+            Self::Demo(options) => demo::run(&options),
+            Self::Test(arguments) => test::run(&arguments),
+            Self::Faults(arguments) => faults::run(&arguments),
+            Self::Fuzz(arguments) => fuzz::run(&arguments),
+            Self::Interop(arguments) => interop::run(arguments),
+            Self::Matrix(arguments) => matrix::run(&arguments),
+            Self::Circles(arguments) => circles::run(&arguments),
+            Self::Api(arguments) => api::run(&arguments),
+            Self::Features(arguments) => features::run(&arguments),
+            Self::Package => package::run(),
+            Self::Release(arguments) => release::run(&arguments),
+            Self::ComposeTest(arguments) => compose_test::run(&arguments),
+            Self::TemporalTest(arguments) => temporal_test::run(&arguments),
+            Self::Model(arguments) => model::run(&arguments),
+            Self::Bench(arguments) => bench::run(&arguments),
+        }
+    }
+}
 
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1);
-    let name = words.next().unwrap_or_default();
-    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        return list(&name);
-    };
-    match (command.run)(Arguments::new(words)) {
+    match Xtask::parse().task.run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("cargo xtask {name}: {error}");
-            if error.is::<Misuse>() {
-                eprintln!("usage: cargo xtask {name} {}", command.usage);
-                return ExitCode::from(2);
-            }
+            report(error.as_ref());
             ExitCode::FAILURE
         }
     }
 }
 
-fn list(asked: &str) -> ExitCode {
-    let is_question = matches!(asked, "" | "help" | "-h" | "--help");
-    if !is_question {
-        eprintln!("there is no command `{asked}`");
+/// Prints the error and what caused it.
+fn report(error: &dyn Error) {
+    eprintln!("cargo xtask: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
     }
-    for command in COMMANDS {
-        println!("cargo xtask {} {}", command.name, command.usage);
-        println!("    {}", command.about);
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Xtask::command().debug_assert();
     }
-    ExitCode::from(if is_question { 0 } else { 2 })
+
+    #[test]
+    fn what_follows_a_program_is_passed_on_to_it() {
+        let words = ["cargo xtask", "faults", "--minutes", "2", "--help"];
+        let Task::Faults(arguments) = Xtask::parse_from(words).task else {
+            panic!("another command")
+        };
+        assert_eq!(arguments.words, ["--minutes", "2", "--help"]);
+    }
+
+    #[test]
+    fn the_least_privilege_is_taken_and_cargos_options_are_passed_on() {
+        let words = [
+            "cargo xtask",
+            "test",
+            "--least-privilege",
+            "--locked",
+            "--test",
+            "lease",
+        ];
+        let Task::Test(arguments) = Xtask::parse_from(words).task else {
+            panic!("another command")
+        };
+        assert!(arguments.least_privilege);
+        assert_eq!(arguments.words, ["--locked", "--test", "lease"]);
+    }
 }

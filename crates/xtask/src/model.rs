@@ -1,10 +1,19 @@
 //! `cargo xtask model`: the protocol's model, built for speed.
 
-use crate::arguments::Arguments;
-use crate::{Outcome, cargo};
+use crate::cargo;
+use crate::outcome::Outcome;
 
-pub(crate) fn run(arguments: Arguments) -> Outcome {
-    let words = arguments.rest();
-    let program = ["run", "--release", "--package", "leasehold-model", "--"];
-    cargo::run(program.into_iter().chain(words.iter().map(String::as_str)))
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Passed on to the model; `--help` lists them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    pub(crate) words: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    cargo::run_program("leasehold-model", &arguments.words)
 }

@@ -105,7 +105,7 @@ fn set(variable: &str) -> bool {
 
 /// Looks in `PATH`, in the system directories that an ordinary user's `PATH` leaves out, and where
 /// Debian keeps each version of PostgreSQL.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versions = std::fs::read_dir("/usr/lib/postgresql");
     std::env::split_paths(&path)

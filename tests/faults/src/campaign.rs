@@ -2,56 +2,25 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::AtomicUsize,
     thread,
     time::{Duration, Instant},
 };
 
+pub use crate::outcome::{Outcome, examine};
+pub use crate::plan::Campaign;
 use crate::{
-    checker::{self, Bounds, Violation},
     client::{Assignment, Protocol},
-    history::{self, Event, Kind, Recorder, now},
+    history::{self, Kind, Recorder, now},
     members,
     nemesis::{Client, World, arena::Arena, schedule},
+    plan::{LAST_ROUND, TTL, lock_variables},
     register::Register,
-    report::Report,
-    timeline,
 };
-
-/// The usual lease length of the clients, and the longest.
-pub(crate) const TTL: Duration = Duration::from_millis(1_200);
 /// Fewer than this a minute prove nothing.
 const GRANTS_A_MINUTE: u64 = 1_000;
 const FAULTS_A_MINUTE: u64 = 15;
-/// The clients' last round must fit into this: each of their tasks leases every resource once more.
-pub(crate) const LAST_ROUND: Duration = Duration::from_secs(90);
-
-/// What to run.
-#[derive(Debug, Clone)]
-pub struct Campaign {
-    /// For how long faults are injected.
-    pub length: Duration,
-    /// What they are drawn from.
-    pub seed: u64,
-    /// What the clients do.
-    pub protocol: Protocol,
-    /// How many there are.
-    pub clients: usize,
-    /// The program that they run.
-    pub program: PathBuf,
-    /// Where everything is written.
-    pub directory: PathBuf,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The counts.
-    pub report: Report,
-    /// Every broken rule.
-    pub violations: Vec<Violation>,
-}
 
 impl Campaign {
     /// Runs it.
@@ -145,41 +114,4 @@ impl Campaign {
         }
         Ok(())
     }
-}
-
-/// How the clients' leases behave, wherever they are kept.
-pub(crate) fn lock_variables() -> Vec<(String, String)> {
-    let millis = |span: Duration| format!("{}ms", span.as_millis());
-    [
-        ("IS_LOCKING_DISABLED", "false".to_owned()),
-        ("LOCK_TTL", millis(TTL)),
-        ("LOCK_MAX_TTL", millis(TTL)),
-        ("REDIS_CONNECT_TIMEOUT", "500ms".to_owned()),
-        ("REDIS_COMMAND_TIMEOUT", "350ms".to_owned()),
-        ("LOCK_RETRY_INTERVAL", "250ms".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
-}
-
-/// Reads the histories in a directory, checks them, and leaves what was found beside them.
-///
-/// # Errors
-///
-/// When files cannot be read or written.
-pub fn examine(directory: &Path, seed: u64, protocol: Protocol) -> io::Result<Outcome> {
-    let history: Vec<Event> = history::read(directory)?;
-    let violations = checker::check(&history, Bounds::of(protocol));
-    let report = Report::of(&history, &violations, seed, protocol);
-    if !violations.is_empty() {
-        fs::write(
-            directory.join("violations.json"),
-            serde_json::to_string_pretty(&violations)?,
-        )?;
-        fs::write(
-            directory.join("timeline.svg"),
-            timeline::draw(&history, &violations),
-        )?;
-    }
-    Ok(Outcome { report, violations })
 }

@@ -7,7 +7,9 @@
 //! - [`register`]: what the leases protect.
 //! - [`nemesis`]: what is broken, when, and how.
 //! - [`members`]: the same for the independent masters of quorum mode.
-//! - [`campaign`]: one run from its beginning to its [`report`].
+//! - [`plan`]: what a campaign is given.
+//! - [`campaign`]: one run from its beginning to its end.
+//! - [`outcome`]: checking the history, and the [`report`].
 //! - [`timeline`]: a history as a picture.
 //!
 //! The controls, `relaxed` mode and a plain `SET NX PX` client, go through the same campaign; it must find them guilty,
@@ -19,6 +21,8 @@ pub mod client;
 pub mod history;
 pub mod members;
 pub mod nemesis;
+pub mod outcome;
+pub mod plan;
 pub mod random;
 pub mod register;
 pub mod report;

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use leasehold_testkit::{ChildProcess, Mode, Proxy, RedisServer, Result};
 
-use crate::campaign::{Campaign, LAST_ROUND, Outcome, TTL, examine, lock_variables};
 use crate::client::Assignment;
 use crate::history::{Kind, Recorder, nanoseconds, now};
+use crate::outcome::{Outcome, examine};
+use crate::plan::{Campaign, LAST_ROUND, TTL, lock_variables};
 use crate::random::Random;
 use crate::register::Register;
 

@@ -1,6 +1,14 @@
 //! A history as a picture: faults above, one lane for each client and resource below, broken rules in red.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
+
+use svg::{
+    Document,
+    node::{
+        Value,
+        element::{Line, Rectangle, Text, Title},
+    },
+};
 
 use crate::{
     checker::{Violation, leases},
@@ -13,6 +21,7 @@ const AFTER: u64 = 4_000_000_000;
 const WIDTH: f64 = 1_600.0;
 const MARGIN: f64 = 190.0;
 const LANE: f64 = 16.0;
+const RED: &str = "#c0392b";
 
 /// Times on the one side, pixels on the other.
 struct Scale {
@@ -106,7 +115,7 @@ fn held(history: &[Event], resource: &str, violations: &[Violation]) -> Vec<Bar>
                 lane: format!("{} {}", lease.process, lease.resource),
                 from: lease.granted,
                 to: lease.ended,
-                colour: if is_guilty { "#c0392b" } else { "#2e86c1" },
+                colour: if is_guilty { RED } else { "#2e86c1" },
                 text: name,
             }
         })
@@ -118,63 +127,71 @@ fn picture(scale: &Scale, bars: &[Bar], violations: &[Violation]) -> String {
     lanes.sort_unstable();
     lanes.dedup();
     let height = LANE * (lanes.len() + 3) as f64;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         font-family=\"monospace\" font-size=\"10\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-    );
+    let background = Rectangle::new()
+        .set("width", "100%")
+        .set("height", "100%")
+        .set("fill", "white");
+    let mut document = Document::new()
+        .set("width", WIDTH)
+        .set("height", height)
+        .set("font-family", "monospace")
+        .set("font-size", 10)
+        .add(background);
     let mut y_of: BTreeMap<&str, f64> = BTreeMap::new();
     for (number, lane) in lanes.iter().enumerate() {
         let y = LANE * (number + 1) as f64;
         y_of.insert(lane, y);
-        let _ = writeln!(
-            svg,
-            "<text x=\"2\" y=\"{}\">{}</text>",
-            y + 10.0,
-            escaped(lane)
-        );
+        document = document.add(label(y + 10.0, *lane));
     }
     for bar in bars {
-        let (x, to) = (scale.x(bar.from), scale.x(bar.to));
         let y = y_of.get(bar.lane.as_str()).copied().unwrap_or_default();
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{}\"><title>{}</title></rect>",
-            (to - x).max(1.0),
-            LANE - 3.0,
-            bar.colour,
-            escaped(&bar.text)
-        );
+        document = document.add(drawn(scale, bar, y));
     }
-    for violation in violations
+    let shown = violations
         .iter()
-        .filter(|violation| scale.shows(violation.at, violation.at + 1))
-    {
-        let x = scale.x(violation.at);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{height}\" stroke=\"#c0392b\" stroke-dasharray=\"3\">\
-             <title>{}: {}</title></line>",
-            violation.rule,
-            escaped(&violation.what)
-        );
+        .filter(|violation| scale.shows(violation.at, violation.at + 1));
+    for violation in shown {
+        document = document.add(mark(scale.x(violation.at), height, violation));
     }
     if let Some(first) = violations.first() {
-        let _ = writeln!(
-            svg,
-            "<text x=\"2\" y=\"{}\" fill=\"#c0392b\">{}: {}</text>",
-            height - 6.0,
-            first.rule,
-            escaped(&first.what)
-        );
+        let text = label(height - 6.0, format!("{}: {}", first.rule, first.what));
+        document = document.add(text.set("fill", RED));
     }
-    svg.push_str("</svg>\n");
-    svg
+    document.to_string() + "\n"
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+fn label(y: f64, text: impl Into<String>) -> Text {
+    Text::new(text).set("x", 2).set("y", tenths(y))
+}
+
+fn drawn(scale: &Scale, bar: &Bar, y: f64) -> Rectangle {
+    let (from, to) = (scale.x(bar.from), scale.x(bar.to));
+    Rectangle::new()
+        .set("x", tenths(from))
+        .set("y", tenths(y))
+        .set("width", tenths((to - from).max(1.0)))
+        .set("height", LANE - 3.0)
+        .set("fill", bar.colour)
+        .add(Title::new(bar.text.clone()))
+}
+
+/// Where a rule was broken.
+fn mark(x: f64, height: f64, violation: &Violation) -> Line {
+    Line::new()
+        .set("x1", tenths(x))
+        .set("x2", tenths(x))
+        .set("y1", 0)
+        .set("y2", height)
+        .set("stroke", RED)
+        .set("stroke-dasharray", 3)
+        .add(Title::new(format!(
+            "{}: {}",
+            violation.rule, violation.what
+        )))
+}
+
+fn tenths(number: f64) -> Value {
+    format!("{number:.1}").into()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Everything there is to explore, and what each exploration must show.
 
 use crate::report::{Outcome, Until, explore};
-use crate::{quorum, strict};
+use crate::{native, quorum, strict, takeover};
 
 /// What an exploration must show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +12,13 @@ pub enum Expected {
     Breaks(&'static str),
 }
 
-/// A configuration of either model.
+/// A configuration of one of the models.
 #[derive(Clone, Copy, Debug)]
 enum Model {
+    Native(native::Native),
     Strict(strict::Strict),
     Quorum(quorum::Quorum),
+    Takeover(takeover::Takeover),
 }
 
 /// One thing to explore.
@@ -43,7 +45,9 @@ impl Check {
         };
         let name = format!("{}: {}", self.name, self.about);
         match self.model {
+            Model::Native(model) => explore(&name, &model, until),
             Model::Strict(model) => explore(&name, &model, until),
+            Model::Takeover(model) => explore(&name, &model, until),
             Model::Quorum(model) => explore(&name, &model, until),
         }
     }
@@ -63,12 +67,26 @@ impl Check {
 
 /// Everything there is to explore.
 pub fn checks() -> impl Iterator<Item = Check> {
+    let native = native::variants::all().map(|variant| Check {
+        name: variant.name,
+        about: variant.about,
+        expected: variant.expected,
+        takes_its_time: is_full(variant.name),
+        model: Model::Native(variant.model),
+    });
     let strict = strict::variants::all().map(|variant| Check {
         name: variant.name,
         about: variant.about,
         expected: variant.expected,
         takes_its_time: is_full(variant.name),
         model: Model::Strict(variant.model()),
+    });
+    let takeover = takeover::variants::all().map(|variant| Check {
+        name: variant.name,
+        about: variant.about,
+        expected: variant.expected,
+        takes_its_time: is_full(variant.name),
+        model: Model::Takeover(variant.model()),
     });
     let quorum = quorum::variants::all().map(|variant| Check {
         name: variant.name,
@@ -77,7 +95,7 @@ pub fn checks() -> impl Iterator<Item = Check> {
         takes_its_time: is_full(variant.name),
         model: Model::Quorum(variant.model),
     });
-    strict.chain(quorum)
+    native.chain(strict).chain(takeover).chain(quorum)
 }
 
 /// The check of that name.

@@ -63,8 +63,10 @@
 //! own agreement (an answer that is asked for is that of the moment); a waiting line.
 
 mod check;
+pub mod native;
 pub mod quorum;
 pub mod report;
 pub mod strict;
+pub mod takeover;
 
 pub use check::{Check, Expected, check, checks};

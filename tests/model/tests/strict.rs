@@ -43,6 +43,17 @@ fn without_wait() {
 }
 
 #[test]
+fn a_script_that_asks_the_gate_first() {
+    holds("gate-in-script");
+}
+
+#[test]
+fn without_a_look_behind_wait() {
+    breaks("gate-unlooked");
+    breaks("claim-unbound");
+}
+
+#[test]
 fn a_gate_that_opens_too_soon() {
     breaks("short-gate");
     breaks("unconfirmed-gate");
@@ -93,6 +104,7 @@ fn grants_that_a_new_synchronisation_does_not_void() {
 #[test]
 fn what_counting_makes_needless() {
     holds("unconfirmed-gate-alone");
+    holds("renewals-unlooked-alone");
     holds("resynced-re-assertion-alone");
 }
 

@@ -19,8 +19,9 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: &Arguments, source: &Source, output: Output) -> Result<u8, Failure> {
     let config = source.config(|builder| builder)?;
     let settings = config.settings().iter();
-    let settings = settings
-        .filter(|setting| !arguments.set || *setting.source() != leasehold::config::Place::Default);
+    let settings = settings.filter(|setting| {
+        !arguments.set || *setting.source() != leasehold::config::Source::Default
+    });
     if output.json {
         let settings: Vec<_> = settings
             .map(|setting| {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use leasehold::{Error, Listed, Locker};
+use leasehold::{Cause, Error, Listed, Locker, Unavailable};
 use serde_json::{Value, json};
 
-use super::{document, fence, owner, remaining};
+use super::{document, held_for, owner, remaining};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::{Output, plain, table};
@@ -61,13 +61,29 @@ impl Selection {
     }
 }
 
+/// Why the locks cannot be listed. The user that takes locks has no right to list all keys.
+pub(crate) fn refusal(error: Error) -> Failure {
+    let refused = error.unavailable();
+    let Some(Cause::NoPermission { detail }) = refused.map(Unavailable::cause) else {
+        return error.into();
+    };
+    let node = refused.and_then(Unavailable::node);
+    let node = node.map_or_else(String::new, |node| format!("{node}: "));
+    let message = format!(
+        "{node}this user may not list locks ({detail}); connect as the user `observer` of \
+         config/users.acl: REDIS_USERNAME=observer, with the password of that user"
+    );
+    Failure::new(exit::code(&error), message)
+}
+
 pub(crate) async fn main(
     arguments: &Arguments,
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
     let locker = source.locker().await?;
-    let Found { locks, is_cut } = arguments.selection.collect(&locker).await?;
+    let collected = arguments.selection.collect(&locker).await;
+    let Found { locks, is_cut } = collected.map_err(refusal)?;
     if output.json {
         let locks: Vec<_> = locks.iter().map(described).collect();
         output.document(&json!({ "locks": locks, "truncated": is_cut }));
@@ -78,7 +94,10 @@ pub(crate) async fn main(
         return Ok(exit::OK);
     }
     let rows: Vec<Vec<String>> = locks.iter().map(row).collect();
-    output.line(&table(&["RESOURCE", "HOLDER", "REMAINING", "FENCE"], &rows));
+    output.line(&table(
+        &["RESOURCE", "HOLDER", "HELD FOR", "REMAINING"],
+        &rows,
+    ));
     if is_cut {
         output.note("there are more: raise --limit");
     }
@@ -107,7 +126,7 @@ fn row(listed: &Listed) -> Vec<String> {
     vec![
         named(listed),
         owner(&listed.holder),
+        held_for(&listed.holder),
         remaining(&listed.holder),
-        fence(&listed.holder),
     ]
 }

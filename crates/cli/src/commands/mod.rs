@@ -30,7 +30,6 @@ pub(crate) fn document(resource: &str, holder: Option<&Holder>) -> Value {
         "held_for_ms": holder.held_for.map(milliseconds),
         "remaining_ms": holder.remaining.map(milliseconds),
         "waiters": holder.waiters,
-        "fence": holder.fence.map(leasehold::Fence::as_i64),
         "holder_id": holder.id,
     })
 }
@@ -54,10 +53,6 @@ pub(crate) async fn holders(
 /// For how long, or a dash where that cannot be told.
 pub(crate) fn held_for(holder: &Holder) -> String {
     holder.held_for.map_or_else(dash, crate::duration::shown)
-}
-
-pub(crate) fn fence(holder: &Holder) -> String {
-    holder.fence.map_or_else(dash, |fence| fence.to_string())
 }
 
 pub(crate) fn waiters(holder: &Holder) -> String {

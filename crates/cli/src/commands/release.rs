@@ -15,8 +15,8 @@ use crate::output::{Output, plain};
 ///
 /// With --ticket, releases what `leasehold acquire` took. With --force, takes the resource from whoever
 /// holds it: the holder may still be at work, so make sure that it is not, or that what the lock protects
-/// refuses its fence. Shows the holder and asks, or takes its id, as `status` shows it, with --holder;
-/// whoever holds the resource by then instead is left alone.
+/// refuses its fence. Shows the holder and asks (79 if the answer is not yes), or takes its id, as `status`
+/// shows it, with --holder; whoever holds the resource by then instead is left alone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The ticket that `leasehold acquire` wrote; `-` reads standard input
@@ -114,5 +114,6 @@ fn confirmed(arguments: &Arguments, holder: &Holder) -> Result<String, Failure> 
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(id);
     }
-    Err(Failure::new(exit::USAGE, "left alone"))
+    let message = "the lock was not taken: the answer was not yes";
+    Err(Failure::new(exit::DECLINED, message))
 }

@@ -3,7 +3,7 @@
 use leasehold::Holder;
 use serde_json::json;
 
-use super::{document, fence, held_for, holders, owner, remaining};
+use super::{document, held_for, holders, owner, remaining};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::{Output, Tone, plain, table};
@@ -64,9 +64,6 @@ fn one(resource: &str, holder: Option<&Holder>, output: Output) {
     if let Some(waiters) = holder.waiters {
         row("waiters", &waiters.to_string());
     }
-    if holder.fence.is_some() {
-        row("fence", &fence(holder));
-    }
     if let Some(id) = &holder.id {
         row("holder id", id);
     }
@@ -109,10 +106,7 @@ fn slots(resource: &str, holders: &[Option<Holder>], output: Output) {
     }
     if let Some(holder) = holders.iter().flatten().next() {
         let waiters = super::waiters(holder);
-        output.line(&format!(
-            "waiters: {waiters}, last fence: {}",
-            fence(holder)
-        ));
+        output.line(&format!("waiters: {waiters}"));
     }
 }
 

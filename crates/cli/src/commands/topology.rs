@@ -4,6 +4,7 @@ use leasehold::config::{Endpoint, Locking, SentinelTopology, Topology};
 use leasehold::probe::{Hop, Probe};
 use serde_json::{Value, json};
 
+use super::milliseconds;
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::{Output, Tone, plain};
@@ -167,7 +168,7 @@ fn document(sentinels: &[Asked<SentinelView>], nodes: &[Asked<Replication>]) -> 
             Ok(view) => json!({
                 "endpoint": endpoint.to_string(), "master": view.master.to_string(),
                 "epoch": view.epoch, "quorum": view.quorum, "flags": view.flags,
-                "down_after_ms": view.down_after_ms, "other_sentinels": view.others, "replicas": view.replicas,
+                "down_after_ms": milliseconds(view.down_after), "other_sentinels": view.others, "replicas": view.replicas,
             }),
             Err(error) => json!({ "endpoint": endpoint.to_string(), "error": error }),
         })

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use leasehold::config::parse_duration;
 use tokio::time::{Instant, sleep};
 
 use super::document;
 use crate::connect::Source;
-use crate::duration;
 use crate::exit::{self, Failure};
 use crate::output::{Output, plain};
 
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// The name of the resource
     resource: String,
     /// How long to wait; without it, for ever
-    #[arg(long, short, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, short, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
 }
 

@@ -39,9 +39,9 @@ pub(super) async fn examine(
             report.pass(STATE, told);
             return vec![seed.clone()];
         }
-        let mend =
+        let fix =
             "bring the missing masters back (CLUSTERDOWN until then); CLUSTER NODES names them";
-        report.fail(STATE, told, mend);
+        report.fail(STATE, told, fix);
         return Vec::new();
     }
     match failure {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use leasehold::Config;
-use leasehold::config::{Locking, Place, Safety};
+use leasehold::config::{self, Locking, Safety};
 
 use super::report::{Check, Level, Report};
 use crate::connect::Source;
@@ -20,15 +20,22 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
     let config = match source.load(|builder| builder) {
         Ok(config) => config,
         Err(error) => {
+            let file = source.missing_file();
             for problem in error.problems() {
                 let seen = format!(
                     "{} {} ({})",
                     problem.variable(),
                     problem.message(),
-                    problem.place()
+                    problem.source()
                 );
-                let mend = format!("{}, for example {}", problem.accepted(), problem.example());
-                report.fail(READABLE, seen, mend);
+                let mut fix = format!("{}, for example {}", problem.accepted(), problem.example());
+                if let Some(file) = &file {
+                    fix.push_str(&format!("; {file}"));
+                }
+                report.fail(READABLE, seen, fix);
+            }
+            for warning in error.warnings() {
+                report.warn(ODDITIES, warning.to_string(), "see docs/configuration.md");
             }
             return None;
         }
@@ -36,7 +43,7 @@ pub(super) fn examine(source: &Source, report: &mut Report) -> Option<Config> {
     let set = config
         .settings()
         .iter()
-        .filter(|setting| *setting.source() != Place::Default);
+        .filter(|setting| *setting.source() != config::Source::Default);
     report.pass(READABLE, format!("{} variables set", set.count()));
     match config.warnings() {
         [] => report.pass(ODDITIES, "none"),
@@ -71,7 +78,7 @@ fn examine_file(config: &Config, report: &mut Report) {
         .iter()
         .filter(|setting| setting.value() == Some("[hidden]"));
     let file = secrets.filter_map(|setting| match setting.source() {
-        Place::EnvFile { file, .. } => Some(file.clone()),
+        config::Source::EnvFile { file, .. } => Some(file.clone()),
         _ => None,
     });
     let Some(file) = file.into_iter().next() else {
@@ -83,8 +90,8 @@ fn examine_file(config: &Config, report: &mut Report) {
     } else {
         Level::Warn
     };
-    let mend = format!("chmod 600 {file}");
-    report.judge(SECRET, level, format!("{file} has mode {mode:o}"), &mend);
+    let fix = format!("chmod 600 {file}");
+    report.judge(SECRET, level, format!("{file} has mode {mode:o}"), &fix);
 }
 
 fn examine_times(config: &Config, report: &mut Report) {

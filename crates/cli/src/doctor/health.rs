@@ -7,7 +7,6 @@ use crate::servers::{field, number};
 const EVICTION: Check = ("LH0206", "eviction");
 const MEMORY: Check = ("LH0207", "memory left");
 const WRITABLE: Check = ("LH0208", "disk errors");
-const PERSISTENCE: Check = ("LH0209", "persistence");
 const LOADING: Check = ("LH0210", "data loaded");
 
 pub(super) fn examine(subject: &Subject<'_>, report: &mut Report) {
@@ -61,12 +60,12 @@ fn examine_memory(info: &str, report: &mut Report) {
         90..100 => Level::Warn,
         _ => Level::Fail,
     };
-    let mend = "raise maxmemory or remove data: a full node refuses every lock (OOM)";
+    let fix = "raise maxmemory or remove data: a full node refuses every lock (OOM)";
     report.judge(
         MEMORY,
         level,
         format!("{percent} % of {limit} bytes used"),
-        mend,
+        fix,
     );
 }
 
@@ -84,27 +83,7 @@ fn examine_disk(info: &str, report: &mut Report) {
                 "{}: err, so writes are refused (MISCONF)",
                 failing.join(", ")
             ),
-            "free the disk or mend its permissions; the server's log names the file",
+            "free the disk or fix its permissions; the server's log names the file",
         ),
-    }
-    let has_log = number(info, "aof_enabled") != 0;
-    let replicas = number(info, "connected_slaves");
-    if has_log {
-        report.pass(PERSISTENCE, "appendonly yes");
-    } else if replicas == 0 {
-        report.warn(
-            PERSISTENCE,
-            "no append-only file and no replica: a restart forgets every lease",
-            "CONFIG SET appendonly yes, or LOCK_SAFETY=strict so that a restart grants nothing for \
-             one lease length",
-        );
-    } else {
-        report.warn(
-            PERSISTENCE,
-            "no append-only file: a master that restarts empty empties its replicas, and one that \
-             restarts from a snapshot brings back what was released and forgets what it confirmed",
-            "CONFIG SET appendonly yes and CONFIG SET save '' on every data node, or never restart \
-             one before it was replaced",
-        );
     }
 }

@@ -62,8 +62,8 @@ async fn examine_latency(subject: &Subject<'_>, report: &mut Report) {
         _ => Level::Pass,
     };
     let told = format!("median {median:.1?}, slowest of {QUESTIONS} {most:.1?}");
-    let mend = "too slow for this LOCK_TTL: look at SLOWLOG and the network, or raise LOCK_TTL";
-    report.judge(LATENCY, level, told, mend);
+    let fix = "too slow for this LOCK_TTL: look at SLOWLOG and the network, or raise LOCK_TTL";
+    report.judge(LATENCY, level, told, fix);
 }
 
 /// The server's clock against this machine's, less half of the way there and back.
@@ -95,9 +95,9 @@ async fn examine_clock(subject: &Subject<'_>, report: &mut Report) {
         _ => Level::Pass,
     };
     let told = format!("{} {direction} this machine's clock", shown(skew));
-    let mend =
+    let fix =
         "synchronise the clocks (chrony): fences are times, and nodes must agree to within a lease";
-    report.judge(CLOCK, level, told, mend);
+    report.judge(CLOCK, level, told, fix);
 }
 
 /// What only `CONFIG GET` and `ACL` tell; the user of the SDK may run neither.
@@ -116,8 +116,8 @@ async fn examine_settings(subject: &Subject<'_>, endpoint: &Endpoint, report: &m
     let renewal = subject.config.lock.ttl / 3;
     let is_short = seconds > 0 && Duration::from_secs(seconds) < renewal;
     let level = if is_short { Level::Warn } else { Level::Pass };
-    let mend = "the server closes the connection between two renewals: CONFIG SET timeout 0";
-    report.judge(IDLE, level, format!("timeout {seconds}"), mend);
+    let fix = "the server closes the connection between two renewals: CONFIG SET timeout 0";
+    report.judge(IDLE, level, format!("timeout {seconds}"), fix);
 
     let backlog: u64 = setting("tcp-backlog")
         .await
@@ -144,13 +144,8 @@ async fn examine_settings(subject: &Subject<'_>, endpoint: &Endpoint, report: &m
     } else {
         Level::Pass
     };
-    let mend = "CONFIG SET protected-mode yes, unless every user has a password";
-    report.judge(
-        PROTECTED,
-        level,
-        format!("protected-mode {protected}"),
-        mend,
-    );
+    let fix = "CONFIG SET protected-mode yes, unless every user has a password";
+    report.judge(PROTECTED, level, format!("protected-mode {protected}"), fix);
     report.warn(
         POWER,
         "this user may run CONFIG, and so could do anything",

@@ -3,9 +3,12 @@
 
 mod cluster;
 mod configuration;
+mod data_nodes;
+mod gate;
 mod health;
 mod limits;
 mod node;
+mod persistence;
 mod replication;
 mod report;
 mod sentinels;
@@ -16,6 +19,7 @@ use leasehold::config::{Endpoint, Locking, Topology};
 use leasehold::probe::Probe;
 
 use self::report::{Level, Report};
+use self::sentinels::Known;
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::Output;
@@ -57,10 +61,11 @@ async fn examine(source: &Source, report: &mut Report) {
     let Locking::Enabled(topology) = &config.locking else {
         return;
     };
+    let mut known = None;
     let masters = match topology {
         Topology::Sentinel(sentinel) => {
-            let found = sentinels::examine(&config, topology, sentinel, report).await;
-            found.into_iter().collect()
+            known = sentinels::examine(&config, topology, sentinel, report).await;
+            known.iter().map(|known| known.master.clone()).collect()
         }
         Topology::Standalone(standalone) => vec![standalone.endpoint.clone()],
         Topology::Cluster(seeds) => cluster::examine(topology, seeds, report).await,
@@ -68,7 +73,7 @@ async fn examine(source: &Source, report: &mut Report) {
     };
     let mut is_usable = !masters.is_empty();
     for master in &masters {
-        is_usable &= examine_node(&config, topology, master, report).await;
+        is_usable &= examine_node(&config, topology, master, known.as_ref(), report).await;
     }
     let is_quorum = matches!(topology, Topology::Quorum(_));
     if is_usable || is_quorum {
@@ -83,6 +88,7 @@ async fn examine_node(
     config: &Config,
     topology: &Topology,
     endpoint: &Endpoint,
+    known: Option<&Known>,
     report: &mut Report,
 ) -> bool {
     let Some(probe) = node::examine(topology, endpoint, report).await else {
@@ -95,8 +101,14 @@ async fn examine_node(
         info: info(&probe).await,
     };
     node::examine_role(&subject, endpoint, report);
+    let mut replicas = Vec::new();
+    if let (Some(known), Topology::Sentinel(sentinels)) = (known, topology) {
+        replicas = data_nodes::examine(&subject, known, sentinels, report).await;
+    }
     health::examine(&subject, report);
-    replication::examine(&subject, report).await;
+    persistence::examine(&subject, endpoint, &replicas, report).await;
+    replication::examine(&subject, report);
+    gate::examine(&subject, report).await;
     limits::examine(&subject, endpoint, report).await;
     true
 }

@@ -1,8 +1,8 @@
 //! A data node: whether it can be reached, and whether it is what it should be.
 
-use leasehold::Cause;
 use leasehold::config::{Endpoint, Topology};
 use leasehold::probe::{Hop, Probe};
+use leasehold::{Cause, Unavailable};
 
 use super::Subject;
 use super::report::{Check, Level, Report};
@@ -19,17 +19,12 @@ pub(super) async fn examine(
     endpoint: &Endpoint,
     report: &mut Report,
 ) -> Option<Probe> {
-    let probe = match Probe::open(topology, Hop::Node, endpoint).await {
+    let awaited = || format!("{endpoint} to answer");
+    let opening = Probe::open(topology, Hop::Node, endpoint);
+    let probe = match report.watched(awaited, opening).await {
         Ok(probe) => probe,
         Err(error) => {
-            report.fail_with(REACHED, &error);
-            if matches!(topology, Topology::Sentinel(_)) {
-                report.skip(
-                    ANSWERS,
-                    "the Sentinels announce an address that cannot be reached from here: set \
-                     REDIS_ADDRESS_MAP, or announce-ip on the servers",
-                );
-            }
+            fail_to_reach(topology, &error, report);
             return None;
         }
     };
@@ -50,15 +45,26 @@ pub(super) async fn examine(
     Some(probe)
 }
 
+fn fail_to_reach(topology: &Topology, error: &Unavailable, report: &mut Report) {
+    let is_network = matches!(
+        error.cause(),
+        Cause::Refused | Cause::Unreachable { .. } | Cause::ConnectTimeout { .. }
+    );
+    if !is_network || !matches!(topology, Topology::Sentinel(_)) {
+        return report.fail_with(REACHED, error);
+    }
+    let node = error.node().map(ToString::to_string).unwrap_or_default();
+    let told = format!("{node}, the master by the Sentinels: {}", error.cause());
+    let fix = "start it; if the Sentinels announce an address that cannot be reached from here, set \
+               REDIS_ADDRESS_MAP, or announce-ip on the servers";
+    report.fail(REACHED, told, fix);
+}
+
 pub(super) fn examine_role(subject: &Subject<'_>, endpoint: &Endpoint, report: &mut Report) {
     let info = &subject.info;
     if info.is_empty() {
-        let mend = "give the user +info, as in config/users.acl";
-        return report.fail(
-            ROLE,
-            format!("{endpoint}: this user may not run INFO"),
-            mend,
-        );
+        let fix = "give the user +info, as in config/users.acl";
+        return report.fail(ROLE, format!("{endpoint}: this user may not run INFO"), fix);
     }
     let mode = field(info, "redis_mode").unwrap_or_default();
     match field(info, "role").as_deref() {

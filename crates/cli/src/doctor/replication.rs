@@ -6,40 +6,20 @@ use leasehold::config::{Safety, Topology};
 
 use super::Subject;
 use super::report::{Check, Level, Report};
-use crate::servers::{field, number, read_replication};
+use crate::servers::{Replication, field, number, read_replication};
 
 const CONNECTED: Check = ("LH0211", "replicas connected");
 const LAG: Check = ("LH0212", "replicas keep up");
 const MINIMUM: Check = ("LH0213", "writes need a replica");
 
-pub(super) async fn examine(subject: &Subject<'_>, report: &mut Report) {
+pub(super) fn examine(subject: &Subject<'_>, report: &mut Report) {
     let info = &subject.info;
     if field(info, "role").as_deref() != Some("master") {
         return;
     }
     let replication = read_replication(info);
-    let online = replication
-        .replicas
-        .iter()
-        .filter(|replica| replica.is_online)
-        .count();
-    let has_sentinels = matches!(subject.topology, Topology::Sentinel(_));
-    let told = format!("{online} of {}", replication.replicas.len());
-    match (online, has_sentinels) {
-        (0, false) => report.pass(CONNECTED, "none; none is expected without Sentinel"),
-        (0, true) => report.fail(
-            CONNECTED,
-            "none: nobody can take over, and strict mode confirms nothing",
-            "start the replicas; look at masterauth and their logs",
-        ),
-        _ if online < replication.replicas.len() => {
-            report.warn(
-                CONNECTED,
-                told,
-                "look at the logs of those that are not online",
-            );
-        }
-        _ => report.pass(CONNECTED, told),
+    if !matches!(subject.topology, Topology::Sentinel(_)) {
+        examine_connected(&replication, report);
     }
     let Some(worst) = replication
         .replicas
@@ -61,10 +41,26 @@ pub(super) async fn examine(subject: &Subject<'_>, report: &mut Report) {
         worst.lag,
         replication.offset.saturating_sub(worst.offset)
     );
-    let mend =
+    let fix =
         "a failover to a lagging replica forgets the leases since: look at its load and network";
-    report.judge(LAG, level, told, mend);
+    report.judge(LAG, level, told, fix);
     examine_minimum(subject, report);
+}
+
+/// Without Sentinel nobody says how many there should be.
+fn examine_connected(replication: &Replication, report: &mut Report) {
+    let all = replication.replicas.len();
+    let online = replication.replicas.iter();
+    let online = online.filter(|replica| replica.is_online).count();
+    let told = format!("{online} of {all}");
+    if all == 0 {
+        report.pass(CONNECTED, "none; none is expected without Sentinel");
+    } else if online < all {
+        let fix = "look at the logs of those that are not online";
+        report.warn(CONNECTED, told, fix);
+    } else {
+        report.pass(CONNECTED, told);
+    }
 }
 
 fn examine_minimum(subject: &Subject<'_>, report: &mut Report) {

@@ -1,9 +1,17 @@
 //! What the doctor found, check by check.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use leasehold::Unavailable;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
+use crate::duration::shown;
 use crate::output::{Output, Tone, plain};
+
+/// A check that takes longer says what it waits for, and goes on saying so.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +54,7 @@ pub(crate) struct Finding {
     /// The value seen, or the reason for skipping.
     seen: String,
     /// What to do.
-    mend: String,
+    fix: String,
 }
 
 /// All results so far, printed as they come.
@@ -67,12 +75,12 @@ impl Report {
         self.add(check, Level::Pass, &seen.into(), "");
     }
 
-    pub(crate) fn warn(&mut self, check: Check, seen: impl Into<String>, mend: impl Into<String>) {
-        self.add(check, Level::Warn, &seen.into(), &mend.into());
+    pub(crate) fn warn(&mut self, check: Check, seen: impl Into<String>, fix: impl Into<String>) {
+        self.add(check, Level::Warn, &seen.into(), &fix.into());
     }
 
-    pub(crate) fn fail(&mut self, check: Check, seen: impl Into<String>, mend: impl Into<String>) {
-        self.add(check, Level::Fail, &seen.into(), &mend.into());
+    pub(crate) fn fail(&mut self, check: Check, seen: impl Into<String>, fix: impl Into<String>) {
+        self.add(check, Level::Fail, &seen.into(), &fix.into());
     }
 
     pub(crate) fn skip(&mut self, check: Check, why: impl Into<String>) {
@@ -80,22 +88,35 @@ impl Report {
     }
 
     /// Passes, warns or fails by the rule that the caller has applied.
-    pub(crate) fn judge(
-        &mut self,
-        check: Check,
-        level: Level,
-        seen: impl Into<String>,
-        mend: &str,
-    ) {
-        let mend = if level == Level::Pass { "" } else { mend };
-        self.add(check, level, &seen.into(), mend);
+    pub(crate) fn judge(&mut self, check: Check, level: Level, seen: impl Into<String>, fix: &str) {
+        let fix = if level == Level::Pass { "" } else { fix };
+        self.add(check, level, &seen.into(), fix);
     }
 
     /// A server that cannot be used fails the check with its own words.
     pub(crate) fn fail_with(&mut self, check: Check, error: &Unavailable) {
         let node = error.node().map(|node| format!("{node}: "));
         let seen = format!("{}{}", node.unwrap_or_default(), error.cause());
-        self.fail(check, seen, error.cause().advice());
+        self.fail(check, seen, error.fix());
+    }
+
+    /// Carries out a part of a check, and says what it waits for when that takes long.
+    pub(crate) async fn watched<T>(
+        &self,
+        awaited: impl Fn() -> String,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let began = Instant::now();
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = sleep(SILENCE) => {
+                    let elapsed = shown(began.elapsed());
+                    self.output.note(&format!("waiting since {elapsed} for {}", plain(&awaited())));
+                }
+            }
+        }
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -112,12 +133,12 @@ impl Report {
         counted.count()
     }
 
-    fn add(&mut self, check: Check, level: Level, seen: &str, mend: &str) {
+    fn add(&mut self, check: Check, level: Level, seen: &str, fix: &str) {
         let finding = Finding {
             check,
             level,
             seen: plain(seen),
-            mend: plain(mend),
+            fix: plain(fix),
         };
         let is_worth_a_line = !self.output.quiet || matches!(level, Level::Warn | Level::Fail);
         if !self.output.json && is_worth_a_line {
@@ -131,9 +152,9 @@ impl Report {
         let mark = finding.level.mark(self.output);
         self.output
             .line(&format!("{mark}  {code}  {title}: {}", finding.seen));
-        if !finding.mend.is_empty() {
+        if !finding.fix.is_empty() {
             self.output
-                .line(&format!("              → {}", finding.mend));
+                .line(&format!("              → {}", finding.fix));
         }
     }
 
@@ -144,7 +165,7 @@ impl Report {
             .map(|finding| {
                 json!({
                     "code": finding.check.0, "title": finding.check.1,
-                    "level": finding.level.name(), "seen": finding.seen, "mend": finding.mend,
+                    "level": finding.level.name(), "seen": finding.seen, "fix": finding.fix,
                 })
             })
             .collect();

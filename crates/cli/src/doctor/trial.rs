@@ -21,15 +21,15 @@ pub(super) fn skip(report: &mut Report) {
 }
 
 pub(super) async fn examine(config: &Config, report: &mut Report) {
-    let locker = match Locker::connect(config.clone()).await {
+    let awaited = || "the SDK to connect".to_owned();
+    let connecting = Locker::connect(config.clone());
+    let locker = match report.watched(awaited, connecting).await {
         Ok(locker) => locker,
         Err(error) => return fail(CONNECTED, &error, report),
     };
     report.pass(CONNECTED, "yes");
     if let Some(name) = trial_lock(config, &locker, report).await {
         examine_calls(&locker, &name, report).await;
-        // What a failure leaves behind expires.
-        let _ = locker.forget(name.as_str()).await;
     }
     examine_forgotten(&locker, report).await;
 }
@@ -37,11 +37,17 @@ pub(super) async fn examine(config: &Config, report: &mut Report) {
 /// Returns the name of the lock if all went well.
 async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Option<String> {
     let name = format!("leasehold:doctor:{}", std::process::id());
-    // A gate that a failover closed opens after one lease at the latest.
-    let patience = config.lock.max_ttl + Duration::from_secs(2);
     let asked = Instant::now();
-    let options = AcquireOptions::new().timeout(patience);
-    let lease = match locker.acquire(name.as_str()).options(&options).await {
+    let options = AcquireOptions::new().timeout(patience(config, report));
+    let awaited = || match locker.obstacle(name.as_str()) {
+        Ok(Some(reason)) => format!("a lock: {reason:?}"),
+        _ => "a lock".to_owned(),
+    };
+    let acquiring = locker
+        .acquire(name.as_str())
+        .options(&options)
+        .into_future();
+    let lease = match report.watched(awaited, acquiring).await {
         Ok(lease) => lease,
         Err(error) => {
             fail(TAKEN, &error, report);
@@ -56,11 +62,11 @@ async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Op
     match lease.release().await {
         Ok(Released::Released) => report.pass(RELEASED, "yes"),
         Ok(other) => {
-            let mend = "somebody else deletes keys here: look for FLUSHALL and evictions";
+            let fix = "somebody else deletes keys here: look for FLUSHALL and evictions";
             report.fail(
                 RELEASED,
                 format!("it was not ours any more: {other:?}"),
-                mend,
+                fix,
             );
             return None;
         }
@@ -70,6 +76,15 @@ async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Op
         }
     }
     Some(name)
+}
+
+/// A gate that a failover closed opens after one lease at the latest. Where a check has failed already, the lock
+/// only shows whether that stands in the way.
+fn patience(config: &Config, report: &Report) -> Duration {
+    if report.has_failed() {
+        return Duration::from_secs(4);
+    }
+    config.lock.max_ttl + Duration::from_secs(2)
 }
 
 /// Two who want the same: the second is called when the first releases, or has to poll.
@@ -127,8 +142,8 @@ fn fail(check: Check, error: &Error, report: &mut Report) {
         Some(unavailable) => {
             if let Cause::NoPermission { detail } = unavailable.cause() {
                 let told = format!("the user lacks a permission ({detail})");
-                let mend = "ACL SETUSER with the rules of config/users.acl";
-                return report.fail(check, told, mend);
+                let fix = "ACL SETUSER with the rules of config/users.acl";
+                return report.fail(check, told, fix);
             }
             report.fail_with(check, unavailable);
         }

@@ -12,13 +12,13 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use leasehold::Lease;
+use leasehold::config::parse_duration;
 
 use self::deadline::Margins;
 use self::holder::{Ending, Task};
 use self::signals::Signals;
 use self::wire::Status;
 use crate::connect::Source;
-use crate::duration;
 use crate::exit::{self, Failure};
 use crate::leasing::Terms;
 use crate::output::{Output, complain, plain};
@@ -39,10 +39,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     terms: Terms,
     /// End the command after this time, with code 124
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     max_hold: Option<Duration>,
     /// The time between SIGTERM and SIGKILL; at most a quarter of the lease. Default: 5s
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     kill_after: Option<Duration>,
     /// Refuse to run with locking disabled
     #[arg(long)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::leases::shown;
 use crate::nodes::{Credentials, DEFAULT_TIMEOUT, DEFAULT_USERNAME, NodeOptions, Tls};
+use crate::overrides::written;
 use crate::parse;
 use crate::raw::Raw;
 use crate::reader::Reader;
@@ -104,12 +104,12 @@ fn read_timeouts(reader: &mut Reader, raw: &Raw, ttl: Duration) -> (Duration, Du
     let connect = raw.redis_connect_timeout.as_deref();
     let connect = reader.duration("REDIS_CONNECT_TIMEOUT", connect, "2s");
     let connect = connect.unwrap_or(DEFAULT_TIMEOUT);
-    reader.default("REDIS_CONNECT_TIMEOUT", shown(connect));
+    reader.default("REDIS_CONNECT_TIMEOUT", written(connect));
 
     let command = raw.redis_command_timeout.as_deref();
     let command = reader.duration("REDIS_COMMAND_TIMEOUT", command, "2s");
     let command = command.unwrap_or_else(|| default_command_timeout(ttl));
-    reader.default("REDIS_COMMAND_TIMEOUT", shown(command));
+    reader.default("REDIS_COMMAND_TIMEOUT", written(command));
     (connect, command)
 }
 

@@ -6,9 +6,11 @@ mod servers;
 
 use crate::check;
 use crate::config::Config;
+use crate::diagnostics::{Diagnostics, Rejection};
 use crate::error::{ConfigError, ProblemKind};
-use crate::lock_options::{Safety, default_safety};
-use crate::notes::{Notes, Rejection};
+use crate::lock_options::default_safety;
+use crate::mention;
+use crate::overrides::Overrides;
 use crate::parse;
 use crate::raw::Raw;
 use crate::reader::Reader;
@@ -17,38 +19,41 @@ use crate::topology::Locking;
 use crate::variables::{self, VARIABLES};
 use crate::warning::Warning;
 
-/// Puts a configuration together; `locking` is what code decided, if it did.
+const SWITCH: &str = "IS_LOCKING_DISABLED";
+const ENV_FILE: &str = "LOCK_ENV_FILE";
+
+/// Puts a configuration together; `overrides` is what code decided.
 pub(crate) fn assemble(
     resolved: Resolved,
-    notes: Notes,
-    locking: Option<Locking>,
+    diagnostics: Diagnostics,
+    overrides: Overrides,
 ) -> Result<Config, ConfigError> {
-    let mut reader = Reader::new(resolved, notes);
+    let mut reader = Reader::new(resolved, diagnostics);
+    for (name, value) in overrides.shown() {
+        reader.overridden(name, Some(&value));
+    }
     let raw = reader.raw();
-    let mut lock = leases::read(&mut reader, &raw);
+    let mut lock = leases::read(&mut reader, &raw, &overrides);
     let client_name = reader.read(
         "REDIS_CLIENT_NAME",
         raw.redis_client_name.as_deref(),
         |name, text| parse::word(name, text, "orders"),
     );
-    let locking = match locking {
+    let locking = match overrides.locking {
         Some(locking) => overridden(&mut reader, locking),
         None => read_locking(&mut reader, &raw, lock.ttl),
     };
     let safety = reader.read("LOCK_SAFETY", raw.lock_safety.as_deref(), parse::safety);
+    let safety = overrides.safety.or(safety);
     lock.safety = safety.unwrap_or_else(|| default_safety(&locking));
-    let safety_name = match lock.safety {
-        Safety::Strict => "strict",
-        Safety::Relaxed => "relaxed",
-    };
-    reader.default("LOCK_SAFETY", safety_name);
+    reader.default("LOCK_SAFETY", lock.safety.word());
 
     let mut config = Config::new(locking);
     config.lock = lock;
-    config.client_name = client_name;
-    for misfit in check::misfits(&config) {
-        if !misfit.involved.iter().any(|name| reader.was_rejected(name)) {
-            reader.reject(misfit.variable, misfit.rejection);
+    config.client_name = overrides.client_name.or(client_name);
+    for found in check::inconsistencies(&config) {
+        if !found.involved.iter().any(|name| reader.was_rejected(name)) {
+            reader.reject(found.variable, found.rejection);
         }
     }
     finish(reader, config)
@@ -59,60 +64,80 @@ fn finish(mut reader: Reader, mut config: Config) -> Result<Config, ConfigError>
         let known = variables::find(name);
         known.and_then(|known| VARIABLES.iter().position(|v| v.name == known.variable.name))
     };
-    let mut problems = std::mem::take(&mut reader.notes.problems);
+    let mut problems = std::mem::take(&mut reader.diagnostics.problems);
     if !problems.is_empty() {
         problems.sort_by_key(|problem| position(problem.variable()));
-        return Err(ConfigError { problems });
+        let warnings = reader.diagnostics.warnings;
+        return Err(ConfigError { problems, warnings });
     }
     config.settings = reader.settings();
-    config.warnings = reader.notes.warnings;
+    config.warnings = reader.diagnostics.warnings;
     Ok(config)
 }
 
+/// Locking is disabled only if the switch says so, or if nothing at all is configured.
 fn read_locking(reader: &mut Reader, raw: &Raw, ttl: std::time::Duration) -> Locking {
-    let disabled = reader.read(
-        "IS_LOCKING_DISABLED",
+    let switch = reader.read(
+        SWITCH,
         raw.is_locking_disabled.as_deref(),
         parse::strict_boolean,
     );
-    reader.default("IS_LOCKING_DISABLED", "true");
-    let is_undecided = disabled.is_none() && reader.is_set("IS_LOCKING_DISABLED");
-    let is_disabled = disabled.unwrap_or(!is_undecided);
-
-    let problems_before = reader.notes.problems.len();
+    let problems_before = reader.diagnostics.problems.len();
     let connection = connection::read(reader, raw, ttl);
     let topology = servers::read(reader, raw, &connection);
-    if is_disabled {
-        problems_to_warnings(reader, problems_before);
-        if topology.is_some() {
-            let message = "is true, so that locks exclude nobody, although servers are configured; set IS_LOCKING_DISABLED=false to take locks";
-            reader.warn("IS_LOCKING_DISABLED", message);
-        }
-        return Locking::Disabled;
-    }
-    match topology {
-        Some(topology) => {
-            connection::warn_of_tls(reader, &topology);
-            Locking::Enabled(topology)
-        }
-        None => {
-            if !is_undecided && !servers::is_any_set(reader) {
-                reader.reject("IS_LOCKING_DISABLED", no_servers());
+    let locking = match (switch, topology) {
+        (Some(true), topology) => {
+            problems_to_warnings(reader, problems_before);
+            if topology.is_some() {
+                let message = "is true, so that locks exclude nobody, although servers are configured; set IS_LOCKING_DISABLED=false to take locks";
+                reader.warn(SWITCH, message);
             }
             Locking::Disabled
         }
+        (Some(false), None) => {
+            // Servers that are named but not understood are a problem already.
+            if !servers::is_any_set(reader) && !reader.was_rejected(ENV_FILE) {
+                reader.reject(SWITCH, no_servers());
+            }
+            Locking::Disabled
+        }
+        (Some(false), Some(topology)) => {
+            connection::warn_of_tls(reader, &topology);
+            Locking::Enabled(topology)
+        }
+        (None, topology) => {
+            // It may stand in a file that could not be read.
+            if !reader.was_rejected(SWITCH) && !reader.was_rejected(ENV_FILE) {
+                reject_unset_switch(reader);
+            }
+            topology.map_or(Locking::Disabled, Locking::Enabled)
+        }
+    };
+    reader.default(SWITCH, "true");
+    locking
+}
+
+/// Without the switch nothing may run if anything at all is configured: a slip would run without locks.
+fn reject_unset_switch(reader: &mut Reader) {
+    if let Some(mentions) = mention::listed(&reader.diagnostics.mentions) {
+        let rejection = Rejection::value(
+            format!("is not set, although this is configured: {mentions}"),
+            "false, to take locks; or true, to run without them",
+            "IS_LOCKING_DISABLED=false",
+        );
+        reader.reject(SWITCH, rejection.of_kind(ProblemKind::Missing));
     }
 }
 
 /// What is wrong with connections that are never opened is only odd.
 fn problems_to_warnings(reader: &mut Reader, from: usize) {
-    let problems = reader.notes.problems.split_off(from);
+    let problems = reader.diagnostics.problems.split_off(from);
     let warnings = problems.into_iter().map(|problem| Warning {
         message: format!("{} (locking is disabled)", problem.message()),
         variable: problem.variable,
-        place: problem.place,
+        source: problem.source,
     });
-    reader.notes.warnings.extend(warnings);
+    reader.diagnostics.warnings.extend(warnings);
 }
 
 fn overridden(reader: &mut Reader, locking: Locking) -> Locking {

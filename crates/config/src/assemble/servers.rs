@@ -2,10 +2,11 @@
 
 use super::connection::Connection;
 use crate::address_map::AddressMap;
+use crate::diagnostics::Rejection;
 use crate::endpoint::Endpoint;
 use crate::error::ProblemKind;
+use crate::mention::SERVER_VARIABLES;
 use crate::nodes::{Credentials, DEFAULT_USERNAME, NodeOptions};
-use crate::notes::Rejection;
 use crate::parse::{self, Parsed};
 use crate::raw::Raw;
 use crate::reader::Reader;
@@ -17,7 +18,7 @@ use crate::url::{self, DEFAULT_PORT, Url};
 const SENTINEL_PORT: u16 = 26379;
 const DEFAULT_SERVICE: &str = "mymaster";
 
-/// Each of these chooses a topology.
+/// Each of these chooses a topology; `REDIS_URL` counts where none of them is set.
 const CHOICES: [&str; 4] = [
     "REDIS_SENTINEL_HOSTS",
     "REDIS_CLUSTER_NODES",
@@ -25,8 +26,11 @@ const CHOICES: [&str; 4] = [
     "REDIS_HOST",
 ];
 
+/// Whether a variable names servers, also with a value that was refused.
 pub(super) fn is_any_set(reader: &Reader) -> bool {
-    CHOICES.iter().any(|name| reader.is_set(name)) || reader.is_set("REDIS_URL")
+    SERVER_VARIABLES
+        .iter()
+        .any(|name| reader.is_set(name) || reader.was_rejected(name))
 }
 
 /// The servers, or `None` if there are none, or, with problems noted, if they cannot be told.
@@ -116,9 +120,11 @@ fn read_quorum(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Optio
     let urls = reader.read("LOCK_REDLOCK_NODES", text, urls)?;
     let shown: Vec<String> = urls.iter().map(Url::shown).collect();
     reader.show("LOCK_REDLOCK_NODES", shown.join(","));
-    if urls.iter().any(|url| url.has_query) {
-        warn_of_query(reader, "LOCK_REDLOCK_NODES");
-    }
+    let options: Vec<String> = urls
+        .iter()
+        .flat_map(|u| u.unknown_options.clone())
+        .collect();
+    warn_of_options(reader, "LOCK_REDLOCK_NODES", &options);
     if urls.len() < 3 || urls.len() % 2 == 0 {
         let message = format!(
             "names {} masters; an odd number from three on bears the most losses",
@@ -134,7 +140,7 @@ fn read_host(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<
     let port = reader.read("REDIS_PORT", raw.redis_port.as_deref(), parse::port);
     reader.default("REDIS_PORT", DEFAULT_PORT.to_string());
     let host = reader.read("REDIS_HOST", raw.redis_host.as_deref(), parse::host)?;
-    warn_of_example(reader, "REDIS_HOST", std::iter::once(host.as_str()));
+    warn_of_placeholder_host(reader, "REDIS_HOST", std::iter::once(host.as_str()));
     Some(Topology::Standalone(StandaloneTopology {
         endpoint: Endpoint::new(host, port.unwrap_or(DEFAULT_PORT)),
         nodes: connection.nodes.clone(),
@@ -144,9 +150,7 @@ fn read_host(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<
 fn read_url(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<Topology> {
     let url = reader.read("REDIS_URL", raw.redis_url.as_deref(), url::parse)?;
     reader.show("REDIS_URL", url.shown());
-    if url.has_query {
-        warn_of_query(reader, "REDIS_URL");
-    }
+    warn_of_options(reader, "REDIS_URL", &url.unknown_options);
     if url.password.is_some() && raw.redis_password.is_some() {
         reader.warn("REDIS_PASSWORD", "is ignored, as REDIS_URL has a password");
     }
@@ -154,7 +158,7 @@ fn read_url(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<T
     if is_other_database && raw.redis_db.is_some() {
         reader.warn("REDIS_DB", "is ignored, as REDIS_URL names a database");
     }
-    warn_of_example(reader, "REDIS_URL", std::iter::once(url.endpoint.host()));
+    warn_of_placeholder_host(reader, "REDIS_URL", std::iter::once(url.endpoint.host()));
     Some(Topology::Standalone(member(url, connection)))
 }
 
@@ -171,7 +175,7 @@ fn read_endpoints(
     if written > endpoints.len() {
         reader.warn(name, "names the same address more than once");
     }
-    warn_of_example(reader, name, endpoints.iter().map(Endpoint::host));
+    warn_of_placeholder_host(reader, name, endpoints.iter().map(Endpoint::host));
     Some(endpoints)
 }
 
@@ -226,8 +230,7 @@ fn urls(name: &str, text: &str) -> Parsed<Vec<Url>> {
             ))
         })?;
         if urls.iter().any(|known| known.endpoint == url.endpoint) {
-            let message = "names one server twice, which would give it two votes";
-            return Err(reject(message.to_owned()));
+            return Err(reject(parse::TWO_VOTES.to_owned()));
         }
         urls.push(url);
     }
@@ -283,17 +286,31 @@ fn warn_of_idle(reader: &mut Reader, chosen: &[&'static str]) {
     }
 }
 
-fn warn_of_query(reader: &mut Reader, name: &'static str) {
-    let message = "has options behind a ?, none of which is known; they are ignored";
-    reader.warn(name, message);
+fn warn_of_options(reader: &mut Reader, name: &'static str, options: &[String]) {
+    if !options.is_empty() {
+        let options = options.join(", ");
+        let message =
+            format!("has options behind a ? that are ignored: {options}; only db is read");
+        reader.warn(name, message);
+    }
 }
 
-fn warn_of_example<'a>(
+fn warn_of_placeholder_host<'a>(
     reader: &mut Reader,
     name: &'static str,
-    mut hosts: impl Iterator<Item = &'a str>,
+    hosts: impl Iterator<Item = &'a str>,
 ) {
-    if hosts.any(|host| host.ends_with(".example.com")) {
+    let hosts: Vec<&str> = hosts.collect();
+    if hosts.iter().any(|host| host.ends_with(".example.com")) {
         reader.warn(name, "is still the example.com address of a documentation");
+    }
+    let is_absence = |host: &&str| {
+        let word = host.to_ascii_lowercase();
+        ["null", "none", "nil", "undefined"].contains(&word.as_str())
+    };
+    if let Some(host) = hosts.into_iter().find(is_absence) {
+        let message =
+            format!("names a host {host}, which programs write for a value that is missing");
+        reader.warn(name, message);
     }
 }

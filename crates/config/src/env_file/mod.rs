@@ -1,85 +1,108 @@
 //! The `.env` file: found, read, and turned into entries that know their lines.
 
 mod scan;
+mod stray;
 mod value;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use crate::diagnostics::{Diagnostics, Rejection};
 use crate::error::ProblemKind;
 use crate::layer::{self, Entry, Layer};
-use crate::notes::{Notes, Rejection};
-use crate::place::Place;
+use crate::mention::Mention;
+use crate::source::Source;
 use crate::variables;
+use scan::Rest;
+use value::Fault;
 
 const LARGEST: u64 = 1024 * 1024;
 
 /// Reads the file at `path`, which must exist if somebody named it: `named_by` is where.
-pub(crate) fn read(path: &Path, named_by: Option<&Place>, notes: &mut Notes) -> Layer {
+pub(crate) fn read(path: &Path, named_by: Option<&Source>, diagnostics: &mut Diagnostics) -> Layer {
     let file = path.display().to_string();
-    let whole = Place::EnvFile {
+    let whole = Source::EnvFile {
         file: file.clone(),
         line: 0,
     };
-    let place = named_by.unwrap_or(&whole);
+    let source = named_by.unwrap_or(&whole);
     match read_text(path) {
-        Ok(text) => parse(&text, &file, notes),
+        Ok(text) => parse(&text, &file, diagnostics),
         Err(Unreadable::Missing) if named_by.is_none() => Layer::default(),
         // A Python virtual environment is often kept in a directory of this name.
         Err(Unreadable::NotAFile) if named_by.is_none() => {
-            notes.warn("LOCK_ENV_FILE", &whole, "is not a file and is not read");
+            let message = "is a directory or a pipe and is not read; Docker makes a directory of a file that it should mount and does not find";
+            diagnostics.warn("LOCK_ENV_FILE", &whole, message);
+            diagnostics.mentions.push(Mention::unreadable(&whole));
             Layer::default()
         }
         Err(reason) => {
             let rejection = Rejection::value(
                 format!("names a file that {}", reason.text()),
-                "a regular file in UTF-8 of at most 1 MiB, or none",
+                "a regular file in UTF-8 of at most 1 MiB (PowerShell: Set-Content -Encoding utf8), or none",
                 "LOCK_ENV_FILE=none",
             );
             let rejection = rejection.of_kind(ProblemKind::UnreadableFile);
-            let problem = rejection.at("LOCK_ENV_FILE", place, Some(format!("{file:?}")));
-            notes.problems.push(problem);
+            let got = Some(format!("{file:?}"));
+            diagnostics.refuse_with("LOCK_ENV_FILE", source, rejection, got);
             Layer::default()
         }
     }
 }
 
 /// Turns the text of a file into entries; `file` is how the file is called in messages.
-pub(crate) fn parse(text: &str, file: &str, notes: &mut Notes) -> Layer {
-    let place = |line: usize| Place::EnvFile {
+pub(crate) fn parse(text: &str, file: &str, diagnostics: &mut Diagnostics) -> Layer {
+    let source = |line: usize| Source::EnvFile {
         file: file.to_owned(),
         line,
     };
     let mut entries = Vec::new();
     for line in scan::lines(text) {
-        let place = place(line.number);
-        value::warn_of_hidden_assignment(&line, &place, notes);
+        let source = source(line.number);
         if variables::find(line.name).is_none() {
-            layer::warn_of_slip(line.name, &place, notes);
+            foreign_line(&line, &source, diagnostics);
             continue;
         }
         match value::read(&line) {
             Ok(None) => {}
             Ok(Some(value)) => {
-                value::warn_of_other_readers(&line, &place, notes);
+                value::warn_of_other_readers(&line, &source, diagnostics);
                 entries.push(Entry {
                     name: line.name.to_owned(),
                     value,
-                    place,
+                    source,
                 });
             }
-            Err(fault) => notes
-                .problems
-                .push(fault.rejection(line.name).at(line.name, &place, None)),
+            Err(fault) => diagnostics.refuse(line.name, &source, fault.rejection(line.name)),
         }
     }
     if let Some(entry) = entries.iter().find(|entry| entry.name == "LOCK_ENV_FILE") {
         let message = "is without effect in the file itself; set it in the environment";
-        notes.warn(&entry.name, &entry.place, message);
+        diagnostics.warn(&entry.name, &entry.source, message);
     }
     entries.retain(|entry| entry.name != "LOCK_ENV_FILE");
-    Layer::last_of_each(entries.into_iter(), notes)
+    Layer::last_of_each(entries.into_iter(), diagnostics)
+}
+
+/// A line that does not begin with a name of ours.
+fn foreign_line(line: &scan::Line<'_>, source: &Source, diagnostics: &mut Diagnostics) {
+    for name in stray::names(line) {
+        match variables::find(name) {
+            Some(_) => diagnostics.refuse(name, source, Fault::Stray.rejection(name)),
+            None => layer::note_unknown(name, "", source, diagnostics),
+        }
+    }
+    let value = match line.rest {
+        Rest::Unclosed => {
+            let message = "has a value with an opening quote and no closing one; the lines after it are read on their own";
+            diagnostics.warn(line.name, source, message);
+            ""
+        }
+        Rest::Unquoted(value) => value.trim(),
+        _ => "",
+    };
+    layer::note_unknown(line.name, value, source, diagnostics);
 }
 
 enum Unreadable {
@@ -87,6 +110,7 @@ enum Unreadable {
     NotAFile,
     TooLarge,
     Utf16,
+    Nul,
     Other(ErrorKind),
 }
 
@@ -97,6 +121,7 @@ impl Unreadable {
             Self::NotAFile => "is not a regular file".to_owned(),
             Self::TooLarge => "is larger than 1 MiB".to_owned(),
             Self::Utf16 => "is UTF-16".to_owned(),
+            Self::Nul => "holds NUL bytes, as UTF-16 does".to_owned(),
             Self::Other(kind) => format!("cannot be read ({kind})"),
         }
     }
@@ -122,6 +147,9 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Unreadable::Utf16);
     }
+    if bytes.contains(&0) {
+        return Err(Unreadable::Nul);
+    }
     // A comment in another encoding is no reason to refuse; a value of ours with such a byte is.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -129,7 +157,7 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::notes::Notes;
+    use crate::diagnostics::Diagnostics;
 
     /// Every text of five of these characters behind an assignment: none panics, and each is either read
     /// whole or told of.
@@ -143,10 +171,10 @@ mod tests {
                 Some(character)
             });
             let value: String = characters.collect();
-            let mut notes = Notes::default();
+            let mut diagnostics = Diagnostics::default();
             let text = format!("REDIS_PASSWORD={value}\nREDIS_HOST=h\n");
-            let layer = parse(&text, ".env", &mut notes);
-            let told = layer.entries.len() + notes.problems.len();
+            let layer = parse(&text, ".env", &mut diagnostics);
+            let told = layer.entries.len() + diagnostics.problems.len();
             assert_eq!(told, 2, "{text:?}");
         }
     }

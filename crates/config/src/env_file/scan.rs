@@ -32,7 +32,8 @@ pub(super) enum Rest<'a> {
     Unclosed,
 }
 
-/// Splits a text into logical lines; comments and empty lines are left out.
+/// Splits a text into logical lines; comments and empty lines are left out. A line that does not begin with a
+/// name has an empty one.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = Vec::new();
@@ -63,7 +64,12 @@ fn line_end(text: &str, from: usize) -> usize {
 /// Reads the logical line at the beginning of `text`, whose first physical line has `first` bytes.
 fn read_line(text: &str, first: usize, number: usize) -> Option<(Line<'_>, usize)> {
     let physical = text[..first].trim_end_matches('\r');
-    let (is_export, name, after_name) = split_name(physical)?;
+    let trimmed = physical.trim_start();
+    if trimmed.is_empty() || trimmed.starts_with('#') {
+        return None;
+    }
+    let (is_export, name, after_name) =
+        split_name(physical).unwrap_or((false, &trimmed[..0], trimmed));
     let line = |rest, length: usize| {
         let line = Line {
             number,
@@ -75,7 +81,8 @@ fn read_line(text: &str, first: usize, number: usize) -> Option<(Line<'_>, usize
         Some((line, length))
     };
     let length = physical.len();
-    let Some(assigned) = after_name.strip_prefix('=') else {
+    let assigned = after_name.strip_prefix('=').filter(|_| !name.is_empty());
+    let Some(assigned) = assigned else {
         let rest = match after_name.trim() {
             "" => Rest::Nothing,
             other => Rest::Other(other),
@@ -113,6 +120,18 @@ pub(super) fn split_name(line: &str) -> Option<(bool, &str, &str)> {
     let length = line.find(|c| !is_name(c)).unwrap_or(line.len());
     let (name, rest) = line.split_at(length);
     (!name.is_empty()).then(|| (is_export, name, rest.trim_start_matches([' ', '\t'])))
+}
+
+/// Drops a comment, which begins with a `#` after a blank.
+pub(super) fn without_comment(raw: &str) -> &str {
+    let mut blank_before = false;
+    for (position, character) in raw.char_indices() {
+        if character == '#' && blank_before {
+            return raw[..position].trim();
+        }
+        blank_before = character.is_whitespace();
+    }
+    raw.trim()
 }
 
 /// The position of the quote that ends a value; a backslash hides a double quote, but not a single one.

@@ -4,11 +4,11 @@
 //! with `#`, and takes everything up to the next quote for one value. Shells, Compose and Python differ
 //! again. So a value with such characters must stand in single quotes, and is refused otherwise.
 
-use super::scan::{Line, Rest, split_name};
+use super::scan::{Line, Rest, without_comment};
+use super::stray;
+use crate::diagnostics::{Diagnostics, Rejection};
 use crate::error::ProblemKind;
-use crate::notes::{Notes, Rejection};
-use crate::place::Place;
-use crate::variables;
+use crate::source::Source;
 
 /// Why a line is refused. The line itself is never repeated: it may hold a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,12 @@ pub(super) enum Fault {
     Unclosed,
     TextAfterQuote,
     Dollar,
+    Reference,
     Backslash,
     LeadingHash,
     QuoteInside,
     TwoAssignments,
+    Stray,
     NotUnicode,
     Unreadable,
 }
@@ -65,7 +67,7 @@ fn read_unquoted(name: &str, raw: &str) -> Result<String, Fault> {
         return Err(Fault::QuoteInside);
     }
     check_expansion(value)?;
-    if hidden_assignments(value).next().is_some() {
+    if stray::assignments(value).next().is_some() {
         return Err(Fault::TwoAssignments);
     }
     // `dotenvy` refuses blanks in an unquoted value, as in a list written `a:1, b:2`.
@@ -81,6 +83,9 @@ fn parse(line: &str) -> Result<String, Fault> {
 }
 
 fn check_expansion(value: &str) -> Result<(), Fault> {
+    if value.contains("${") {
+        return Err(Fault::Reference);
+    }
     if value.contains('$') {
         return Err(Fault::Dollar);
     }
@@ -100,55 +105,17 @@ fn check_after_quote(after: &str) -> Result<(), Fault> {
     }
 }
 
-/// Drops a comment, which begins with a `#` after a blank.
-fn without_comment(raw: &str) -> &str {
-    let mut blank_before = false;
-    for (position, character) in raw.char_indices() {
-        if character == '#' && blank_before {
-            return raw[..position].trim();
-        }
-        blank_before = character.is_whitespace();
-    }
-    raw.trim()
-}
-
-/// The names in `export A=1; export B=2` and `A=1 B=2`, but for the first.
-fn hidden_assignments(value: &str) -> impl Iterator<Item = &str> {
-    value.split_whitespace().skip(1).filter_map(|word| {
-        let (_, name, rest) = split_name(word)?;
-        rest.starts_with('=').then_some(name)
-    })
-}
-
-/// A line of somebody else's variable that also assigns one of ours.
-pub(super) fn warn_of_hidden_assignment(line: &Line<'_>, place: &Place, notes: &mut Notes) {
-    if variables::find(line.name).is_some() {
-        return;
-    }
-    match line.rest {
-        Rest::Unquoted(raw) => {
-            for name in hidden_assignments(without_comment(raw)) {
-                if variables::find(name).is_some() {
-                    let message = "stands behind another assignment and is not read; give it a line of its own";
-                    notes.warn(name, place, message);
-                }
-            }
-        }
-        Rest::Unclosed => {
-            let message = "has a value with an opening quote and no closing one; the lines after it are read on their own";
-            notes.warn(line.name, place, message);
-        }
-        _ => {}
-    }
-}
-
 /// `python-dotenv` replaces `${NAME}` even in single quotes.
-pub(super) fn warn_of_other_readers(line: &Line<'_>, place: &Place, notes: &mut Notes) {
+pub(super) fn warn_of_other_readers(
+    line: &Line<'_>,
+    source: &Source,
+    diagnostics: &mut Diagnostics,
+) {
     if let Rest::Quoted { inner, .. } = line.rest
         && inner.contains("${")
     {
         let message = "contains ${, which python-dotenv replaces even in single quotes; programs that share this file may read another value";
-        notes.warn(line.name, place, message);
+        diagnostics.warn(line.name, source, message);
     }
 }
 
@@ -171,6 +138,11 @@ impl Fault {
                 single_quotes,
                 quoted,
             ),
+            Self::Reference => (
+                "refers to another variable with ${…}, which is not expanded here",
+                "the value itself, without ${…}; or set it where the shell or compose expands it",
+                plain,
+            ),
             Self::Backslash => (
                 "has a backslash outside single quotes, which some programs drop and others keep",
                 single_quotes,
@@ -189,6 +161,11 @@ impl Fault {
             Self::TwoAssignments => (
                 "is followed by another assignment on the same line",
                 "one assignment on each line",
+                plain,
+            ),
+            Self::Stray => (
+                "stands on a line that does not begin with NAME=, and is not read",
+                "NAME=value at the beginning of a line of its own, with or without export before it, but without set, $env: or -",
                 plain,
             ),
             Self::NotUnicode => ("is not UTF-8", "text in UTF-8", plain),

@@ -7,7 +7,7 @@ use leasehold_config::{
     Config, ConfigError, Locking, SentinelTopology, StandaloneTopology, Topology,
 };
 
-/// Reads a `.env` file of these bytes and nothing else; places are shown as `.env:1`.
+/// Reads a `.env` file of these bytes and nothing else; sources are shown as `.env:1`.
 pub(crate) fn from_file(content: impl AsRef<[u8]>) -> Result<Config, ConfigError> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join(".env");
@@ -39,6 +39,12 @@ pub(crate) fn from_vars(variables: &[(&str, &str)]) -> Result<Config, ConfigErro
 pub(crate) fn enabled(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let on = [("IS_LOCKING_DISABLED", "false")];
     Config::from_vars(on.into_iter().chain(variables.iter().copied()))
+}
+
+/// With locking disabled, so that no servers need to be given.
+pub(crate) fn disabled(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let off = [("IS_LOCKING_DISABLED", "true")];
+    Config::from_vars(off.into_iter().chain(variables.iter().copied()))
 }
 
 pub(crate) fn sentinel(config: &Config) -> &SentinelTopology {

@@ -14,16 +14,19 @@ use tokio::time::Instant;
 use super::single::Single;
 use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
 use crate::fence::Fence;
+use crate::redis::calls::Calls;
 use crate::redis::classify::Failure;
 use crate::redis::connection::ConnectionSettings;
+use crate::redis::fences::Counters;
+use crate::redis::gate::GateSettings;
 use crate::redis::slots::{self, SlotMap, slot_of};
 use crate::redis::source::Source;
-use crate::redis::supervisor::{Calls, Supervision};
+use crate::redis::supervision::Supervision;
 use crate::redis::topology::Topology;
 use crate::redis::waiter::Waiter;
 use crate::resource::Keys;
 use crate::token::Token;
-use crate::unavailable::{Cause, Unavailable};
+use crate::unavailable::{Cause, Part, Unavailable};
 
 /// Redirections that one operation follows.
 const REDIRECTIONS: usize = 4;
@@ -48,7 +51,8 @@ pub(crate) struct ClusterParts {
     pub(crate) waiter: Waiter,
     pub(crate) calls: Calls,
     pub(crate) key_prefix: String,
-    pub(crate) longest_lease: Duration,
+    /// Unused as long as clusters have no gates.
+    pub(crate) gate: GateSettings,
 }
 
 impl Cluster {
@@ -123,15 +127,6 @@ impl Cluster {
         self.at(keys, |single| {
             let (keys, id) = (keys.clone(), id.to_owned());
             async move { single.force_release(&keys, &id).await }
-        })
-        .await
-    }
-
-    #[cfg(feature = "probe")]
-    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
-        self.at(keys, |single| {
-            let keys = keys.clone();
-            async move { single.forget(&keys).await }
         })
         .await
     }
@@ -225,21 +220,25 @@ impl Cluster {
             waiter,
             calls,
             key_prefix,
-            longest_lease,
+            gate,
             ..
         } = &self.parts;
         let supervision = Supervision {
             settings: settings.clone(),
             confirms: false,
-            gated: false,
+            gate: None,
             calls: calls.clone(),
         };
-        let topology = Topology::start(Source::Fixed(master.clone()), supervision);
+        let topology = Topology::start(
+            Source::Fixed(master.clone(), Part::ClusterNode),
+            supervision,
+        );
         Arc::new(Single::new(
             topology,
             waiter.clone(),
-            key_prefix,
-            *longest_lease,
+            Counters::by_slot(key_prefix),
+            None,
+            gate.clone(),
         ))
     }
 

@@ -235,11 +235,9 @@ impl Memory {
     pub(crate) fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
-        let fence = Fence::try_from(state.last_fence).ok();
         let holding = |lock: &mut Lock| Holding {
             owner: Some(lock.token.owner()),
             remaining: Some(clock.remaining(lock.since, lock.ttl)),
-            fence,
             held_for: None,
             waiters: None,
             id: Some(token::id_of(lock.token.reveal())),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::confirm::Confirmed;
+use crate::redis::gate::GateState;
 use crate::redis::topology::State;
 use crate::resource::Keys;
 use crate::token::Token;
@@ -42,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) slot: Option<usize>,
     /// Whether its caller will wait if the lock is held, and so enters the queue.
     pub(crate) waits: bool,
+    /// Whether its token was sent before, in an attempt whose reply never came.
+    pub(crate) is_repeated: bool,
 }
 
 impl Request {
@@ -121,6 +124,9 @@ pub(crate) enum Adopting {
         remaining: Option<Duration>,
         epoch: u64,
     },
+    AboveSharedBound {
+        most: Duration,
+    },
 }
 
 /// The answer to [`Backend::release`].
@@ -145,8 +151,7 @@ impl Releasing {
 pub(crate) struct Holding {
     pub(crate) owner: Option<String>,
     pub(crate) remaining: Option<Duration>,
-    pub(crate) fence: Option<Fence>,
-    /// Since the grant, where that can be told.
+    /// Since the grant, by the holder's clock, where that can be told.
     pub(crate) held_for: Option<Duration>,
     /// Processes in the queue.
     pub(crate) waiters: Option<u64>,
@@ -175,9 +180,16 @@ pub(crate) struct Scanned {
 /// The answer to [`Backend::force_release`].
 #[derive(Debug, Clone)]
 pub(crate) enum Forcing {
-    Taken { from: String, fence: Fence },
+    Taken {
+        from: String,
+        fence: Fence,
+    },
+    /// Taken, but on too few data nodes: a failover may undo it.
+    NotReplicated(Confirmed),
     Missing,
-    HeldByAnother { by: String },
+    HeldByAnother {
+        by: String,
+    },
 }
 
 /// The incarnation that answered, and Sentinel's configuration epoch of it.
@@ -315,17 +327,6 @@ impl Backend {
         }
     }
 
-    /// Removes what is left of a resource that nobody holds; `false` if somebody does.
-    #[cfg(feature = "probe")]
-    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
-        match self {
-            Self::Noop(_) | Self::Memory(_) => Ok(true),
-            Self::Single(single) => single.forget(keys).await,
-            Self::Quorum(quorum) => quorum.forget(keys).await,
-            Self::Cluster(cluster) => cluster.forget(keys).await,
-        }
-    }
-
     pub(crate) fn is_quorum(&self) -> bool {
         matches!(self, Self::Quorum(_))
     }
@@ -335,6 +336,16 @@ impl Backend {
         match self {
             Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) | Self::Cluster(_) => None,
             Self::Single(single) => Some(single.topology().watch()),
+        }
+    }
+
+    /// How the gate of strict mode stands.
+    pub(crate) fn gate_state(&self) -> GateState {
+        match self {
+            Self::Noop(_) | Self::Memory(_) | Self::Quorum(_) | Self::Cluster(_) => {
+                GateState::Unknown
+            }
+            Self::Single(single) => single.gate_state(),
         }
     }
 

@@ -260,7 +260,11 @@ impl Quorum {
                     gone += 1;
                     thief = Some(by);
                 }
-                Ok(Adopting::NotReplicated(_) | Adopting::GateClosed { .. }) => {}
+                Ok(
+                    Adopting::NotReplicated(_)
+                    | Adopting::GateClosed { .. }
+                    | Adopting::AboveSharedBound { .. },
+                ) => {}
                 Err(failure) => tally.note(&member, &failure.unavailable.cause().to_string()),
             }
             if let Some(fence) = tally.fence
@@ -414,7 +418,8 @@ impl Quorum {
                     answered += 1;
                     other = Some(by);
                 }
-                Ok(Forcing::Missing) => answered += 1,
+                // Members confirm nothing.
+                Ok(Forcing::Missing | Forcing::NotReplicated(_)) => answered += 1,
                 Err(_) => {}
             }
         }
@@ -426,21 +431,6 @@ impl Quorum {
             (None, Some(by)) => Ok(Forcing::HeldByAnother { by }),
             (None, None) => Ok(Forcing::Missing),
         }
-    }
-
-    /// Removes what is left of a resource on every member; `false` if somebody holds it on one.
-    #[cfg(feature = "probe")]
-    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
-        let keys = keys.clone();
-        let mut answers = self.ask(move |member| {
-            let keys = keys.clone();
-            async move { member.single.forget(&keys).await }
-        });
-        let mut is_free = true;
-        while let Some(Answer { result, .. }) = answers.recv().await {
-            is_free &= result?;
-        }
-        Ok(is_free)
     }
 
     fn needed(&self) -> usize {

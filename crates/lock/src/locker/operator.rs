@@ -96,41 +96,27 @@ impl Locker {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] if Redis could not be asked.
+    /// [`Error::Unavailable`] if Redis could not be asked; in strict mode [`Error::NotReplicated`] if the
+    /// holder was removed, but too few data nodes know it, so that a failover may bring it back.
     pub async fn force_release<R>(&self, resource: R, holder_id: &str) -> Result<Forced, Error>
     where
         R: TryInto<Resource, Error: Into<Error>>,
     {
-        let keys = self.keys(&named(resource)?)?;
+        let resource = named(resource)?;
+        let keys = self.keys(&resource)?;
         self.core.stop.check_tasks()?;
         let forcing = self.core.backend.force_release(&keys, holder_id).await;
         match forcing.map_err(|failure| Error::Unavailable(failure.unavailable))? {
             Forcing::Taken { from, fence } => Ok(Forced::Taken { from, fence }),
+            Forcing::NotReplicated(confirmed) => Err(Error::NotReplicated {
+                resource,
+                acknowledged: confirmed.acknowledged,
+                needed: confirmed.needed,
+                data_nodes: confirmed.data_nodes,
+            }),
             Forcing::Missing => Ok(Forced::Free),
             Forcing::HeldByAnother { by } => Ok(Forced::HeldByAnother { by }),
         }
-    }
-}
-
-#[cfg(feature = "probe")]
-impl Locker {
-    /// Removes what is left of a throw-away resource once it was released: its fence and its queue.
-    /// Returns `false`, and removes nothing, if somebody holds it.
-    ///
-    /// Never for a resource whose fences are compared anywhere: without the counter, later fences
-    /// are greater only as far as the server's clock is right.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] if Redis could not be asked.
-    pub async fn forget<R>(&self, resource: R) -> Result<bool, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
-        let keys = self.keys(&named(resource)?)?;
-        self.core.stop.check_tasks()?;
-        let forgotten = self.core.backend.forget(&keys).await;
-        forgotten.map_err(|failure| Error::Unavailable(failure.unavailable))
     }
 }
 

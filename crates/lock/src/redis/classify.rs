@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
-use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 
 use crate::unavailable::{Cause, Unavailable, printable};
 
@@ -71,16 +71,16 @@ pub(crate) fn server_error(error: &ServerError) -> Cause {
 }
 
 /// Whether the server does not know the script yet.
-pub(crate) fn is_no_script(error: &ServerError) -> bool {
-    error.kind() == Some(ServerErrorKind::NoScript)
+pub(crate) fn is_unknown_script(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
 /// The cause behind an error while a connection is set up (HELLO, AUTH, SELECT).
 pub(crate) fn handshake_error(error: &RedisError) -> Cause {
     match error.kind() {
         ErrorKind::AuthenticationFailed => Cause::WrongPassword,
-        ErrorKind::RESP3NotSupported => Cause::TooOld {
-            detail: "HELLO 3 is unknown".into(),
+        ErrorKind::RESP3NotSupported => Cause::CommandDisabled {
+            command: "HELLO".into(),
         },
         ErrorKind::Parse => Cause::Protocol {
             detail: "something other than the Redis protocol".to_owned(),
@@ -105,6 +105,7 @@ fn by_code(code: &str, detail: &str) -> Cause {
         "NOREPLICAS" => Cause::NoReplicas,
         "MASTERDOWN" => Cause::MasterDown,
         "WRONGTYPE" => Cause::WrongType,
+        "DENIED" => Cause::ProtectedMode,
         "TRYAGAIN" => Cause::TryAgain,
         "CROSSSLOT" => Cause::CrossSlot,
         "MOVED" | "ASK" => redirection(code, detail),
@@ -149,6 +150,9 @@ fn by_text(code: &str, detail: &str) -> Cause {
             detail: printable(detail),
         };
     }
+    if let Some(command) = disabled_command(detail) {
+        return Cause::CommandDisabled { command };
+    }
     if detail.contains("max number of clients") {
         return Cause::TooManyClients;
     }
@@ -163,6 +167,26 @@ fn by_text(code: &str, detail: &str) -> Cause {
     Cause::Server {
         detail: printable(text.trim()),
     }
+}
+
+/// The command that the server does not know, by the words of Redis and of common proxies. Of its
+/// arguments, which the server repeats, nothing is kept.
+fn disabled_command(detail: &str) -> Option<String> {
+    const LONGEST: usize = 32;
+    let lower = detail.to_ascii_lowercase();
+    let before = ["unknown command", "unsupported command"]
+        .iter()
+        .find_map(|words| Some(lower.find(words)? + words.len()))?;
+    let command: String = detail[before..]
+        .trim_start_matches([' ', ':', '\'', '`', '"'])
+        .chars()
+        .take_while(|character| character.is_ascii_alphanumeric() || *character == '.')
+        .take(LONGEST)
+        .collect();
+    if command.is_empty() {
+        return Some("that was sent".to_owned());
+    }
+    Some(command.to_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -216,6 +240,12 @@ mod tests {
         assert_eq!(
             parse("-WRONGTYPE Operation against a key\r\n"),
             Cause::WrongType
+        );
+        assert_eq!(
+            parse(
+                "-DENIED Redis is running in protected mode because protected mode is enabled\r\n"
+            ),
+            Cause::ProtectedMode
         );
         assert_eq!(
             parse("-ERR max number of clients reached\r\n"),

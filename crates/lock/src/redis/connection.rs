@@ -1,9 +1,9 @@
 //! One connection to one server, and its death.
 //!
-//! A connection is never mended: when it ends, everything in flight on it fails at once with a
+//! A connection is never repaired: when it ends, everything in flight on it fails at once with a
 //! typed error, and whoever owns it opens another. Every command has a deadline.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::{Credentials, Endpoint};
@@ -16,15 +16,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::batcher::Batcher;
 use super::bounded::Bounded;
 use super::classify::{self, Failure};
-use super::deadlines::Deadlines;
-use super::gathering::Gathering;
-use super::invocation::Invocation;
-use super::script::Manner;
+pub(crate) use super::ending::Ending;
+use super::script::{Call, Manner};
 use super::tls::{self, TlsClient};
-use super::wire::Wire;
 use crate::unavailable::{Cause, Unavailable, printable};
 
 /// How to open a connection.
@@ -36,45 +32,17 @@ pub(crate) struct ConnectionSettings {
     pub(crate) command_timeout: Duration,
     pub(crate) client_name: Option<String>,
     pub(crate) tls: Option<TlsClient>,
-    /// Whether scripts for different resources may run as one: not in a cluster, where the keys of a
-    /// script have one slot.
-    pub(crate) batches: bool,
 }
 
 /// An open connection; clones share it.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    wire: Wire,
-    batcher: Option<Arc<Batcher>>,
+    node: Endpoint,
+    multiplexed: MultiplexedConnection,
+    command_timeout: Duration,
+    ending: Ending,
     /// Ends the driver task when the last clone is gone.
     _owner: Arc<DropGuard>,
-}
-
-/// The end of a connection, observable by all that depend on it. The first cause stays.
-#[derive(Clone, Default)]
-pub(crate) struct Ending {
-    ended: CancellationToken,
-    cause: Arc<OnceLock<Cause>>,
-}
-
-impl Ending {
-    pub(crate) fn end(&self, cause: Cause) {
-        let _ = self.cause.set(cause);
-        self.ended.cancel();
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.cause.get().is_some()
-    }
-
-    pub(crate) async fn ended(&self) -> Cause {
-        self.ended.cancelled().await;
-        self.cause()
-    }
-
-    pub(crate) fn cause(&self) -> Cause {
-        self.cause.get().cloned().unwrap_or(Cause::Disconnected)
-    }
 }
 
 impl Connection {
@@ -152,14 +120,14 @@ impl Connection {
                 .await
                 .map_err(|error| classify::handshake_error(&error))?;
 
-        let deadlines = Deadlines::start(settings.command_timeout, ending.clone());
-        let driver = Gathering::new(driver, deadlines.under_way());
         let shutdown = CancellationToken::new();
         let owner = Arc::new(shutdown.clone().drop_guard());
         let ended = ending.clone();
         tokio::spawn(async move {
+            // Dropping the driver fails all that is in flight.
             tokio::select! {
                 () = shutdown.cancelled() => {}
+                _ = ended.ended() => {}
                 () = driver => {}
             }
             ended.end(Cause::Disconnected);
@@ -176,37 +144,32 @@ impl Connection {
                 .send_packed_command(redis::cmd("CLIENT").arg("SETNAME").arg(name))
                 .await;
         }
-        let wire = Wire {
+        Ok(Self {
             node: node.clone(),
             multiplexed,
             command_timeout: settings.command_timeout,
             ending,
-            deadlines: Arc::new(deadlines),
-        };
-        Ok(Self {
-            batcher: settings.batches.then(|| Batcher::start(wire.clone())),
-            wire,
             _owner: owner,
         })
     }
 
     pub(crate) fn node(&self) -> &Endpoint {
-        &self.wire.node
+        &self.node
     }
 
     pub(crate) fn command_timeout(&self) -> Duration {
-        self.wire.command_timeout
+        self.command_timeout
     }
 
     pub(crate) fn ending(&self) -> &Ending {
-        &self.wire.ending
+        &self.ending
     }
 
     /// Runs one command. An error reply is a failure.
     ///
     /// Cancel safe for the connection, not for the effect: a command that was sent is carried out.
     pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, Failure> {
-        let reply = self.wire.send(command).await?;
+        let reply = self.send(command).await?;
         self.checked(reply)
     }
 
@@ -216,8 +179,10 @@ impl Connection {
         commands: &Pipeline,
         limit: Duration,
     ) -> Result<Vec<Value>, Failure> {
-        let replies = self.wire.send_all(commands, limit).await?;
         let count = commands.len();
+        let mut multiplexed = self.multiplexed.clone();
+        let replies = multiplexed.send_packed_commands(commands, 0, count);
+        let replies = self.within(limit, replies).await?;
         if replies.len() == count {
             return Ok(replies);
         }
@@ -228,44 +193,64 @@ impl Connection {
         )))
     }
 
-    /// Runs a script, in a batch with others that are ready at the same time.
-    pub(crate) async fn call(&self, invocation: &Invocation) -> Result<Value, Failure> {
-        if invocation.is_asking() {
-            return self.call_asking(invocation).await;
-        }
-        if let Some(batcher) = &self.batcher
-            && let Some(place) = batcher.enter(invocation)
-            && let Some(reply) = batcher.reply(place).await?
-            && !is_unknown(&reply)
-        {
-            return self.checked(reply);
-        }
-        self.call_alone(invocation).await
-    }
-
     /// Runs a script, by its digest if the server knows it.
-    async fn call_alone(&self, invocation: &Invocation) -> Result<Value, Failure> {
-        let by_digest = invocation.command(Manner::ByDigest);
-        let mut reply = self.wire.send(&by_digest).await?;
-        if is_unknown(&reply) {
-            let whole = invocation.command(Manner::Whole);
-            reply = self.wire.send(&whole).await?;
+    pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
+        if call.is_asking() {
+            return self.call_asking(call).await;
+        }
+        let mut reply = self.send(&call.command(Manner::ByDigest)).await?;
+        if classify::is_unknown_script(&reply) {
+            reply = self.send(&call.command(Manner::Whole)).await?;
         }
         self.checked(reply)
     }
 
     /// Runs a script on a node that is importing its keys.
-    async fn call_asking(&self, invocation: &Invocation) -> Result<Value, Failure> {
+    async fn call_asking(&self, call: &Call) -> Result<Value, Failure> {
         let mut asking = redis::pipe();
         asking
             .cmd("ASKING")
-            .add_command(invocation.command(Manner::Whole));
+            .add_command(call.command(Manner::Whole));
         let mut replies = self.run_all(&asking, self.command_timeout()).await?;
         self.checked(replies.pop().unwrap_or(Value::Nil))
     }
 
     pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
-        self.wire.subscribe(channels).await
+        let mut multiplexed = self.multiplexed.clone();
+        let confirmed = multiplexed.subscribe(channels);
+        self.within(self.command_timeout, confirmed).await
+    }
+
+    /// Runs one command. An error reply stays a value.
+    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let reply = multiplexed.send_packed_command(command);
+        self.within(self.command_timeout, reply).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        reply: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, Failure> {
+        let failed = |cause| Unavailable::on(&self.node, cause);
+        if self.ending.has_ended() {
+            return Err(Failure::not_applied(failed(self.ending.cause())));
+        }
+        match timeout(limit, reply).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) if self.ending.has_ended() => {
+                Err(Failure::unknown(failed(self.ending.cause())))
+            }
+            Ok(Err(error)) => {
+                let (cause, outcome) = classify::command_error(&error);
+                Err(Failure {
+                    unavailable: failed(cause),
+                    outcome,
+                })
+            }
+            Err(_) => Err(Failure::unknown(failed(Cause::Timeout { after: limit }))),
+        }
     }
 
     /// Turns an error reply into a failure that names the node.
@@ -278,11 +263,6 @@ impl Connection {
             reply => Ok(reply),
         }
     }
-}
-
-/// Whether the server does not know the script.
-fn is_unknown(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if classify::is_no_script(error))
 }
 
 fn handshake(settings: &ConnectionSettings) -> RedisConnectionInfo {
@@ -305,8 +285,6 @@ fn selected(answer: redis::RedisResult<Value>, database: u32) -> Result<(), Caus
         Err(error) => classify::handshake_error(&error),
     };
     Err(match cause {
-        // Sentinels are the only ones that know no databases at all.
-        Cause::Server { detail } if detail.contains("unknown command") => Cause::IsSentinel,
         Cause::Server { detail } => Cause::NoDatabase { database, detail },
         cause => cause,
     })

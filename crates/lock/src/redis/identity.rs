@@ -21,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) role: Role,
     pub(crate) incarnation: Incarnation,
     pub(crate) connected_replicas: usize,
+    /// The server's time in µs since 1970, where it tells.
+    pub(crate) server_us: Option<i64>,
 }
 
 /// What part a server plays.
@@ -76,6 +78,7 @@ pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> 
             role: Role::Sentinel,
             incarnation,
             connected_replicas: 0,
+            server_us: None,
         });
     }
     let role = match info_field(replication, "role").ok_or_else(|| missing("role"))? {
@@ -99,7 +102,9 @@ pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> 
         replication_id,
         run_id,
     };
+    let server_us = info_field(server, "server_time_usec").and_then(|time| time.parse().ok());
     Ok(Identity {
+        server_us,
         role,
         incarnation,
         connected_replicas,

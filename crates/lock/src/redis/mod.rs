@@ -1,24 +1,28 @@
 //! Everything that speaks to Redis and Sentinel. Knows nothing of leases.
 
-mod batch;
-mod batcher;
 mod bounded;
+pub(crate) mod calls;
 pub(crate) mod classify;
 pub(crate) mod confirm;
 pub(crate) mod connection;
-mod deadlines;
+mod ending;
+pub(crate) mod fences;
 pub(crate) mod gate;
-mod gathering;
+pub(crate) mod gate_replies;
+pub(crate) mod grant;
 pub(crate) mod identity;
-pub(crate) mod invocation;
 pub(crate) mod link;
+pub(crate) mod look;
 pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod sentinel;
-mod shipment;
+pub(crate) mod server_clock;
 pub(crate) mod slots;
 pub(crate) mod source;
+mod state;
+pub(crate) mod supervision;
 pub(crate) mod supervisor;
+pub(crate) mod takeover;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 #[cfg(not(feature = "tls"))]
@@ -31,4 +35,3 @@ mod tls_insecure;
 pub(crate) mod topology;
 pub(crate) mod verify;
 pub(crate) mod waiter;
-mod wire;

@@ -72,6 +72,13 @@ pub(crate) fn item(items: &[Value], at: usize) -> Result<&Value, Unexpected> {
     })
 }
 
+/// The answer to `TIME` in µs; `None` if it is none.
+pub(crate) fn microseconds(time: &Value) -> Option<i64> {
+    let items = array(time).ok()?;
+    let number = |at| -> Option<i64> { text(item(items, at).ok()?).ok()?.parse().ok() };
+    number(0)?.checked_mul(1_000_000)?.checked_add(number(1)?)
+}
+
 /// Name and value pairs: a RESP3 map, or RESP2's flat array.
 pub(crate) fn pairs(value: &Value) -> Result<Vec<(String, String)>, Unexpected> {
     match value {

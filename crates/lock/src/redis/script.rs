@@ -20,22 +20,17 @@ macro_rules! scripts {
 }
 
 scripts! {
-    ACQUIRE = "constants.lua" "clock.lua" "fence.lua" "queue.lua" "gate.lua" "acquire.lua";
-    ADOPT = "constants.lua" "clock.lua" "fence.lua" "gate.lua" "adopt.lua";
-    RAISE_FENCE = "constants.lua" "raise_fence.lua";
-    RENEW = "constants.lua" "clock.lua" "renew.lua";
+    ACQUIRE = "constants.lua" "clock.lua" "fence.lua" "queue.lua" "enter.lua" "gate.lua" "acquire.lua";
+    ADOPT = "clock.lua" "fence.lua" "gate.lua" "adopt.lua";
+    RAISE_FENCE = "raise_fence.lua";
+    RENEW = "clock.lua" "renew.lua";
     RELEASE = "constants.lua" "clock.lua" "queue.lua" "release.lua";
-    BATCH = "constants.lua" "clock.lua" "fence.lua" "gate.lua" "batch.lua";
     LEAVE = "constants.lua" "clock.lua" "queue.lua" "leave.lua";
     GATE_CLAIM = "clock.lua" "gate_claim.lua";
     GATE_OPEN = "clock.lua" "gate_open.lua";
-    INSPECT = "clock.lua" "inspect.lua";
+    LOOK = "clock.lua" "look.lua";
+    INSPECT = "inspect.lua";
     FORCE_RELEASE = "constants.lua" "clock.lua" "fence.lua" "queue.lua" "force_release.lua";
-}
-
-#[cfg(feature = "probe")]
-scripts! {
-    FORGET = "forget.lua";
 }
 
 /// How long a called waiter has to take the lock before the next one is called.
@@ -80,6 +75,7 @@ pub(crate) struct Call {
     keys: usize,
     words: Words,
     is_asking: bool,
+    is_whole: bool,
 }
 
 /// Words one after the other: a call is made for each command, so it allocates little.
@@ -115,6 +111,7 @@ impl Call {
                 ends: Vec::with_capacity(12),
             },
             is_asking: false,
+            is_whole: false,
         }
     }
 
@@ -145,7 +142,15 @@ impl Call {
         self.is_asking
     }
 
+    /// Sends the script itself at once: it must not be sent again behind a later command because the
+    /// server did not know it.
+    pub(crate) fn whole(mut self) -> Self {
+        self.is_whole = true;
+        self
+    }
+
     pub(super) fn command(&self, manner: Manner) -> Cmd {
+        let manner = if self.is_whole { Manner::Whole } else { manner };
         let words = &self.words;
         let mut command = (self.script).command(manner, 1 + words.ends.len(), words.text.len());
         command.arg(self.keys);

@@ -231,7 +231,7 @@ mod tests {
         ] {
             let resource = crate::Resource::new(name).expect(name);
             let keys = crate::resource::Keys::new("app:", &resource).expect(name);
-            for companion in [&keys.fence, &keys.queue, &keys.alive] {
+            for companion in [&keys.queue, &keys.alive] {
                 assert_eq!(slot_of(&keys.name), slot_of(companion), "{name}");
             }
         }

@@ -4,36 +4,25 @@ use std::time::Duration;
 
 use leasehold_config::Endpoint;
 
-use super::sentinel::Sentinels;
-use crate::unavailable::Unavailable;
+use super::sentinel::{Named, Sentinels};
+use crate::unavailable::{Part, Unavailable};
 
 /// So often that a master which is named each time never looks as if it were not: see
 /// `Link::check_named`.
-const RECONCILE_EVERY: Duration = Duration::from_millis(3_500);
+pub(crate) const RECONCILE_EVERY: Duration = Duration::from_millis(3_500);
 
 /// Names the master.
 pub(crate) enum Source {
-    /// A configured address.
-    Fixed(Endpoint),
+    /// A configured address, and the part that the node there plays.
+    Fixed(Endpoint, Part),
     /// A majority of the Sentinels.
     Sentinels(Box<Sentinels>),
-}
-
-/// A master as it was named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
-    pub(crate) endpoint: Endpoint,
-    /// Sentinel's configuration epoch, 0 without Sentinel.
-    pub(crate) epoch: u64,
-    /// Data nodes that Sentinel knows, the master included.
-    pub(crate) data_nodes: usize,
-    pub(crate) down_after: Option<Duration>,
 }
 
 impl Source {
     pub(crate) async fn master(&mut self) -> Result<Named, Unavailable> {
         match self {
-            Self::Fixed(endpoint) => Ok(Named {
+            Self::Fixed(endpoint, _) => Ok(Named {
                 endpoint: endpoint.clone(),
                 epoch: 0,
                 data_nodes: 1,
@@ -48,7 +37,7 @@ impl Source {
     /// Cancel safe.
     pub(crate) async fn hint(&self) {
         match self {
-            Self::Fixed(_) => std::future::pending().await,
+            Self::Fixed(..) => std::future::pending().await,
             Self::Sentinels(sentinels) => sentinels.hint().await,
         }
     }
@@ -58,25 +47,19 @@ impl Source {
         match self {
             Self::Sentinels(sentinels) if sentinels.only_polls() => Duration::from_secs(1),
             Self::Sentinels(_) => RECONCILE_EVERY,
-            Self::Fixed(_) => Duration::from_secs(5),
+            Self::Fixed(..) => Duration::from_secs(5),
+        }
+    }
+
+    /// The part that a named master plays.
+    pub(crate) fn part(&self) -> Part {
+        match self {
+            Self::Fixed(_, part) => *part,
+            Self::Sentinels(_) => Part::Master,
         }
     }
 
     pub(crate) fn is_fixed(&self) -> bool {
-        matches!(self, Self::Fixed(_))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::redis::link::NAMED_FOR;
-    use crate::redis::supervisor::LATEST;
-
-    #[test]
-    fn a_master_that_is_named_whenever_the_sentinels_are_asked_always_counts_as_named() {
-        let for_their_answers = Duration::from_millis(500);
-        let asked_again = RECONCILE_EVERY.mul_f64(LATEST) + for_their_answers;
-        assert!(asked_again <= NAMED_FOR, "{asked_again:?}");
+        matches!(self, Self::Fixed(..))
     }
 }

@@ -8,17 +8,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::connection::ConnectionSettings;
 use super::identity::{self, Role};
 use super::link::{Link, LinkParts};
-use super::source::{Named, Source};
-use super::topology::State;
+use super::sentinel::Named;
+use super::server_clock::Estimate;
+use super::source::Source;
+use super::state::State;
+use super::supervision::Supervision;
 use super::verify::Verifier;
 use crate::clock::Clock;
+use crate::resource::GateKeys;
 use crate::telemetry::MasterTelling;
 use crate::unavailable::{Cause, Unavailable};
 
@@ -26,47 +28,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How much sooner and later than planned something may be done.
 const EARLIEST: f64 = 0.8;
-pub(crate) const LATEST: f64 = 1.2;
+const LATEST: f64 = 1.2;
 /// Wrong credentials are tried seldom: servers and auditors count the attempts.
 const PAUSE_AFTER_REFUSED_CREDENTIALS: Duration = Duration::from_secs(5);
 /// How soon to ask again while the Sentinels are about to agree on another master.
 const PAUSE_WHILE_SENTINELS_DISAGREE: Duration = Duration::from_millis(100);
 
-/// How to supervise a data set.
-#[derive(Clone)]
-pub(crate) struct Supervision {
-    pub(crate) settings: ConnectionSettings,
-    /// Whether writes are to be confirmed on a majority of the data nodes.
-    pub(crate) confirms: bool,
-    /// Whether grants pass the gate of the incarnation.
-    pub(crate) gated: bool,
-    pub(crate) calls: Calls,
-}
-
-/// How waiters are called.
-#[derive(Clone)]
-pub(crate) struct Calls {
-    /// The channel that is this locker's own.
-    pub(crate) channel: String,
-    pub(crate) on_call: Arc<dyn Fn(Call<'_>) + Send + Sync>,
-}
-
-/// One call to a waiter. Only ever a hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call<'a> {
-    /// The resource is free and it is this locker's turn.
-    Free(&'a str),
-    /// Somebody else was called, and this locker is next should it not answer.
-    Soon(&'a str),
-    /// A lock key that was read for this purpose has changed.
-    Changed(&'a str),
-}
-
 pub(crate) struct Supervisor {
     source: Source,
     verifier: Verifier,
     command_timeout: Duration,
-    gated: bool,
+    gate: Option<Arc<GateKeys>>,
     publish: watch::Sender<State>,
     generation: u64,
     /// When to ask the Sentinels again without a hint.
@@ -82,7 +54,7 @@ impl Supervisor {
     ) -> Self {
         Self {
             command_timeout: supervision.settings.command_timeout,
-            gated: supervision.gated,
+            gate: supervision.gate.clone(),
             verifier: Verifier::new(supervision, source.is_fixed()),
             source,
             publish,
@@ -119,11 +91,7 @@ impl Supervisor {
     }
 
     fn publish_down(&self, unavailable: Unavailable) {
-        let unavailable = if self.source.is_fixed() {
-            unavailable
-        } else {
-            unavailable.of_named_master()
-        };
+        let unavailable = unavailable.with_part(self.source.part());
         self.publish.send_replace(State::Down(unavailable));
     }
 
@@ -157,7 +125,7 @@ impl Supervisor {
                 epoch: named_again.epoch,
                 data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
                 down_after: named_again.down_after,
-                gated: self.gated,
+                gate: self.gate.clone(),
                 hears_calls: verified.hears_calls,
                 sees_changes: verified.sees_changes,
             });
@@ -200,6 +168,7 @@ impl Supervisor {
                 cause = link.ending().ended() => return cause,
                 () = self.publish.closed() => return Cause::Disconnected,
                 () = link.suspected.notified() => self.while_listening(link, probe(link)).await,
+                () = link.naming_wanted() => self.confirm_named(link).await,
                 () = self.source.hint() => self.reconcile(link).await,
                 () = sleep_until(self.next_check) => self.reconcile(link).await,
             };
@@ -258,6 +227,7 @@ impl Supervisor {
                 biased;
                 cause = link.ending().ended() => return Err(cause),
                 result = &mut examination => return result,
+                () = link.naming_wanted() => self.confirm_named(link).await?,
                 () = self.source.hint() => self.confirm_named(link).await?,
                 () = sleep_until(self.next_check) => self.confirm_named(link).await?,
             }
@@ -293,11 +263,15 @@ fn jittered(around: Duration) -> Duration {
 
 /// Asks the link's node whether it is still the master that it was.
 async fn check_incarnation(link: &Link, limit: Duration) -> Result<(), Cause> {
+    let sent = Clock::System.now();
     match link.observe(identity::read(link.connection(), limit).await) {
         Ok(identity) if identity.role != Role::Master => Err(Cause::ReadOnly),
         Ok(identity) if identity.incarnation != link.incarnation => Err(Cause::NotMasterYet),
         Ok(identity) => {
             link.at_least_data_nodes(1 + identity.connected_replicas);
+            if let Some(server_us) = identity.server_us {
+                link.saw_clock(Estimate::new(server_us, sent));
+            }
             Ok(())
         }
         // A slow or refusing node is the business of `suspected`; it is still the master.
@@ -319,43 +293,6 @@ impl Pause {
     }
 }
 
-impl Calls {
-    /// Reads a message on our channel: `free <name>` or `soon <name>`.
-    pub(crate) fn dispatch(&self, message: &PushInfo) {
-        match message.kind {
-            PushKind::Message => {}
-            PushKind::Invalidate => return self.dispatch_changes(message),
-            _ => return,
-        }
-        let Some(Value::BulkString(payload)) = message.data.get(1) else {
-            return;
-        };
-        let Ok(payload) = std::str::from_utf8(payload) else {
-            return;
-        };
-        match payload.split_once(' ') {
-            Some(("free", name)) => (self.on_call)(Call::Free(name)),
-            Some(("soon", name)) => (self.on_call)(Call::Soon(name)),
-            _ => {}
-        }
-    }
-
-    /// Reads an invalidation: the keys that changed. The one that means "all" comes with the loss
-    /// of the data set, and its waiters poll.
-    fn dispatch_changes(&self, message: &PushInfo) {
-        let Some(Value::Array(keys)) = message.data.first() else {
-            return;
-        };
-        for key in keys {
-            if let Value::BulkString(key) = key
-                && let Ok(key) = std::str::from_utf8(key)
-            {
-                (self.on_call)(Call::Changed(key));
-            }
-        }
-    }
-}
-
 /// Two unanswered PINGs in a row end a link: a socket that does not answer is never kept.
 async fn probe(link: &Link) -> Result<(), Cause> {
     const EACH: Duration = Duration::from_millis(500);
@@ -369,4 +306,18 @@ async fn probe(link: &Link) -> Result<(), Cause> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::link::NAMED_FOR;
+    use crate::redis::source::RECONCILE_EVERY;
+
+    #[test]
+    fn a_master_that_is_named_whenever_the_sentinels_are_asked_always_counts_as_named() {
+        let for_their_answers = Duration::from_millis(500);
+        let asked_again = RECONCILE_EVERY.mul_f64(LATEST) + for_their_answers;
+        assert!(asked_again <= NAMED_FOR, "{asked_again:?}");
+    }
 }

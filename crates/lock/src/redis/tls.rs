@@ -66,6 +66,14 @@ impl TlsClient {
         })
     }
 
+    /// The same, with the certificate to bear this name unless another is configured.
+    pub(crate) fn expecting(mut self, host: &str) -> Self {
+        if self.server_name.is_none() {
+            self.server_name = name(host).ok();
+        }
+        self
+    }
+
     /// Shakes hands with `node`. The caller bounds the wait.
     ///
     /// Cancel safe: a dropped attempt closes its socket.

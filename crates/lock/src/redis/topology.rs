@@ -7,19 +7,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::link::Link;
 use super::source::Source;
-use super::supervisor::{Supervision, Supervisor};
+pub(crate) use super::state::State;
+use super::supervision::Supervision;
+use super::supervisor::Supervisor;
 use crate::unavailable::{Cause, Unavailable};
-
-/// The master as seen now.
-#[derive(Clone)]
-pub(crate) enum State {
-    /// No attempt has ended yet.
-    Connecting,
-    /// A verified link to the master.
-    Ready(Arc<Link>),
-    /// No master, because.
-    Down(Unavailable),
-}
 
 /// Watches the master of one data set; ends its supervision when dropped.
 pub(crate) struct Topology {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use leasehold_config::Endpoint;
 
 use super::classify::Outcome;
-use super::confirm::Confirmer;
-use super::connection::{Connection, Ending};
+use super::confirm::{Confirmer, Subject};
+use super::connection::{Connection, ConnectionSettings, Ending};
 use super::identity::{self, Identity, Role};
-use super::supervisor::Supervision;
+use super::supervision::Supervision;
 use crate::unavailable::{Cause, Unavailable};
 
 /// A connection that was found to lead to a master, and what comes with it.
@@ -56,14 +56,26 @@ impl Verifier {
         let ending = Ending::default();
         let calls = self.supervision.calls.clone();
         let on_push = move |message| calls.dispatch(&message);
-        let connection = Connection::open(node, settings, ending.clone(), on_push).await?;
+        let connection = match Connection::open(node, settings, ending.clone(), on_push).await {
+            Ok(connection) => connection,
+            Err(refused) => return Err(self.unless_sentinel(node, refused).await),
+        };
         let identity = self.identify(&connection).await?;
-        let confirmer = if self.supervision.confirms {
+        let gate = self.supervision.gate.as_deref();
+        let confirmer = if let Some(gate) = gate.filter(|_| self.supervision.confirms) {
             let second = Connection::open(node, settings, ending, |_| {}).await?;
             if self.identify(&second).await?.incarnation != identity.incarnation {
                 return Err(Unavailable::on(node, Cause::NotMasterYet));
             }
-            Some(Confirmer::new(second, settings.command_timeout / 2))
+            let subject = Subject {
+                replication_id: identity.incarnation.replication_id.clone(),
+                gate_key: gate.record.as_str().into(),
+            };
+            Some(Confirmer::new(
+                second,
+                settings.command_timeout / 2,
+                subject,
+            ))
         } else {
             None
         };
@@ -76,6 +88,25 @@ impl Verifier {
             hears_calls,
             sees_changes,
         })
+    }
+
+    /// A Sentinel knows no `SELECT`, and neither does a server on which it is disabled.
+    async fn unless_sentinel(&self, node: &Endpoint, refused: Unavailable) -> Unavailable {
+        if !matches!(refused.cause(), Cause::CommandDisabled { command } if command == "SELECT") {
+            return refused;
+        }
+        let settings = ConnectionSettings {
+            database: 0,
+            ..self.supervision.settings.clone()
+        };
+        let opened = Connection::open(node, &settings, Ending::default(), |_| {}).await;
+        let Ok(connection) = opened else {
+            return refused;
+        };
+        match self.identify(&connection).await {
+            Err(other) if *other.cause() == Cause::IsSentinel => other,
+            _ => refused,
+        }
     }
 
     async fn identify(&self, connection: &Connection) -> Result<Identity, Unavailable> {
@@ -93,20 +124,21 @@ impl Verifier {
         Err(Unavailable::on(connection.node(), cause))
     }
 
-    /// Listens for calls to waiters. A user without the right to is served by polling.
+    /// Listens for calls to waiters. Where the server refuses that, waiters poll.
     async fn listen(&self, connection: &Connection) -> Result<bool, Unavailable> {
         let channel = self.supervision.calls.channel.as_str();
         let Err(failure) = connection.subscribe(&[channel]).await else {
             return Ok(true);
         };
-        if !matches!(failure.unavailable.cause(), Cause::NoPermission { .. }) {
+        if !failure.unavailable.cause().is_about_the_command() {
             return Err(failure.unavailable);
         }
         if !self.told.of_polling.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 channel,
-                "this user may not subscribe to its channel, so a held lock is polled each \
-                 LOCK_RETRY_INTERVAL and its waiters are not served in order"
+                error = %failure.unavailable,
+                "the server refuses SUBSCRIBE, so a held lock is polled each LOCK_RETRY_INTERVAL \
+                 and its waiters are not served in order"
             );
         }
         Ok(false)

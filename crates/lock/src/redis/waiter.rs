@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::script::{CHANNELS, CLAIM};
+use crate::resource::{Keys, Kind};
 
 /// The name of one locker in every queue, and of the channel over which it is called.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiter {
-    pub(super) id: Arc<str>,
+    id: Arc<str>,
     /// How long it counts in a queue without asking again.
-    pub(super) counts_for: Duration,
+    counts_for: Duration,
 }
 
 impl Waiter {
@@ -24,8 +25,16 @@ impl Waiter {
         })
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
+    /// The name of this locker in the queue of some keys: for slots with how many it knows of.
+    pub(crate) fn id_in(&self, keys: &Keys) -> String {
+        match keys.kind {
+            Kind::Plain => self.id.to_string(),
+            Kind::Slots => format!("{}/{}", self.id, keys.locks.len()),
+        }
+    }
+
+    pub(crate) fn counts_for(&self) -> Duration {
+        self.counts_for
     }
 
     pub(crate) fn channel(&self) -> String {

@@ -50,10 +50,25 @@ impl Drop for MasterTelling {
     }
 }
 
-/// This client closed the gate of a new incarnation.
-pub(crate) fn gate_closed(link: &Link, closed_for: Duration) {
+/// The gate of a new incarnation is closed.
+pub(crate) fn gate_closed(link: &Link, closed_for: Duration, reason: &str) {
     measure::gate_closed(closed_for);
-    tracing::info!(
-        node = %link.node(), epoch = link.epoch(), ?closed_for, "gate claimed for this incarnation"
+    tracing::warn!(
+        node = %link.node(), epoch = link.epoch(), ?closed_for, reason,
+        "nothing new is granted until the leases of the last master have ended"
     );
+}
+
+/// This client found that the new master has everything, and opened its gate.
+pub(crate) fn gate_opened_at_once(link: &Link, hold: Duration, is_measured: bool) {
+    tracing::info!(
+        node = %link.node(), epoch = link.epoch(), clock_difference = ?hold, is_measured,
+        "the new master has every lease that the last one confirmed: grants go on"
+    );
+}
+
+/// The gate is open.
+pub(crate) fn gate_open(link: &Link) {
+    measure::gate_open();
+    tracing::info!(node = %link.node(), epoch = link.epoch(), "the gate is open");
 }

@@ -114,7 +114,16 @@ pub(super) fn failover() {
 
 #[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn gate_closed(closed_for: Duration) {
-    record! { histogram!("leasehold_gate_closed_seconds").record(closed_for); }
+    record! {
+        histogram!("leasehold_gate_closed_seconds").record(closed_for);
+        let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        gauge!("leasehold_gate_closed_until").set((since_1970 + closed_for).as_secs_f64());
+    }
+}
+
+/// The gate is open; the gauge says 0.
+pub(super) fn gate_open() {
+    record! { gauge!("leasehold_gate_closed_until").set(0.0); }
 }
 
 /// A locker that excludes nobody.

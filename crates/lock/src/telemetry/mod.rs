@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-pub(crate) use self::master::{MasterTelling, gate_closed};
+pub(crate) use self::master::{MasterTelling, gate_closed, gate_open, gate_opened_at_once};
 use self::measures as measure;
 pub(crate) use self::measures::locking_disabled;
 use crate::backend::Releasing;

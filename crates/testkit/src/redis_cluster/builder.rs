@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RedisCluster, SETTLED_WITHIN, SLOTS};
 use crate::{
-    builder::RedisServerBuilder, client, conf::quoted, error::Result, process::together, wait,
+    client, conf::quoted, error::Result, process::together, redis_server::RedisServerBuilder, wait,
 };
 
 /// A cluster to be; made by [`RedisCluster::builder`].

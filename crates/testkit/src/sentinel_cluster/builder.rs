@@ -4,12 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use super::SentinelCluster;
 use crate::{
-    builder::RedisServerBuilder,
     error::{Error, Result},
     netns::Host,
     process::together,
     proxy::Proxy,
-    redis_server::RedisServer,
+    redis_server::{RedisServer, RedisServerBuilder},
     sentinel_server::SentinelServer,
     wait,
 };

@@ -1,7 +1,7 @@
-//! What is broken, how, and how it is mended.
+//! What is broken, how, and how it ends.
 
+use super::cluster::{Cluster, Layout};
 use super::engine::docker;
-use super::stand::{Layout, Stand};
 
 /// How a container is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn of(layout: Layout) -> Vec<Fault> {
 }
 
 impl Fault {
-    /// The service that is struck.
+    /// The service that is injected.
     pub(super) fn service(self, master: &str) -> &'static str {
         match (self.victim, master) {
             (Victim::Sentinel, _) => "sentinel-2",
@@ -51,24 +51,24 @@ impl Fault {
         }
     }
 
-    pub(super) fn strike(self, stand: &Stand<'_>, service: &str) -> Result<(), String> {
-        let container = stand.container(service)?;
+    pub(super) fn inject(self, cluster: &Cluster<'_>, service: &str) -> Result<(), String> {
+        let container = cluster.container(service)?;
         match self.means {
             Means::Pause => docker(["pause", &container]),
             Means::Kill => docker(["kill", &container]),
-            Means::CutOff => docker(["network", "disconnect", &stand.network(), &container]),
+            Means::CutOff => docker(["network", "disconnect", &cluster.network(), &container]),
         }
         .map(drop)
     }
 
-    pub(super) fn mend(self, stand: &Stand<'_>, service: &str) -> Result<(), String> {
-        let container = stand.container(service)?;
-        let network = stand.network();
+    pub(super) fn end(self, cluster: &Cluster<'_>, service: &str) -> Result<(), String> {
+        let container = cluster.container(service)?;
+        let network = cluster.network();
         match self.means {
             Means::Pause => docker(["unpause", &container]),
             Means::Kill => docker(["start", &container]),
             Means::CutOff => {
-                let ip = stand.ip(service).ok_or("a service without an address")?;
+                let ip = cluster.ip(service).ok_or("a service without an address")?;
                 docker(["network", "connect", "--ip", ip, &network, &container])
             }
         }

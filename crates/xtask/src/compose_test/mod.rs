@@ -5,37 +5,53 @@
 use std::path::Path;
 use std::thread;
 
-use crate::Outcome;
-use crate::arguments::{Arguments, Misuse};
+use crate::outcome::Outcome;
 
-mod book;
+mod cluster;
 mod engine;
 mod faults;
+mod history;
 mod images;
-mod judge;
-mod play;
+mod page;
 mod report;
-mod stand;
+mod run;
 mod subnets;
 
+use cluster::Layout;
 use engine::Engine;
 use images::Images;
-use stand::Layout;
 
-pub(crate) const USAGE: &str = "[--only shared|parted|tls|book]";
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// This part alone
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
 
-pub(crate) fn run(mut arguments: Arguments) -> Outcome {
-    let only: Option<String> = arguments.value("--only")?;
-    arguments.finish()?;
-    let with_book = matches!(only.as_deref(), None | Some("book"));
-    let layouts_wanted = match only.as_deref() {
-        None => vec![Layout::Shared, Layout::Parted, Layout::Tls],
-        Some("shared") => vec![Layout::Shared],
-        Some("parted") => vec![Layout::Parted],
-        Some("tls") => vec![Layout::Tls],
-        Some("book") => Vec::new(),
-        Some(other) => return Err(Misuse::new(format!("--only does not take {other:?}")).into()),
-    };
+/// A cluster of `docker/`, or the commands of `docs/docker.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Shared,
+    Parted,
+    Tls,
+    Book,
+}
+
+impl Part {
+    fn layouts(only: Option<Self>) -> Vec<Layout> {
+        match only {
+            None => vec![Layout::Shared, Layout::Parted, Layout::Tls],
+            Some(Self::Shared) => vec![Layout::Shared],
+            Some(Self::Parted) => vec![Layout::Parted],
+            Some(Self::Tls) => vec![Layout::Tls],
+            Some(Self::Book) => Vec::new(),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let with_book = matches!(arguments.only, None | Some(Part::Book));
+    let layouts_wanted = Part::layouts(arguments.only);
     let engine = match Engine::find() {
         Ok(engine) => engine,
         Err(why) => {
@@ -53,18 +69,18 @@ pub(crate) fn run(mut arguments: Arguments) -> Outcome {
     let _alone = engine::alone()?;
     let images = Images::get(&source)?;
     // Two at a time: they mostly wait for Sentinels, and more would be too much for a small machine.
-    let play = |layouts: &[Layout]| -> Vec<_> {
+    let run_all = |layouts: &[Layout]| -> Vec<_> {
         let wanted = layouts
             .iter()
             .filter(|layout| layouts_wanted.contains(layout));
         wanted
-            .map(|&layout| play::play(&engine, &images, &source, directory.path(), layout))
+            .map(|&layout| run::run(&engine, &images, &source, directory.path(), layout))
             .collect()
     };
     let (first, mut runs, book) = thread::scope(|scope| {
-        let first = scope.spawn(|| play(&[Layout::Shared, Layout::Tls]));
-        let second = play(&[Layout::Parted]);
-        let book = with_book.then(|| book::run(&engine, &images, &source, directory.path()));
+        let first = scope.spawn(|| run_all(&[Layout::Shared, Layout::Tls]));
+        let second = run_all(&[Layout::Parted]);
+        let book = with_book.then(|| page::run(&engine, &images, &source, directory.path()));
         (first.join(), second, book)
     });
     runs.extend(first.map_err(|_| "a run panicked")?);

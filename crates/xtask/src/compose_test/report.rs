@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::play::Run;
+use super::run::Run;
 
 pub(super) fn text(run: &Run) -> String {
     let Run {
@@ -14,12 +14,12 @@ pub(super) fn text(run: &Run) -> String {
         "  {:5.1} s until the workers work",
         run.up.as_secs_f64()
     );
-    for struck in &run.struck {
-        let _ = writeln!(text, "  {struck}");
+    for injected in &run.injected {
+        let _ = writeln!(text, "  {injected}");
     }
     let _ = writeln!(
         text,
-        "  {} leases, {} steps in the journal, {} leases lost or not to be had",
+        "  {} leases, {} steps in the journal, {} leases lost or not granted",
         verdict.grants,
         history.journal.len(),
         history.troubles.len()

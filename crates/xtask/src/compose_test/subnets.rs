@@ -4,8 +4,8 @@
 
 /// What the file says.
 pub(super) const DOCUMENTED: &str = "172.16.57";
-/// Others, so that a cluster of whoever runs the test is left alone.
-pub(super) const STAND: &str = "172.16.58";
+/// Others, so that a cluster of the developer is left alone.
+pub(super) const CLUSTER: &str = "172.16.58";
 pub(super) const BOOK: &str = "172.16.59";
 
 #[cfg(test)]
@@ -20,7 +20,7 @@ mod tests {
 
     #[test]
     fn none_is_among_those_that_docker_gives_away() {
-        for subnet in [DOCUMENTED, STAND, BOOK] {
+        for subnet in [DOCUMENTED, CLUSTER, BOOK] {
             assert!(!is_docker_s_own(subnet), "{subnet}");
         }
         assert!(is_docker_s_own("172.30.57") && is_docker_s_own("192.168.7"));

@@ -4,9 +4,9 @@
 use std::error::Error;
 use std::io::{IsTerminal, Write, stdout};
 
-use crate::arguments::Arguments;
+use crate::cargo;
+use crate::outcome::Outcome;
 use crate::prepare::{self, Need};
-use crate::{Outcome, cargo};
 
 pub(crate) mod history;
 pub(crate) mod late;
@@ -15,34 +15,31 @@ mod picture;
 #[path = "../../../lock/examples/journal/register.rs"]
 pub(crate) mod register;
 mod report;
-mod stage;
+mod run;
 mod svg;
 pub(crate) mod verdict;
 mod workers;
 
-use options::Options;
+pub(crate) use options::Options;
 use picture::Paint;
 use report::Screen;
 use verdict::Verdict;
 
-pub(crate) const USAGE: &str = "[--json] [--seconds N] [--safety strict|relaxed] [--svg FILE]";
-
-pub(crate) fn run(arguments: Arguments) -> Outcome {
-    let options = Options::read(arguments)?;
+pub(crate) fn run(options: &Options) -> Outcome {
     prepare::get(Need::REDIS)?;
-    stage::say("building the worker (crates/lock/examples/worker)");
+    run::say("building the worker (crates/lock/examples/worker)");
     let program = cargo::build_example("leasehold", "worker")?;
     let directory = tempfile::Builder::new()
         .prefix("leasehold-demo-")
         .tempdir()?;
-    let played = stage::play(&options, &program, directory.path());
-    let is_good = match played {
-        Ok(run) => present(&run, &options),
+    let ran = run::run(options, &program, directory.path());
+    let is_good = match ran {
+        Ok(run) => present(&run, options),
         Err(error) => Err(error),
     };
     if !matches!(is_good, Ok(true)) {
         let kept = directory.keep();
-        stage::say(&format!(
+        run::say(&format!(
             "the logs and the journal are in {}",
             kept.display()
         ));
@@ -51,7 +48,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
 }
 
 /// Prints the result, and says whether it is good.
-fn present(run: &stage::Run, options: &Options) -> Result<bool, Box<dyn Error>> {
+fn present(run: &run::Run, options: &Options) -> Result<bool, Box<dyn Error>> {
     let verdict = Verdict::of(&run.history);
     if let Some(path) = &options.svg {
         let drawing = svg::draw(&run.history, &verdict, &report::title(options));

@@ -2,41 +2,40 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
-
-use crate::arguments::{Arguments, Misuse};
 
 /// Shorter runs leave no time for the failover.
 const SHORTEST: u64 = 10;
 const LONGEST: u64 = 3600;
 
 /// As given on the command line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
+    /// Print the result as JSON
+    #[arg(long = "json")]
     pub(crate) as_json: bool,
-    pub(crate) length: Duration,
+    /// How long the workers work
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(SHORTEST..=LONGEST))]
+    seconds: u64,
+    /// `LOCK_SAFETY` of the workers
+    #[arg(long, value_enum, default_value_t = Safety::Strict)]
     pub(crate) safety: Safety,
+    /// Draw the run into this file
+    #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 }
 
+impl Options {
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
 /// `LOCK_SAFETY` of the workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Safety {
     Strict,
     Relaxed,
-}
-
-impl FromStr for Safety {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "strict" => Ok(Self::Strict),
-            "relaxed" => Ok(Self::Relaxed),
-            _ => Err(()),
-        }
-    }
 }
 
 impl fmt::Display for Safety {
@@ -46,26 +45,4 @@ impl fmt::Display for Safety {
             Self::Relaxed => "relaxed",
         })
     }
-}
-
-impl Options {
-    pub(crate) fn read(mut arguments: Arguments) -> Result<Self, Misuse> {
-        let options = Self {
-            as_json: arguments.flag("--json"),
-            length: seconds(arguments.value("--seconds")?.unwrap_or(20))?,
-            safety: arguments.value("--safety")?.unwrap_or(Safety::Strict),
-            svg: arguments.value("--svg")?,
-        };
-        arguments.finish()?;
-        Ok(options)
-    }
-}
-
-fn seconds(number: u64) -> Result<Duration, Misuse> {
-    if (SHORTEST..=LONGEST).contains(&number) {
-        return Ok(Duration::from_secs(number));
-    }
-    Err(Misuse::new(format!(
-        "--seconds must be between {SHORTEST} and {LONGEST}"
-    )))
 }

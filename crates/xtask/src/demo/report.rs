@@ -7,7 +7,7 @@ use serde_json::json;
 use super::history::{Event, History, Micros};
 use super::options::Options;
 use super::picture::{self, Paint};
-use super::stage::Run;
+use super::run::Run;
 use super::verdict::Verdict;
 
 /// The summary for people: the picture, what happened, what was checked.

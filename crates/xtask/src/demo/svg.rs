@@ -1,17 +1,22 @@
 //! The run as an SVG picture, to scale: hover over a lease for its fence and its times.
 
-use std::fmt::Write;
+use svg::Document;
+use svg::node::Value;
+use svg::node::element::{Line, Rectangle, Text, Title};
 
-use super::history::{Event, History, Micros};
+use super::history::{Event, History, Holding, Micros};
 use super::verdict::{Verdict, first_grant_after_failover};
 
 const LEFT: f64 = 90.0;
 const WIDTH: f64 = 900.0;
 const ROW: f64 = 34.0;
+const BAR: f64 = 22.0;
 const TOP: f64 = 64.0;
 const COLOURS: [&str; 6] = [
     "#0e7490", "#b45309", "#7e22ce", "#15803d", "#1d4ed8", "#be123c",
 ];
+const RED: &str = "#dc2626";
+const GREEN: &str = "#15803d";
 
 /// Draws the run; `title` is its first line.
 pub(crate) fn draw(history: &History, verdict: &Verdict, title: &str) -> String {
@@ -21,21 +26,42 @@ pub(crate) fn draw(history: &History, verdict: &Verdict, title: &str) -> String 
         bottom: TOP + ROW * micros(history.workers as u64),
     };
     let height = picture.bottom + 66.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" \
-         font-family=\"ui-sans-serif, sans-serif\" font-size=\"13\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
-         <text x=\"{LEFT}\" y=\"24\" font-size=\"16\" font-weight=\"600\">{}</text>\n",
-        LEFT + WIDTH + 30.0,
-        escape(title),
-    );
-    svg += &picture.axis();
-    svg += &picture.faults();
+    let background = Rectangle::new()
+        .set("width", "100%")
+        .set("height", "100%")
+        .set("fill", "#ffffff");
+    let heading = label(LEFT, 24.0, title)
+        .set("font-size", 16)
+        .set("font-weight", 600);
+    let mut document = Document::new()
+        .set("viewBox", (0, 0, LEFT + WIDTH + 30.0, height))
+        .set("font-family", "ui-sans-serif, sans-serif")
+        .set("font-size", 13)
+        .add(background)
+        .add(heading);
+    document = picture.axis(document);
+    document = picture.faults(document);
     for worker in 0..history.workers {
-        svg += &picture.row(worker);
+        document = picture.row(document, worker);
     }
-    svg += &picture.conclusion(verdict);
-    svg + "</svg>\n"
+    document.add(picture.conclusion(verdict)).to_string() + "\n"
+}
+
+fn label(x: f64, y: f64, text: impl Into<String>) -> Text {
+    Text::new(text).set("x", tenths(x)).set("y", tenths(y))
+}
+
+fn vertical(x: f64, to: f64, colour: &str) -> Line {
+    Line::new()
+        .set("x1", tenths(x))
+        .set("y1", TOP)
+        .set("x2", tenths(x))
+        .set("y2", tenths(to))
+        .set("stroke", colour)
+}
+
+fn tenths(number: f64) -> Value {
+    format!("{number:.1}").into()
 }
 
 struct Picture<'a> {
@@ -54,64 +80,56 @@ impl Picture<'_> {
         micros(at.saturating_sub(self.history.start)) / 1e6
     }
 
-    fn axis(&self) -> String {
-        let mut svg = String::new();
+    fn bar(&self, from: Micros, until: Micros, y: f64, height: f64, title: String) -> Rectangle {
+        let (from, until) = (self.x(from), self.x(until));
+        Rectangle::new()
+            .set("x", tenths(from))
+            .set("y", tenths(y))
+            .set("width", tenths((until - from).max(1.0)))
+            .set("height", tenths(height))
+            .add(Title::new(title))
+    }
+
+    fn axis(&self, mut document: Document) -> Document {
         let mut second = 0;
         while self.history.start + second * 1_000_000 <= self.history.end {
             let x = self.x(self.history.start + second * 1_000_000);
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{:.1}\" stroke=\"#e5e7eb\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#6b7280\">{second} s</text>",
-                self.bottom,
-                TOP - 8.0,
-            );
+            let text = label(x, TOP - 8.0, format!("{second} s"))
+                .set("text-anchor", "middle")
+                .set("fill", "#6b7280");
+            document = document.add(vertical(x, self.bottom, "#e5e7eb")).add(text);
             second += 5;
         }
-        svg
+        document
     }
 
     /// The pause at the failover behind the rows, and a mark for each event.
-    fn faults(&self) -> String {
-        let mut svg = String::new();
+    fn faults(&self, mut document: Document) -> Document {
         let first = first_grant_after_failover(self.history);
         if let Some((killed, first)) = self.history.killed_at().zip(first) {
-            let (from, until) = (self.x(killed), self.x(first.from));
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fee2e2\">\
-                 <title>no new grants for {:.2} s</title></rect>",
-                until - from,
-                self.bottom - TOP,
-                self.seconds(first.from) - self.seconds(killed),
-            );
+            let pause = self.seconds(first.from) - self.seconds(killed);
+            let title = format!("no new grants for {pause:.2} s");
+            let bar = self.bar(killed, first.from, TOP, self.bottom - TOP, title);
+            document = document.add(bar.set("fill", "#fee2e2"));
         }
         for event in &self.history.events {
-            let (at, label, colour) = match event {
-                Event::Killed { node, at } => (*at, format!("node {node} killed"), "#dc2626"),
-                Event::Promoted { node, at } => (*at, format!("node {node} promoted"), "#15803d"),
+            let (at, text, colour, below) = match event {
+                Event::Killed { node, at } => (*at, format!("node {node} killed"), RED, 16.0),
+                Event::Promoted { node, at } => (*at, format!("node {node} promoted"), GREEN, 32.0),
                 Event::Frozen { .. } => continue,
             };
-            let (x, bottom) = (self.x(at), self.bottom);
-            let lower = if colour == "#dc2626" { 16.0 } else { 32.0 };
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"{colour}\" \
-                 stroke-width=\"2\"/><text x=\"{x:.1}\" y=\"{:.1}\" fill=\"{colour}\">{label}</text>",
-                bottom + lower,
-            );
+            let x = self.x(at);
+            let text = label(x, self.bottom + below, text).set("fill", colour);
+            let line = vertical(x, self.bottom, colour).set("stroke-width", 2);
+            document = document.add(line).add(text);
         }
-        svg
+        document
     }
 
-    fn row(&self, worker: usize) -> String {
+    fn row(&self, mut document: Document, worker: usize) -> Document {
         let y = TOP + ROW * micros(worker as u64) + 6.0;
-        let mut svg = format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">worker-{}</text>\n",
-            LEFT - 12.0,
-            y + 16.0,
-            worker + 1
-        );
+        let name = label(LEFT - 12.0, y + 16.0, format!("worker-{}", worker + 1));
+        document = document.add(name.set("text-anchor", "end"));
         for event in &self.history.events {
             if let Event::Frozen {
                 worker: frozen,
@@ -120,51 +138,47 @@ impl Picture<'_> {
             } = event
                 && *frozen == worker
             {
-                let (from, until) = (self.x(*from), self.x(*until));
-                let _ = writeln!(
-                    svg,
-                    "<rect x=\"{from:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"22\" fill=\"#d1d5db\">\
-                     <title>frozen (SIGSTOP)</title></rect>",
-                    until - from,
-                );
+                let bar = self.bar(*from, *until, y, BAR, "frozen (SIGSTOP)".to_owned());
+                document = document.add(bar.set("fill", "#d1d5db"));
             }
         }
-        let colour = COLOURS[worker % COLOURS.len()];
         let holdings = self.history.holdings.iter();
         for holding in holdings.filter(|holding| holding.worker == worker) {
-            let (from, until) = (self.x(holding.from), self.x(holding.until));
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{from:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"22\" rx=\"2\" fill=\"{colour}\">\
-                 <title>fence {}: {:.3} s to {:.3} s</title></rect>",
-                (until - from).max(1.0),
-                holding.fence,
-                self.seconds(holding.from),
-                self.seconds(holding.until),
-            );
+            document = document.add(self.holding(holding, y));
         }
-        svg
+        document
     }
 
-    fn conclusion(&self, verdict: &Verdict) -> String {
+    fn holding(&self, holding: &Holding, y: f64) -> Rectangle {
+        let title = format!(
+            "fence {}: {:.3} s to {:.3} s",
+            holding.fence,
+            self.seconds(holding.from),
+            self.seconds(holding.until),
+        );
+        self.bar(holding.from, holding.until, y, BAR, title)
+            .set("rx", 2)
+            .set("fill", COLOURS[holding.worker % COLOURS.len()])
+    }
+
+    fn conclusion(&self, verdict: &Verdict) -> Text {
         let (colour, word) = if verdict.holds() {
-            ("#15803d", "passed")
+            (GREEN, "passed")
         } else {
-            ("#dc2626", "FAILED")
+            (RED, "FAILED")
         };
-        format!(
-            "<text x=\"{LEFT}\" y=\"{:.1}\" fill=\"{colour}\" font-weight=\"600\">{word}: {} grants, \
-             {} overlaps, fences {}, {} stale writes accepted</text>\n",
-            self.bottom + 54.0,
-            verdict.grants,
-            verdict.overlaps,
-            if verdict.fences_increasing {
-                "strictly increasing"
-            } else {
-                "NOT increasing"
-            },
-            verdict.stale_writes_accepted,
-        )
+        let order = if verdict.fences_increasing {
+            "strictly increasing"
+        } else {
+            "NOT increasing"
+        };
+        let text = format!(
+            "{word}: {} grants, {} overlaps, fences {order}, {} stale writes accepted",
+            verdict.grants, verdict.overlaps, verdict.stale_writes_accepted,
+        );
+        label(LEFT, self.bottom + 54.0, text)
+            .set("fill", colour)
+            .set("font-weight", 600)
     }
 }
 
@@ -173,13 +187,8 @@ fn micros(number: u64) -> f64 {
     number as f64
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::history::Holding;
     use super::*;
 
     #[test]
@@ -201,7 +210,7 @@ mod tests {
         };
         let svg = draw(&history, &Verdict::of(&history), "a < b");
         assert!(
-            svg.contains("x=\"90.0\" y=\"70.0\" width=\"450.0\""),
+            svg.contains("width=\"450.0\" x=\"90.0\" y=\"70.0\""),
             "{svg}"
         );
         assert!(

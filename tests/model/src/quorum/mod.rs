@@ -1,11 +1,12 @@
 //! Quorum mode: one lock on independent nodes, and a fence that rises across them.
 //!
-//! A client asks every node (`acquire.lua`); a majority grants. Its fence is the greatest of the answers, and before the
-//! lease is handed out it is written back: every node of a majority raises its stored fence to it (`raise.lua`), so any
-//! later majority meets it. A node *refuses* where another attempt has stored as much or more since: a vote may be older
-//! than a rival's write-back, and then the greatest of the answers is not greater than the rival's fence. The client takes
-//! a greater one and writes back again. A node that started with an empty memory neither votes nor takes
-//! a write-back until the longest lease has passed (its gate). There is no replication and no failover here.
+//! A client asks every node (`acquire.lua`) and proposes a fence, its estimate of the time; a node grants with
+//! `max(counter + 1, proposed)`, and stores that. If a majority answers exactly what was proposed, the grant stands after
+//! this one round trip: each of them has stored it, so any later majority meets it. Where the answers differ, the fence is
+//! the greatest of them, and before the lease is handed out it is written back: every node of a majority raises its
+//! counter to it (`raise_fence.lua`), where the lock is still the client's own. The counter is one for all locks, so grants
+//! of other locks raise it at any time. A node that started with an empty memory does not vote until the longest lease
+//! has passed (its gate). There is no replication and no failover here.
 
 pub mod state;
 mod steps;
@@ -15,12 +16,15 @@ use stateright::{Model, Property};
 
 pub use steps::Step;
 
-use state::{CLIENTS, Client, MAJORITY, NOBODY, NODES, Node, State};
+use state::{CLIENTS, Client, MAJORITY, NOBODY, NODES, Node, Phase, State};
 
 /// At most one client holds a valid lease.
 pub const ONE_LEASE: &str = "at most one valid lease";
 /// Every lease handed out has a greater fence than all before it.
 pub const FENCES_INCREASE: &str = "fences increase in grant order";
+
+/// The proposed fence stands after one round trip.
+pub const STANDS_AT_ONCE: &str = "a grant stands without a write-back";
 
 /// Fences that the clock gives in a tick. So many answers fit into one, as they do with microseconds.
 const FENCES_PER_TICK: u8 = 4;
@@ -32,17 +36,19 @@ pub struct Quorum {
     pub lease: u8,
     /// Nodes may restart with an empty memory.
     pub restarts: bool,
-    /// How far the nodes' clocks may differ.
+    /// How far the clients' clocks may differ.
     pub skew: u8,
-    /// The fence is written back to a majority before the lease is handed out.
+    /// Where the answers differ, the fence is written back to a majority before the lease is handed out.
     pub write_back: bool,
-    /// A node refuses to raise its fence to what another attempt has reached already.
-    pub refuse_raise: bool,
-    /// A node that does not vote takes no write-back either: it may just have forgotten a rival's.
-    pub gate_on_raise: bool,
+    /// Without a write-back, the greatest answer is the fence; else what was proposed.
+    pub take_greatest: bool,
+    /// A node takes a write-back only where the lock is the client's own.
+    pub raise_needs_lock: bool,
+    /// Nodes that have to answer what was proposed, for the grant to stand at once.
+    pub agreement: u32,
     /// A node that started with an empty memory does not vote until the longest lease has passed.
     pub gate: bool,
-    /// The fence is at least the server's time.
+    /// The proposed fence is the client's time; else nothing is proposed.
     pub clock_in_fence: bool,
     /// A lease is handed out, or extended, only before its deadline.
     pub check_deadline: bool,
@@ -52,6 +58,8 @@ pub struct Quorum {
     pub losses: bool,
     /// Leases are extended.
     pub extensions: bool,
+    /// How often grants of other locks raise a node's counter.
+    pub others: u8,
 }
 
 impl Quorum {
@@ -61,14 +69,16 @@ impl Quorum {
         restarts: true,
         skew: 1,
         write_back: true,
-        refuse_raise: true,
-        gate_on_raise: true,
+        take_greatest: true,
+        raise_needs_lock: true,
+        agreement: MAJORITY,
         gate: true,
         clock_in_fence: true,
         check_deadline: true,
         majority: MAJORITY,
         losses: false,
         extensions: true,
+        others: 0,
     };
 
     /// A fence that is less than any that could be handed out now.
@@ -90,29 +100,27 @@ impl Model for Quorum {
             owner: NOBODY,
             left: 0,
             fence: self.behind(),
-            fence_by: NOBODY,
             gate: 0,
-            clock: 0,
         };
-        // How many of the clocks are ahead; the order of the nodes does not matter.
-        let ahead = if self.skew == 0 { 0..1 } else { 1..NODES };
-        let start = |ahead: usize| State {
-            nodes: std::array::from_fn(|name| Node {
-                clock: if name < ahead { self.skew } else { 0 },
-                ..node
-            }),
-            clients: [Client::IDLE; CLIENTS],
+        let clients = std::array::from_fn(|name| Client {
+            clock: if name == 0 { self.skew } else { 0 },
+            ..Client::IDLE
+        });
+        vec![State {
+            nodes: [node; NODES],
+            clients,
             asks: 0,
+            others: 0,
             top_fence: 0,
             fence_went_back: false,
-        };
-        ahead.map(start).collect()
+        }]
     }
 
     fn actions(&self, _: &State, steps: &mut Vec<Step>) {
         steps.push(Step::Tick);
         for client in 0..CLIENTS as u8 {
             steps.extend([
+                Step::WriteBack { client },
                 Step::HandOut { client },
                 Step::Extend { client },
                 Step::Extended { client },
@@ -136,7 +144,11 @@ impl Model for Quorum {
             }
         }
         for node in 0..NODES as u8 {
-            steps.extend([Step::Release { node }, Step::RestartEmpty { node }]);
+            steps.extend([
+                Step::Release { node },
+                Step::OtherGrant { node },
+                Step::RestartEmpty { node },
+            ]);
         }
     }
 
@@ -150,6 +162,11 @@ impl Model for Quorum {
             Property::always(FENCES_INCREASE, |_, state: &State| !state.fence_went_back),
             Property::sometimes("a lease is held", |_, state: &State| {
                 state.valid_leases() == 1
+            }),
+            Property::sometimes(STANDS_AT_ONCE, |_, state: &State| {
+                state.clients.iter().any(|client| {
+                    client.phase == Phase::Asking && client.agreed.count_ones() >= MAJORITY
+                })
             }),
         ]
     }

@@ -22,12 +22,8 @@ pub struct Node {
     pub left: u8,
     /// The stored fence.
     pub fence: u8,
-    /// The client whose present attempt stored it, or [`NOBODY`].
-    pub fence_by: u8,
     /// Ticks until this node votes again, after a start with an empty memory.
     pub gate: u8,
-    /// How far this node's clock is ahead of the slowest one.
-    pub clock: u8,
 }
 
 /// How far a client has come.
@@ -37,7 +33,7 @@ pub enum Phase {
     Idle,
     /// Phase one: it asks all nodes.
     Asking,
-    /// Phase two: a majority granted, and it writes the greatest fence back.
+    /// Phase two: a majority granted with fences that differ, and it writes the greatest back.
     Raising,
     /// It holds the lease and extends it.
     Extending,
@@ -52,8 +48,14 @@ pub struct Client {
     pub answers: u8,
     /// Ticks until the deadline that this attempt would give.
     pub left: u8,
+    /// The fence that it proposes.
+    pub proposed: u8,
+    /// One bit for each node that answered exactly that.
+    pub agreed: u8,
     /// The greatest fence among the answers.
     pub fence: u8,
+    /// How far its clock is ahead of the slowest one.
+    pub clock: u8,
     /// Ticks until its own deadline; nought: it holds nothing.
     pub lease: u8,
 }
@@ -64,9 +66,22 @@ impl Client {
         phase: Phase::Idle,
         answers: 0,
         left: 0,
+        proposed: 0,
+        agreed: 0,
         fence: 0,
+        clock: 0,
         lease: 0,
     };
+
+    /// The same client, holding its lease on and asking for nothing.
+    #[must_use]
+    pub fn with_lease(&self, lease: u8) -> Self {
+        Self {
+            lease,
+            clock: self.clock,
+            ..Self::IDLE
+        }
+    }
 }
 
 /// One instant of the modelled system.
@@ -78,6 +93,8 @@ pub struct State {
     pub clients: [Client; CLIENTS],
     /// Fences handed out by nodes in this tick.
     pub asks: u8,
+    /// How often grants of other locks have raised a counter.
+    pub others: u8,
     /// The greatest fence of all grants.
     pub top_fence: u8,
     /// A grant's fence was not greater than those before.
@@ -113,25 +130,24 @@ impl State {
                 let place = crew.iter().position(|client| *client == usize::from(old));
                 place.map_or(old, |place| place as u8)
             };
-            let (owner, by) = (name(node.owner), name(node.fence_by));
-            *word = u64::from_be_bytes([
-                0, 0, owner, node.left, node.fence, by, node.gate, node.clock,
-            ]);
+            let owner = name(node.owner);
+            *word = u64::from_be_bytes([0, 0, 0, 0, owner, node.left, node.fence, node.gate]);
         }
         for (word, client) in words[NODES..].iter_mut().zip(crew) {
             let client = self.clients[client];
-            let answers = (0..).zip(order).fold(0, |all, (new, old)| {
-                all | ((client.answers >> old) & 1) << new
-            });
+            let renamed = |set: u8| {
+                let names = (0..).zip(order);
+                names.fold(0, |all, (new, old)| all | ((set >> old) & 1) << new)
+            };
             let fields = [
-                0,
-                0,
-                0,
+                client.clock,
+                client.proposed,
                 client.phase as u8,
-                answers,
+                renamed(client.answers) << 4 | renamed(client.agreed),
                 client.left,
                 client.fence,
                 client.lease,
+                0,
             ];
             *word = u64::from_be_bytes(fields);
         }
@@ -151,6 +167,11 @@ impl Hash for State {
         for word in least {
             hasher.write_u64(word);
         }
-        hasher.write(&[self.asks, self.top_fence, u8::from(self.fence_went_back)]);
+        hasher.write(&[
+            self.asks,
+            self.others,
+            self.top_fence,
+            u8::from(self.fence_went_back),
+        ]);
     }
 }

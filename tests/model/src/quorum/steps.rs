@@ -18,7 +18,12 @@ pub enum Step {
         /// The client never hears of it.
         lost: bool,
     },
-    /// `raise.lua` runs on a node.
+    /// The client finds that the answers of the granting majority differ.
+    WriteBack {
+        /// Who.
+        client: u8,
+    },
+    /// `raise_fence.lua` runs on a node.
     Raise {
         /// Who asks.
         client: u8,
@@ -57,6 +62,11 @@ pub enum Step {
         /// Where.
         node: u8,
     },
+    /// A grant of another lock raises the node's counter.
+    OtherGrant {
+        /// Where.
+        node: u8,
+    },
     /// The node restarts with an empty memory.
     RestartEmpty {
         /// Where.
@@ -72,6 +82,7 @@ impl Quorum {
         match step {
             Step::Tick => self.tick(&mut after),
             Step::Acquire { client, node, lost } => self.acquire(&mut after, client, node, lost)?,
+            Step::WriteBack { client } => self.begin_write_back(&mut after, client)?,
             Step::Raise { client, node } => self.raise(&mut after, client, node)?,
             Step::HandOut { client } => self.hand_out(&mut after, client)?,
             Step::Extend { client } => self.extend(&mut after, client)?,
@@ -79,6 +90,7 @@ impl Quorum {
             Step::Extended { client } => self.extended(&mut after, client)?,
             Step::GiveUp { client } => give_up(&mut after, client),
             Step::Release { node } => release(&mut after, node)?,
+            Step::OtherGrant { node } => self.other_grant(&mut after, node)?,
             Step::RestartEmpty { node } => self.restart(&mut after, node)?,
         }
         (after != *before).then_some(after)
@@ -109,9 +121,6 @@ impl Quorum {
         state.top_fence = self.older(state.top_fence);
         for node in &mut state.nodes {
             node.fence = self.older(node.fence).max(self.behind());
-            if node.fence == self.behind() {
-                node.fence_by = NOBODY;
-            }
             node.gate = node.gate.saturating_sub(1);
             node.left = node.left.saturating_sub(1);
             if node.left == 0 {
@@ -121,93 +130,113 @@ impl Quorum {
         for name in 0..CLIENTS as u8 {
             let client = &mut state.clients[usize::from(name)];
             client.fence = self.older(client.fence);
+            client.proposed = self.older(client.proposed);
             client.left = client.left.saturating_sub(1);
             let lapsed = client.lease == 1;
             client.lease = client.lease.saturating_sub(1);
             let too_late = client.phase != Phase::Idle && client.left == 0 && self.check_deadline;
             if too_late && client.lease > 0 {
-                *client = Client {
-                    lease: client.lease,
-                    ..Client::IDLE
-                };
+                *client = client.with_lease(client.lease);
             } else if too_late || lapsed {
                 give_up(state, name);
             }
         }
     }
 
+    /// `acquire.lua`: grants with `max(counter + 1, proposed)`.
     fn acquire(&self, state: &mut State, name: u8, at: u8, lost: bool) -> Option<()> {
         let client = &mut state.clients[usize::from(name)];
         if client.lease > 0 || !matches!(client.phase, Phase::Idle | Phase::Asking) {
             return None;
         }
         if client.phase == Phase::Idle {
-            *client = Client {
-                phase: Phase::Asking,
-                left: self.lease,
-                ..Client::IDLE
-            };
+            *client = client.with_lease(0);
+            (client.phase, client.left) = (Phase::Asking, self.lease);
+            if self.clock_in_fence {
+                client.proposed = self.behind() + 1 + client.clock * FENCES_PER_TICK;
+            }
         }
         let node = &mut state.nodes[usize::from(at)];
         if (lost && !self.losses) || node.gate > 0 || (node.owner != NOBODY && node.owner != name) {
             return None;
         }
-        let time = self.behind() + 1 + node.clock * FENCES_PER_TICK;
-        node.fence = (node.fence + 1).max(if self.clock_in_fence { time } else { 0 });
-        (node.owner, node.left, node.fence_by) = (name, self.lease, name);
+        node.fence = (node.fence + 1).max(client.proposed);
+        (node.owner, node.left) = (name, self.lease);
         let fence = node.fence;
         if !lost {
             client.answers |= 1 << at;
-            client.fence = client.fence.max(node.fence);
-        }
-        if client.answers.count_ones() >= self.majority && !self.write_back {
-            client.phase = Phase::Raising;
-        } else if client.answers.count_ones() >= self.majority {
-            (client.phase, client.answers) = (Phase::Raising, 0);
+            client.fence = client.fence.max(fence);
+            if fence == client.proposed {
+                client.agreed |= 1 << at;
+            } else {
+                client.agreed &= !(1 << at);
+            }
         }
         self.count_fence(state, fence)
     }
 
-    /// `raise.lua`: raises the stored fence to the client's; refuses where another attempt has reached it already.
+    /// A majority has granted, with fences that differ: the greatest is to be written back.
+    fn begin_write_back(&self, state: &mut State, name: u8) -> Option<()> {
+        let client = &mut state.clients[usize::from(name)];
+        let granted = client.answers.count_ones() >= self.majority;
+        if client.phase != Phase::Asking || !granted || !self.write_back {
+            return None;
+        }
+        (client.phase, client.answers, client.agreed) = (Phase::Raising, 0, 0);
+        Some(())
+    }
+
+    /// `raise_fence.lua`: raises the counter to at least the client's fence, where the lock is still its own.
     fn raise(&self, state: &mut State, name: u8, at: u8) -> Option<()> {
         let client = &mut state.clients[usize::from(name)];
         let node = &mut state.nodes[usize::from(at)];
-        let silent = self.gate_on_raise && node.gate > 0;
-        if client.phase != Phase::Raising || !self.write_back || silent {
+        let refused = self.raise_needs_lock && node.owner != name;
+        if client.phase != Phase::Raising || refused {
             return None;
         }
-        let reached =
-            node.fence > client.fence || (node.fence == client.fence && node.fence_by != name);
-        if reached && self.refuse_raise {
-            (client.fence, client.answers) = (node.fence + 1, 0);
-            let fence = client.fence;
-            return self.count_fence(state, fence);
-        }
-        if node.fence <= client.fence {
-            (node.fence, node.fence_by) = (client.fence, name);
-        }
+        node.fence = node.fence.max(client.fence);
         client.answers |= 1 << at;
         Some(())
     }
 
+    /// The grant stands: a majority agreed to what was proposed, or has the greatest written back.
     fn hand_out(&self, state: &mut State, name: u8) -> Option<()> {
         let client = &mut state.clients[usize::from(name)];
-        if client.phase != Phase::Raising || client.answers.count_ones() < self.majority {
+        let granted = client.answers.count_ones() >= self.majority;
+        let at_once = client.phase == Phase::Asking && client.agreed.count_ones() >= self.agreement;
+        let unwritten = client.phase == Phase::Asking && !self.write_back;
+        if !granted || !(at_once || unwritten || client.phase == Phase::Raising) {
             return None;
         }
-        state.fence_went_back |= client.fence <= state.top_fence;
-        state.top_fence = state.top_fence.max(client.fence);
+        let fence = self.fence_of(client);
+        state.fence_went_back |= fence <= state.top_fence;
+        state.top_fence = state.top_fence.max(fence);
         // Without the check, the client believes in a whole lease from now on.
         let lease = if self.check_deadline {
             client.left
         } else {
             self.lease
         };
-        *client = Client {
-            lease,
-            ..Client::IDLE
-        };
+        *client = client.with_lease(lease);
         Some(())
+    }
+
+    /// The fence under which a client that may hand out its lease does so.
+    fn fence_of(&self, client: &Client) -> u8 {
+        let agreed = client.agreed.count_ones() >= self.agreement;
+        if client.phase == Phase::Asking && (agreed || !self.take_greatest) {
+            client.proposed
+        } else {
+            client.fence
+        }
+    }
+
+    fn other_grant(&self, state: &mut State, at: u8) -> Option<()> {
+        state.others = (state.others < self.others).then_some(state.others + 1)?;
+        let node = &mut state.nodes[usize::from(at)];
+        node.fence += 1;
+        let fence = node.fence;
+        self.count_fence(state, fence)
     }
 
     fn extend(&self, state: &mut State, name: u8) -> Option<()> {
@@ -236,10 +265,7 @@ impl Quorum {
         if client.phase != Phase::Extending || client.answers.count_ones() < self.majority {
             return None;
         }
-        *client = Client {
-            lease: client.lease.max(client.left),
-            ..Client::IDLE
-        };
+        *client = client.with_lease(client.lease.max(client.left));
         Some(())
     }
 
@@ -250,22 +276,18 @@ impl Quorum {
             owner: NOBODY,
             left: 0,
             fence: self.behind(),
-            fence_by: NOBODY,
             gate,
-            clock: node.clock,
         };
         self.restarts.then_some(())
     }
 }
 
 fn give_up(state: &mut State, name: u8) {
-    state.clients[usize::from(name)] = Client::IDLE;
+    let client = &mut state.clients[usize::from(name)];
+    *client = client.with_lease(0);
     for node in &mut state.nodes {
         if node.owner == name {
             node.owner = PAST;
-        }
-        if node.fence_by == name {
-            node.fence_by = NOBODY;
         }
     }
 }
@@ -294,28 +316,25 @@ impl Tale for Quorum {
                     name(client)
                 )
             }
-            Step::Raise { client, node } => {
-                let (wanted, now) = (
-                    before.clients[usize::from(client)].fence,
-                    after.clients[usize::from(client)].fence,
-                );
-                if now > wanted {
-                    format!(
-                        "raise: node {node} refuses fence {wanted} to client {}, which takes {now}",
-                        name(client)
-                    )
-                } else {
-                    format!(
-                        "raise: node {node} raises its fence to at least {wanted} for client {}",
-                        name(client)
-                    )
-                }
+            Step::WriteBack { client } => format!(
+                "the answers to client {} differ; it writes back the greatest, {}",
+                name(client),
+                after.clients[usize::from(client)].fence
+            ),
+            Step::Raise { client, node } => format!(
+                "raise_fence: node {node} has a counter of at least {} for client {}",
+                after.clients[usize::from(client)].fence,
+                name(client)
+            ),
+            Step::OtherGrant { node } => {
+                format!("a grant of another lock raises the counter of node {node}")
             }
             Step::HandOut { client } => {
                 format!(
-                    "client {} has its lease, fence {}",
+                    "client {} has its lease, fence {}{}",
                     name(client),
-                    before.clients[usize::from(client)].fence
+                    self.fence_of(&before.clients[usize::from(client)]),
+                    broken(before, after)
                 )
             }
             Step::Extend { client } => {
@@ -332,5 +351,16 @@ impl Tale for Quorum {
             }
             Step::RestartEmpty { node } => format!("node {node} restarts with an empty memory"),
         }
+    }
+}
+
+/// What the step broke.
+fn broken(before: &State, after: &State) -> &'static str {
+    if after.fence_went_back && !before.fence_went_back {
+        " -- NOT GREATER than one before"
+    } else if after.valid_leases() > 1 {
+        " -- TWO HOLDERS"
+    } else {
+        ""
     }
 }

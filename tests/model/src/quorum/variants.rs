@@ -25,6 +25,7 @@ pub const SOUND: &[Variant] = &[Variant {
     model: Quorum {
         skew: 0,
         extensions: false,
+        others: 1,
         ..PROTOCOL
     },
     expected: Expected::Holds,
@@ -42,7 +43,7 @@ pub const FULL: &[Variant] = &[Variant {
 pub const BROKEN: &[Variant] = &[
     broken(
         "quorum-no-write-back",
-        "the fence is not written back",
+        "where the answers differ, the greatest is the fence without being written back",
         FENCES_INCREASE,
         Quorum {
             write_back: false,
@@ -50,21 +51,30 @@ pub const BROKEN: &[Variant] = &[
         },
     ),
     broken(
-        "quorum-blind-write-back",
-        "a node raises its fence to at least the client's, and never refuses",
+        "quorum-proposed-anyway",
+        "where the answers differ, what was proposed is the fence",
         FENCES_INCREASE,
         Quorum {
-            refuse_raise: false,
-            skew: 0,
+            write_back: false,
+            take_greatest: false,
             ..PROTOCOL
         },
     ),
     broken(
-        "quorum-raise-behind-gate",
-        "a node takes write-backs while its gate is closed",
+        "quorum-agreement-of-one",
+        "a majority grants, and what one of it answers as proposed stands",
         FENCES_INCREASE,
         Quorum {
-            gate_on_raise: false,
+            agreement: 1,
+            ..PROTOCOL
+        },
+    ),
+    broken(
+        "quorum-blind-write-back",
+        "a node takes a write-back although the lock is not the client's own",
+        FENCES_INCREASE,
+        Quorum {
+            raise_needs_lock: false,
             skew: 0,
             ..PROTOCOL
         },
@@ -81,7 +91,7 @@ pub const BROKEN: &[Variant] = &[
     ),
     broken(
         "quorum-no-clock",
-        "the fence is a mere counter",
+        "nothing is proposed: the fence is a mere counter",
         FENCES_INCREASE,
         Quorum {
             clock_in_fence: false,

@@ -1,7 +1,7 @@
 //! Each rule broken, each assumption broken, and what would mend the latter.
 
-use super::rules::{Incarnation, MajorityOf, Rules};
-use super::variants::{FAILOVERS, FENCES, SMALL, Variant, sound};
+use super::rules::{GateCheck, Incarnation, MajorityOf, Rules};
+use super::variant::{FAILOVERS, FENCES, SMALL, Variant, sound};
 use super::{BROKEN_STAYS_BROKEN, Bounds, FENCES_INCREASE, ONE_LEASE};
 use crate::Expected;
 
@@ -32,6 +32,22 @@ pub const BROKEN: &[Variant] = &[
         "renewals are not confirmed",
         Rules {
             confirm_renewals: false,
+            ..STRICT
+        },
+    ),
+    broken(
+        "gate-unlooked",
+        "a grant by plain commands counts without a look at the gate behind its WAIT",
+        Rules {
+            gate_check: GateCheck::Nowhere,
+            ..STRICT
+        },
+    ),
+    broken(
+        "claim-unbound",
+        "a grant counts under another claim than the one under which its client knew the gate to be open",
+        Rules {
+            bind_grants: false,
             ..STRICT
         },
     ),
@@ -214,6 +230,14 @@ pub const REDUNDANT: &[Variant] = &[
         "re-assertion at a gate that was closed again, if nobody deletes keys by hand",
         Rules {
             resynced_refuses: false,
+            ..STRICT
+        },
+    ),
+    redundant(
+        "renewals-unlooked-alone",
+        "a renewal counts without a look behind its WAIT, if grants are looked at and no gate opens without a pause",
+        Rules {
+            look_at_renewals: false,
             ..STRICT
         },
     ),

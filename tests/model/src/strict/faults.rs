@@ -1,9 +1,8 @@
 //! What befalls the servers: replication, Sentinel's orders, restarts.
 
 use super::Strict;
-use super::rules::Incarnation;
-use super::state::{EVERYONE, Gate, Kind, Lock, NOBODY, State};
-use super::steps::below;
+use super::rules::{GateCheck, Incarnation};
+use super::state::{EVERYONE, Gate, Kind, Lock, NOBODY, State, below};
 
 impl Strict {
     pub(super) fn replicate(&self, state: &mut State, node: u8) -> Option<()> {
@@ -42,7 +41,8 @@ impl Strict {
         state.nodes[usize::from(from)].synced = true;
         for client in &mut state.clients {
             let write = &mut client.write;
-            if write.node == from && write.kind == Kind::Acquire {
+            let at_once = self.rules.gate_check != GateCheck::BehindWait;
+            if write.node == from && write.kind == Kind::Acquire && at_once {
                 (write.node, write.acks) = (NOBODY, 0);
             }
         }

@@ -8,6 +8,7 @@ mod scripts;
 pub mod state;
 mod steps;
 mod story;
+mod variant;
 pub mod variants;
 
 use stateright::{Model, Property};
@@ -16,7 +17,7 @@ pub use properties::{BROKEN_STAYS_BROKEN, FENCES_INCREASE, ONE_LEASE, RECOVERS};
 pub use rules::Rules;
 pub use state::State;
 pub use steps::Step;
-pub use variants::Variant;
+pub use variant::Variant;
 
 use state::{Client, Gate, Lock, MAX_CLIENTS, NODES, Node, Write};
 

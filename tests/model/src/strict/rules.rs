@@ -21,11 +21,30 @@ pub enum MajorityOf {
     Connected,
 }
 
+/// Where a grant asks whether this incarnation's gate is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateCheck {
+    /// Inside the script that grants; behind `WAIT` only `sync_full` is read again.
+    InScript,
+    /// Behind the `WAIT` that confirms the grant: role, incarnation, gate and `sync_full` at one look. Plain commands
+    /// grant, so nothing is asked before.
+    BehindWait,
+    /// Nowhere.
+    Nowhere,
+}
+
 /// The rules in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// A grant counts only once a majority has it (`confirm` after `acquire`).
     pub confirm_grants: bool,
+    /// Where a grant asks whether the gate is open.
+    pub gate_check: GateCheck,
+    /// The look must find the claim under which the client knew the gate to be open when it sent the grant.
+    pub bind_grants: bool,
+    /// A renewal, like a grant, is looked at behind its `WAIT`: it counts only under this incarnation's own record, and with
+    /// `sync_full` as recorded.
+    pub look_at_renewals: bool,
     /// A renewal counts only once a majority has it (`confirm` after `renew`).
     pub confirm_renewals: bool,
     /// The gate opens only once a majority has the claim (`confirm` after `gate_claim`).
@@ -81,6 +100,9 @@ impl Rules {
     /// Strict mode as the protocol has it.
     pub const STRICT: Self = Self {
         confirm_grants: true,
+        gate_check: GateCheck::BehindWait,
+        bind_grants: true,
+        look_at_renewals: true,
         confirm_renewals: true,
         confirm_gate: true,
         gate_short_by: 0,
@@ -120,6 +142,8 @@ impl Rules {
 
     /// Without the rule on synchronisations, and with the assumptions that it would need then.
     pub const UNCOUNTED: Self = Self {
+        gate_check: GateCheck::InScript,
+        look_at_renewals: false,
         count_syncs: false,
         no_return: true,
         no_unbroken_repromotion: true,

@@ -3,12 +3,11 @@
 //! A script runs on any node whose role is master: no client's view of Sentinel is kept, every view may be arbitrarily
 //! old. Where a rule asks Sentinel, its answer is that of the moment.
 
-use super::rules::MajorityOf;
+use super::rules::{GateCheck, MajorityOf};
 use super::state::{
     EVERYONE, EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, Node, PAST, Phase,
-    REPLICAS_FOR_MAJORITY, State, Write,
+    REPLICAS_FOR_MAJORITY, State, Write, below,
 };
-use super::steps::below;
 use super::{FENCES_PER_TICK, Strict};
 
 impl Strict {
@@ -26,7 +25,8 @@ impl Strict {
         }
     }
 
-    /// `acquire.lua`: refuses unless the gate is open for this incarnation; idempotent by token.
+    /// `SET NX` and what belongs to it, where the client has known the gate to be open; by now it may have been closed again, or
+    /// flushed. The script asks the gate first. Idempotent by token.
     pub(super) fn acquire(&self, state: &mut State, client: u8, node: u8, late: u8) -> Option<()> {
         let at = usize::from(node);
         let asks = state.clients[usize::from(client)];
@@ -34,11 +34,9 @@ impl Strict {
         let may = asks.lease == 0
             && asks.write.kind != Kind::Renew
             && self.sentinel_allows(state, Kind::Acquire, node);
-        if !may
-            || !state.serves(at)
-            || !state.gate_is_open(at)
-            || (key.owner != NOBODY && key.owner != client)
-        {
+        let by_script = self.rules.gate_check == GateCheck::InScript;
+        let refused = !state.gate_is_open(at) && (by_script || !state.gate_was_open(at));
+        if !may || !state.serves(at) || refused || (key.owner != NOBODY && key.owner != client) {
             return None;
         }
         let fence = if self.bounds.fences {
@@ -97,8 +95,7 @@ impl Strict {
         !self.rules.reassert_only_while_closed || !(closed_anew || state.gate_is_open(at))
     }
 
-    /// Sets the key, and remembers what `confirm` has to wait for. A grant under a record that no longer counts all
-    /// full synchronisations is void from the start.
+    /// Sets the key, and remembers what `confirm` has to wait for.
     pub(super) fn write(
         &self,
         state: &mut State,
@@ -112,7 +109,7 @@ impl Strict {
             owner: client,
             left: self.bounds.lease,
         };
-        let is_void = kind == Kind::Acquire && state.nodes[usize::from(node)].synced;
+        let is_void = kind == Kind::Acquire && self.is_void(state, usize::from(node));
         state.clients[usize::from(client)].write = Write {
             kind,
             node: if is_void { NOBODY } else { node },
@@ -122,7 +119,16 @@ impl Strict {
         };
     }
 
-    /// `WAIT` says that a majority has the write: only now does it count.
+    /// Whether a grant that runs now can never count: by a script, if the record no longer counts all full
+    /// synchronisations; by plain commands, if the claim under which the client knew the gate to be open is replaced.
+    fn is_void(&self, state: &State, at: usize) -> bool {
+        match self.rules.gate_check {
+            GateCheck::InScript | GateCheck::Nowhere => state.nodes[at].synced,
+            GateCheck::BehindWait => self.rules.bind_grants && !state.gate_is_open(at),
+        }
+    }
+
+    /// `WAIT` says that a majority has the write: only now does it count. A grant is looked at once more.
     pub(super) fn confirm(&self, state: &mut State, client: u8) -> Option<()> {
         let write = state.clients[usize::from(client)].write;
         let needed = match write.kind {
@@ -131,6 +137,9 @@ impl Strict {
             Kind::Renew => self.rules.confirm_renewals,
         };
         if needed && write.node != EVERYWHERE && !self.is_majority(state, write.node, write.acks) {
+            return None;
+        }
+        if self.looks_behind_wait(write.kind) && !self.look_allows(state, write.kind, write.node) {
             return None;
         }
         let holder = &mut state.clients[usize::from(client)];
@@ -142,6 +151,31 @@ impl Strict {
             state.top_fence = state.top_fence.max(write.fence);
         }
         Some(())
+    }
+
+    /// Whether another claim voids the write.
+    fn is_bound(&self, kind: Kind) -> bool {
+        kind == Kind::Acquire && self.rules.gate_check == GateCheck::BehindWait
+    }
+
+    /// Whether the write counts only after a look at the master behind its `WAIT`.
+    pub(super) fn looks_behind_wait(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::None => false,
+            Kind::Acquire => self.rules.gate_check == GateCheck::BehindWait,
+            Kind::Renew => self.rules.look_at_renewals,
+        }
+    }
+
+    /// The look behind `WAIT`: still a master, still this incarnation, its own record, `sync_full` as recorded; and for a
+    /// grant an open gate.
+    fn look_allows(&self, state: &State, kind: Kind, node: u8) -> bool {
+        let at = usize::from(node);
+        at < NODES
+            && state.serves(at)
+            && state.nodes[at].gate.of == node
+            && !state.nodes[at].synced
+            && (kind == Kind::Renew || state.gate_is_open(at))
     }
 
     /// Where a rule asks Sentinel before and after: whether Sentinel names this node.
@@ -204,6 +238,13 @@ impl Strict {
             resynced: is_ours && (before.phase.has_time() || before.resynced),
         };
         node.synced = false;
+        if self.rules.bind_grants {
+            for client in &mut state.clients {
+                if client.write.node == name && self.is_bound(client.write.kind) {
+                    (client.write.node, client.write.acks) = (NOBODY, 0);
+                }
+            }
+        }
         // Whoever learned that an earlier claim of this incarnation was confirmed may run `gate_open` only now.
         node.claim_acks = match (is_ours, before.phase.has_time()) {
             (true, true) => EVERYONE & !(1 << name),
@@ -248,6 +289,17 @@ impl Strict {
         Some(())
     }
 
+    /// `release.lua`: compare and delete, of a token that its client has given up.
+    pub(super) fn release(&self, state: &mut State, name: u8) -> Option<()> {
+        let serves = state.serves(usize::from(name));
+        let node = &mut state.nodes[usize::from(name)];
+        if !serves || node.lock.owner != PAST {
+            return None;
+        }
+        node.lock = Lock::FREE;
+        Some(())
+    }
+
     /// The operator takes the lease away. From now on its holder is not counted, although it does not know yet.
     pub(super) fn force_release(&self, state: &mut State, name: u8) -> Option<()> {
         let key = state.nodes[usize::from(name)].lock;
@@ -260,15 +312,4 @@ impl Strict {
         }
         Some(())
     }
-}
-
-/// `release.lua`: compare and delete, of a token that its client has given up.
-pub(super) fn release(state: &mut State, name: u8) -> Option<()> {
-    let serves = state.serves(usize::from(name));
-    let node = &mut state.nodes[usize::from(name)];
-    if !serves || node.lock.owner != PAST {
-        return None;
-    }
-    node.lock = Lock::FREE;
-    Some(())
 }

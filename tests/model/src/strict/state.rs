@@ -220,6 +220,11 @@ pub struct State {
     pub broken_lease_came_back: bool,
 }
 
+/// The next number, as long as it does not exceed the bound.
+pub(super) fn below(count: u8, most: u8) -> Option<u8> {
+    (count < most).then_some(count + 1)
+}
+
 /// Every order of the nodes.
 const ORDERS: [[usize; NODES]; 6] = [
     [0, 1, 2],
@@ -242,6 +247,14 @@ impl State {
     pub fn gate_is_open(&self, node: usize) -> bool {
         let gate = self.nodes[node].gate;
         usize::from(gate.of) == node && gate.phase.has_time() && gate.left == 0
+    }
+
+    /// The gate of this incarnation was open, and has been closed again or flushed.
+    #[must_use]
+    pub fn gate_was_open(&self, node: usize) -> bool {
+        let gate = self.nodes[node].gate;
+        let is_flushed = gate.of == NOBODY && self.flushes > 0;
+        (usize::from(gate.of) == node && gate.resynced) || is_flushed
     }
 
     /// How many clients hold a lease that is valid by their own clock and that nobody has broken.

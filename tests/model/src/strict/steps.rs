@@ -2,10 +2,9 @@
 //!
 //! What clients do is in `scripts`, what befalls the servers in `faults`.
 
-use super::scripts::release;
 use super::state::{
-    EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, Node, PAST, Phase, REPLICAS_FOR_MAJORITY, State,
-    Write,
+    EVERYONE, EVERYWHERE, Gate, Kind, Lock, NOBODY, NODES, Node, PAST, Phase,
+    REPLICAS_FOR_MAJORITY, State, Write,
 };
 use super::{FENCES_PER_TICK, Strict};
 
@@ -14,7 +13,7 @@ use super::{FENCES_PER_TICK, Strict};
 pub enum Step {
     /// A tick passes, for everyone.
     Tick,
-    /// `acquire.lua` runs, sent `late` ticks ago.
+    /// The commands of a grant run, or `acquire.lua`, sent `late` ticks ago.
     Acquire {
         /// Who asks.
         client: u8,
@@ -156,7 +155,7 @@ impl Strict {
                 self.give_up(&mut after, client);
                 Some(())
             }
-            Step::Release { node } => release(&mut after, node),
+            Step::Release { node } => self.release(&mut after, node),
             Step::ForceRelease { node } => self.force_release(&mut after, node),
             Step::GateClaim { node } => self.gate_claim(&mut after, node),
             Step::GateOpen { node } => self.gate_open(&mut after, node),
@@ -250,7 +249,11 @@ impl Strict {
                 client.write.left = self.bounds.lease;
             }
             if client.write.acks.count_ones() >= REPLICAS_FOR_MAJORITY {
-                (client.write.node, client.write.acks) = (EVERYWHERE, 0);
+                if self.looks_behind_wait(client.write.kind) {
+                    client.write.acks = EVERYONE & !(1 << client.write.node);
+                } else {
+                    (client.write.node, client.write.acks) = (EVERYWHERE, 0);
+                }
             }
             let dead = client.write.node == NOBODY && client.write.kind == Kind::Renew;
             if dead && client.lease > 0 && self.rules.confirm_renewals {
@@ -298,9 +301,4 @@ fn forget_new_deployment(node: &mut Node, uptime: u8) {
     if node.gate.of == PAST {
         node.gate = Gate::ABSENT;
     }
-}
-
-/// The next number, as long as it does not exceed the bound.
-pub(super) fn below(count: u8, most: u8) -> Option<u8> {
-    (count < most).then_some(count + 1)
 }

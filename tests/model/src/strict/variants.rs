@@ -1,67 +1,10 @@
 //! The configurations: strict mode itself, and by way of `broken` each rule and each assumption broken.
 
+use super::Bounds;
 pub use super::broken::{ASSUMPTIONS, BROKEN, REDUNDANT, REMEDIES};
-use super::rules::Rules;
-use super::{Bounds, Strict};
-use crate::Expected;
-
-/// A configuration and what it must show.
-#[derive(Clone, Copy, Debug)]
-pub struct Variant {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// What is different from strict mode.
-    pub about: &'static str,
-    /// The rules in force.
-    pub rules: Rules,
-    /// How far to explore.
-    pub bounds: Bounds,
-    /// What it must show.
-    pub expected: Expected,
-}
-
-impl Variant {
-    /// The model of this variant.
-    #[must_use]
-    pub fn model(&self) -> Strict {
-        Strict {
-            rules: self.rules,
-            bounds: self.bounds,
-        }
-    }
-}
-
-/// Faults of every kind, as many as there may be.
-pub(super) const SMALL: Bounds = Bounds {
-    clients: 2,
-    lease: 2,
-    delay: 0,
-    failovers: None,
-    restarts: None,
-    flushes: None,
-    backlog_expiries: None,
-    fences: false,
-    skew: 0,
-    floors: true,
-    force_releases: false,
-    check_recovery: false,
-};
-
-/// Failovers alone, two of them.
-pub(super) const FAILOVERS: Bounds = Bounds {
-    failovers: Some(2),
-    restarts: Some(0),
-    flushes: Some(0),
-    backlog_expiries: Some(0),
-    ..SMALL
-};
-
-/// Fences make many more states, so faults are counted.
-pub(super) const FENCES: Bounds = Bounds {
-    failovers: Some(1),
-    fences: true,
-    ..FAILOVERS
-};
+use super::rules::{GateCheck, Rules};
+pub use super::variant::Variant;
+use super::variant::{FAILOVERS, FENCES, SMALL, sound};
 
 /// The sound configurations that are small enough for every run.
 pub const SOUND: &[Variant] = &[
@@ -105,6 +48,17 @@ pub const SOUND: &[Variant] = &[
         },
     ),
     sound("fences", "a failover, fences, all clocks alike", FENCES),
+    Variant {
+        rules: Rules {
+            gate_check: GateCheck::InScript,
+            ..Rules::STRICT
+        },
+        ..sound(
+            "gate-in-script",
+            "a script grants, which asks the gate first",
+            FAILOVERS,
+        )
+    },
     sound(
         "force",
         "operators release by force, no failover",
@@ -172,16 +126,6 @@ pub fn all() -> impl Iterator<Item = &'static Variant> {
     [SOUND, FULL, BROKEN, ASSUMPTIONS, REDUNDANT, REMEDIES]
         .into_iter()
         .flatten()
-}
-
-pub(super) const fn sound(name: &'static str, about: &'static str, bounds: Bounds) -> Variant {
-    Variant {
-        name,
-        about,
-        rules: Rules::STRICT,
-        bounds,
-        expected: Expected::Holds,
-    }
 }
 
 /// A remedy under longer leases and a third client.

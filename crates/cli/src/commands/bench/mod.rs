@@ -1,5 +1,6 @@
 //! `leasehold bench`: what a lock costs on this Redis.
 
+mod locks;
 mod report;
 mod samples;
 
@@ -7,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use leasehold::config::{Locking, Safety, Topology};
 use leasehold::probe::{Hop, Probe};
-use leasehold::{AcquireOptions, Config, Endpoint, Error, Locker};
+use leasehold::{AcquireOptions, Config, Endpoint, Locker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::locks::{Locks, lock_and_release};
 use self::report::Report;
 use self::samples::Samples;
 use super::topology::{masters, views};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
-use crate::output::{Output, complain};
+use crate::output::Output;
 use crate::run::by_signal;
 use crate::run::signals::Signals;
 
@@ -100,16 +102,6 @@ struct Bench<'a> {
     stop: &'a CancellationToken,
 }
 
-/// How long each step of taking and releasing took.
-#[derive(Debug, Default)]
-struct Locks {
-    acquire: Samples,
-    release: Samples,
-    pair: Samples,
-    failures: u64,
-    last_failure: Option<Error>,
-}
-
 impl Bench<'_> {
     async fn measure(&self, config: &Config, topology: &Topology) -> Result<Report, Failure> {
         let ping = self.ping(topology).await;
@@ -186,69 +178,9 @@ impl Bench<'_> {
         Some(all)
     }
 
-    /// Removes what was made, whatever became of the measurement.
+    /// Releases what is still held, whatever became of the measurement.
     async fn leave(&self) {
-        for name in self.names {
-            match self.locker.forget(name.as_str()).await {
-                Ok(true) => {}
-                Ok(false) => complain(&format!("`{name}` is still held: it expires by itself")),
-                Err(error) => complain(&format!("`{name}` stays until it expires: {error:?}")),
-            }
-        }
         let _ = self.locker.clone().close(LEAVING).await;
-    }
-}
-
-async fn lock_and_release(
-    locker: &Locker,
-    name: &str,
-    until: Instant,
-    stop: &CancellationToken,
-) -> Locks {
-    let mut locks = Locks::default();
-    while Instant::now() < until && !stop.is_cancelled() {
-        let asked = Instant::now();
-        let released = async {
-            let lease = locker.try_acquire(name).await?;
-            let taken = asked.elapsed();
-            lease.release().await?;
-            Ok::<_, Error>(taken)
-        };
-        match released.await {
-            Ok(taken) => {
-                let pair = asked.elapsed();
-                locks.acquire.add(taken);
-                locks.release.add(pair - taken);
-                locks.pair.add(pair);
-            }
-            Err(error) => {
-                locks.failures += 1;
-                let is_hopeless = !error.is_retryable();
-                locks.last_failure = Some(error);
-                if is_hopeless {
-                    break;
-                }
-                // While nothing can be asked there is nothing to measure.
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-    locks
-}
-
-impl Locks {
-    fn add(&mut self, other: Self) {
-        self.acquire.merge(other.acquire);
-        self.release.merge(other.release);
-        self.pair.merge(other.pair);
-        self.failures += other.failures;
-        self.last_failure = other.last_failure.or(self.last_failure.take());
-    }
-
-    fn took(&mut self, duration: Duration) {
-        for samples in [&mut self.acquire, &mut self.release, &mut self.pair] {
-            samples.took(duration);
-        }
     }
 }
 

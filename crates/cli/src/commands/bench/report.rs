@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Locks;
+use super::locks::Locks;
 use super::samples::Samples;
 use crate::duration::shown;
 use crate::output::{Output, table};

@@ -6,13 +6,13 @@ mod view;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use leasehold::config::parse_duration;
 use tokio::time::{Instant, sleep_until};
 
 use self::screen::{Event, Screen};
 use self::view::View;
-use super::list::Selection;
+use super::list::{Selection, refusal};
 use crate::connect::Source;
-use crate::duration;
 use crate::exit::{self, Failure};
 use crate::output::{Output, complain};
 use crate::run::by_signal;
@@ -28,11 +28,17 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     selection: Selection,
     /// How often to look
-    #[arg(long, short = 'i', value_name = "DURATION", value_parser = duration::parse, default_value = "2s")]
+    #[arg(long, short = 'i', value_name = "DURATION", value_parser = parse_duration, default_value = "2s")]
     interval: Duration,
     /// End after looking so many times
     #[arg(long, short = 'c', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+}
+
+impl Arguments {
+    fn drawing(&self, view: &View, output: Output) -> Vec<String> {
+        view.drawing(&self.selection.pattern, self.interval, output)
+    }
 }
 
 pub(crate) async fn main(
@@ -55,7 +61,7 @@ pub(crate) async fn main(
             Ok(found) => view.update(found),
             // A failover ends, and so may the trouble.
             Err(error) if error.is_retryable() => view.trouble = Some(format!("{error:?}")),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(refusal(error)),
         }
         left = left.map(|left| left - 1);
         let is_last = left == Some(0);
@@ -71,7 +77,7 @@ pub(crate) async fn main(
                 () = sleep_until(next) => break,
                 event = screen.event() => match event {
                     Event::Ended(number) => return Ok(by_signal(number)),
-                    Event::Redraw => screen.draw(&view.drawing(arguments, output)),
+                    Event::Redraw => screen.draw(&arguments.drawing(&view, output)),
                 },
             }
         }
@@ -81,7 +87,7 @@ pub(crate) async fn main(
 /// Shows what was seen last. Returns whether somebody still reads it.
 fn show(screen: &mut Screen, view: &View, arguments: &Arguments, output: Output) -> bool {
     if screen.is_open() {
-        screen.draw(&view.drawing(arguments, output));
+        screen.draw(&arguments.drawing(view, output));
         return true;
     }
     if let Some(trouble) = &view.trouble {

@@ -1,25 +1,18 @@
 //! What was seen, and how it is laid out.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use leasehold::Listed;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Arguments;
 use crate::commands::list::{Found, described, named};
-use crate::commands::{fence, held_for, milliseconds, owner, remaining, waiters};
+use crate::commands::{held_for, milliseconds, owner, remaining, waiters};
 use crate::duration::shown;
 use crate::output::{Output, Tone, plain, table};
 
-const HEADINGS: [&str; 6] = [
-    "RESOURCE",
-    "HOLDER",
-    "HELD FOR",
-    "REMAINING",
-    "WAITERS",
-    "FENCE",
-];
+const HEADINGS: [&str; 5] = ["RESOURCE", "HOLDER", "HELD FOR", "REMAINING", "WAITERS"];
 
 /// One holding: resource, slot, and who.
 type Key = (String, Option<usize>, Option<String>);
@@ -76,7 +69,7 @@ impl View {
     }
 
     /// The lines of a whole screen.
-    pub(super) fn drawing(&self, arguments: &Arguments, output: Output) -> Vec<String> {
+    pub(super) fn drawing(&self, pattern: &str, interval: Duration, output: Output) -> Vec<String> {
         let held = format!(
             "{}{} held",
             self.locks.len(),
@@ -84,8 +77,8 @@ impl View {
         );
         let mut lines = vec![format!(
             "leasehold watch {}: {held}, every {}",
-            plain(&arguments.selection.pattern),
-            shown(arguments.interval),
+            plain(pattern),
+            shown(interval),
         )];
         lines.push(self.trouble.as_ref().map_or_else(String::new, |trouble| {
             output.coloured(Tone::Bad, &plain(trouble))
@@ -110,14 +103,7 @@ impl View {
         if holder.waiters.is_some_and(|count| count > 0) {
             waiters = output.coloured(Tone::Doubtful, &waiters);
         }
-        vec![
-            named(listed),
-            owner(holder),
-            held_for,
-            remaining,
-            waiters,
-            fence(holder),
-        ]
+        vec![named(listed), owner(holder), held_for, remaining, waiters]
     }
 }
 

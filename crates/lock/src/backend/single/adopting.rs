@@ -1,12 +1,12 @@
 //! Taking a lease over. It is a grant: in strict mode it waits for the gate like any other. A replica
 //! that was promoted may still have a token that was taken over, or given back, on its master.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::Value;
 
-use super::{Single, data_set, other_incarnation, unknown_code};
+use super::replies::{self, unknown_code};
+use super::{Single, data_set, other_incarnation};
 use crate::backend::{Adopting, Request};
 use crate::fence::Fence;
 use crate::redis::classify::Failure;
@@ -17,36 +17,41 @@ use crate::token::{Token, owner_in};
 
 impl Single {
     pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
-        let link = self.topology.link().map_err(Failure::not_applied)?;
-        link.check_named().map_err(Failure::not_applied)?;
+        let link = self.link_that_grants()?;
+        let counter = self.counters.of(&request.keys.name);
         let closed = |remaining| Adopting::GateClosed {
             remaining,
             epoch: link.epoch(),
         };
         // Twice: the first may find the gate of this incarnation unclaimed, the second passes it.
         for _ in 0..2 {
-            let call = self.adoption(&link, request, from);
+            let call = self.adoption(&link, request, (from, &request.token), &counter);
             let (reply, confirmed) = link.call_confirmed(call).await?;
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
-                Answer::Adopted { syncs, .. } if !confirmed.by_followers_since(syncs) => {
-                    match self.open_gate(&link).await? {
-                        Some(Duration::ZERO) => continue,
-                        _ => Adopting::NotReplicated(confirmed.by_nobody_else()),
+                Answer::Adopted { fence } => {
+                    let confirmed = link.held_back(confirmed).await?;
+                    let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
+                    if !is_void && confirmed.by_majority() {
+                        self.fences.raised(counter, link.reign(), fence);
+                        return Ok(Adopting::Adopted {
+                            fence,
+                            data_set: data_set(&link),
+                        });
                     }
-                }
-                Answer::Adopted { .. } if !confirmed.by_majority() => {
-                    Adopting::NotReplicated(confirmed)
-                }
-                Answer::Adopted { fence, .. } => {
-                    self.floor.fetch_max(fence.as_i64(), Ordering::Relaxed);
-                    Adopting::Adopted {
-                        fence,
-                        data_set: data_set(&link),
+                    if is_void && self.open_gate(&link).await? == Some(Duration::ZERO) {
+                        continue;
+                    }
+                    self.give_back(&link, request, from, &counter).await?;
+                    if is_void {
+                        Adopting::NotReplicated(confirmed.by_nobody_else())
+                    } else {
+                        Adopting::NotReplicated(confirmed)
                     }
                 }
                 Answer::Missing => Adopting::Missing,
                 Answer::Stolen { by } => Adopting::Stolen { by },
+                Answer::AboveSharedBound { most } => Adopting::AboveSharedBound { most },
                 Answer::GateClosed(remaining) => closed(Some(remaining)),
                 Answer::OtherIncarnation => return Err(other_incarnation(&link)),
                 Answer::GateUnclaimed => match self.open_gate(&link).await? {
@@ -58,17 +63,40 @@ impl Single {
         Ok(closed(None))
     }
 
-    fn adoption(&self, link: &Link, request: &Request, from: &Token) -> Call {
+    /// Gives the lock back to the token that it was taken over from, so that its ticket stays good.
+    async fn give_back(
+        &self,
+        link: &Link,
+        request: &Request,
+        from: &Token,
+        counter: &str,
+    ) -> Result<(), Failure> {
+        let call = self.adoption(link, request, (&request.token, from), counter);
+        let given_back = link.call_behind_grants(call).await;
+        // Unknown: whose token it is now. The caller releases its own.
+        given_back
+            .map(drop)
+            .map_err(|failure| Failure::unknown(failure.unavailable))
+    }
+
+    fn adoption(
+        &self,
+        link: &Link,
+        request: &Request,
+        (from, to): (&Token, &Token),
+        counter: &str,
+    ) -> Call {
         let call = self
             .call_of(&ADOPT)
             .keys(request.locks())
-            .key(&request.keys.fence)
-            .keys(self.gate(link))
+            .key(counter)
+            .keys(link.gate.iter().map(|gate| &gate.record))
             .argument(from.reveal())
-            .argument(request.token.reveal())
+            .argument(to.reveal())
             .argument(request.ttl.as_millis())
-            .argument(self.floor.load(Ordering::Relaxed));
-        if link.is_gated {
+            .argument(self.fences.floor(counter))
+            .argument(link.reign_id());
+        if link.gate.is_some() {
             call.argument(&link.incarnation.replication_id)
         } else {
             call
@@ -78,28 +106,26 @@ impl Single {
 
 /// The reply of `adopt.lua`.
 pub(super) enum Answer {
-    Adopted { fence: Fence, syncs: i64 },
+    Adopted { fence: Fence },
     Missing,
     Stolen { by: String },
     GateUnclaimed,
     OtherIncarnation,
     GateClosed(Duration),
+    AboveSharedBound { most: Duration },
 }
 
 impl Answer {
     pub(super) fn parse(reply: &Value) -> Result<Self, Unexpected> {
         let items = reply::array(reply)?;
-        match reply::integer(reply::item(items, 0)?)? {
-            1 => {
-                let fence =
-                    Fence::try_from(reply::integer(reply::item(items, 1)?)?).map_err(|error| {
-                        Unexpected {
-                            detail: error.to_string(),
-                        }
-                    })?;
-                let syncs = reply::integer(reply::item(items, 2)?)?;
-                Ok(Self::Adopted { fence, syncs })
-            }
+        let number = |at| reply::integer(reply::item(items, at)?);
+        let milliseconds = |at| -> Result<_, Unexpected> {
+            Ok(replies::remaining(number(at)?).unwrap_or_default())
+        };
+        match number(0)? {
+            1 => Ok(Self::Adopted {
+                fence: replies::fence(number(1)?)?,
+            }),
             0 => Ok(Self::Missing),
             -1 => {
                 let by = owner_in(&reply::text(reply::item(items, 1)?)?);
@@ -107,11 +133,10 @@ impl Answer {
             }
             -2 => Ok(Self::GateUnclaimed),
             -3 => Ok(Self::OtherIncarnation),
-            -4 => {
-                let left = reply::integer(reply::item(items, 1)?)?;
-                let left = u64::try_from(left).unwrap_or_default();
-                Ok(Self::GateClosed(Duration::from_millis(left)))
-            }
+            -4 => Ok(Self::GateClosed(milliseconds(1)?)),
+            -5 => Ok(Self::AboveSharedBound {
+                most: milliseconds(1)?,
+            }),
             code => Err(unknown_code(code)),
         }
     }

@@ -2,10 +2,10 @@
 
 use redis::Value;
 
+use super::Single;
 use super::looking::{self, questions};
-use super::{Single, unknown_code};
+use super::replies::{self, unknown_code};
 use crate::backend::{Forcing, Found, Scanned};
-use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
@@ -19,7 +19,7 @@ const STEP: usize = 500;
 impl Single {
     /// One step through all keys that match `pattern`, a glob that includes the prefix.
     pub(crate) async fn scan(&self, pattern: &str, cursor: u64) -> Result<Scanned, Failure> {
-        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let link = self.link()?;
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor)
             .arg("MATCH")
@@ -39,34 +39,32 @@ impl Single {
     }
 
     pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
-        let link = self.topology.link().map_err(Failure::not_applied)?;
+        let link = self.link()?;
+        let counter = self.counters.of(&keys.name);
         let call = self
             .call_of(&FORCE_RELEASE)
             .key(&keys.queue)
             .key(&keys.alive)
-            .key(&keys.fence)
+            .key(&counter)
             .keys(&keys.locks)
+            .keys(
+                link.gate
+                    .iter()
+                    .flat_map(|gate| [&gate.record, &gate.renewed]),
+            )
             .argument(id)
-            .argument(&keys.name);
-        let reply = link.call(call).await?;
-        forced(&reply).map_err(|unexpected| link.unexpected(unexpected))
-    }
-}
-
-#[cfg(feature = "probe")]
-impl Single {
-    /// Removes what is left of a resource; `false` if somebody holds it.
-    pub(crate) async fn forget(&self, keys: &Keys) -> Result<bool, Failure> {
-        let link = self.topology.link().map_err(Failure::not_applied)?;
-        let call = self
-            .call_of(&crate::redis::script::FORGET)
-            .key(&keys.fence)
-            .key(&keys.queue)
-            .key(&keys.alive)
-            .keys(&keys.locks);
-        let reply = link.call(call).await?;
-        let code = reply::integer(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
-        Ok(code == 1)
+            .argument(&keys.name)
+            .argument(self.fences.floor(&counter))
+            .argument(link.reign_id());
+        let (reply, confirmed) = link.call_confirmed(call).await?;
+        let forced = forced(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let counts =
+            confirmed.by_majority() && confirmed.look.is_none_or(|look| look.allows_renewals());
+        match forced {
+            // A failover may bring the holder back.
+            Forcing::Taken { .. } if !counts => Ok(Forcing::NotReplicated(confirmed)),
+            forced => Ok(forced),
+        }
     }
 }
 
@@ -74,16 +72,10 @@ pub(super) fn forced(reply: &Value) -> Result<Forcing, Unexpected> {
     let items = reply::array(reply)?;
     let holder = || reply::text(reply::item(items, 1)?).map(|holder| token::owner_in(&holder));
     match reply::integer(reply::item(items, 0)?)? {
-        1 => {
-            let fence = Fence::try_from(reply::integer(reply::item(items, 2)?)?);
-            let fence = fence.map_err(|error| Unexpected {
-                detail: error.to_string(),
-            })?;
-            Ok(Forcing::Taken {
-                from: holder()?,
-                fence,
-            })
-        }
+        1 => Ok(Forcing::Taken {
+            from: holder()?,
+            fence: replies::fence(reply::integer(reply::item(items, 2)?)?)?,
+        }),
         0 => Ok(Forcing::Missing),
         -1 => Ok(Forcing::HeldByAnother { by: holder()? }),
         code => Err(unknown_code(code)),
@@ -103,7 +95,7 @@ pub(super) fn scanned(reply: &Value) -> Result<(u64, Vec<String>), Unexpected> {
     Ok((cursor, names))
 }
 
-/// Reads value, expiry, fence and queue of each key in one go.
+/// Reads value, expiry and queue of each key in one go.
 async fn look_at(link: &Link, names: Vec<String>) -> Result<Vec<Found>, Failure> {
     if names.is_empty() {
         return Ok(Vec::new());

@@ -2,7 +2,5 @@
 
 -- How long a waiter that was called has to take the lock.
 local CLAIM_MS = 1000
--- How long a fence outlives its last grant: a week. A string, for it goes into commands as it is.
-local FENCE_KEPT_MS = '604800000'
--- What the channel of a waiter begins with; its id follows.
+-- What the channel of a waiter begins with; the id of its locker follows.
 local CHANNELS = 'leasehold:wake:'

@@ -1,15 +1,20 @@
--- fence: the greatest fence granted on a resource. It only grows.
+-- fence: one counter for all grants of a data set (in a Redis Cluster: of a hash slot).
 --
--- Makes it `at_least` that, and greater than it was, and returns it. Who grants passes the time, so
--- that fences go on growing where the last one was forgotten. (Redis writes a whole number as it is,
--- without an exponent, up to 2^53.) Who raises many passes the same number as `digits` too: putting it
--- into digits takes as long as writing them.
-local function raise_fence(key, at_least, digits)
-  local before = redis.call('SET', key, digits or at_least, 'PX', FENCE_KEPT_MS, 'GET')
-  if not before or tonumber(before) < at_least then
-    return at_least
+-- The counter is a hash: `last`, the greatest fence, and `reign`, the life of the server and Sentinel's
+-- epoch for which it was set to the server's time. It is raised by one for each grant, here or by a
+-- plain HINCRBY. It runs slower than time: once set to the time again, after a failover that lost
+-- increments, a flush or a restart, it is beyond every fence from before.
+--
+-- `floor` is the greatest fence that the client has seen: a counter that is not beyond it was lost.
+-- In strict mode `reign` is empty: the claim of the gate sets the counter. Returns nil where it was lost.
+local function raise_fence(key, reign, floor)
+  local fence = redis.call('HINCRBY', key, 'last', 1)
+  if reign == '' then
+    return fence > floor and fence or nil
   end
-  local fence = before + 1
-  redis.call('SET', key, fence, 'PX', FENCE_KEPT_MS)
+  if fence <= floor or redis.call('HGET', key, 'reign') ~= reign then
+    fence = math.max(fence, floor + 1, now_in_us())
+    redis.call('HSET', key, 'last', string.format('%.0f', fence), 'reign', reign)
+  end
   return fence
 end

@@ -2,22 +2,32 @@
 -- The fence grows, so that the resource can refuse the deposed holder at once.
 --
 -- KEYS[1]   the queue, KEYS[2] alive: see queue.lua
--- KEYS[3]   the fence
+-- KEYS[3]   the fence counter: see fence.lua
 -- KEYS[4…]  the lock, or every slot
+-- KEYS[n]   after them, in strict mode, the gate and the fences that were renewed: see renew.lua
 -- ARGV[1]   the holder's id: the first 16 digits of the SHA-1 of its token
 -- ARGV[2]   the name that waiters are told
+-- ARGV[3]   floor: the greatest fence that this client has seen, or 0
+-- ARGV[4]   the reign that the fence counter is for: see fence.lua
 --
 -- Replies  {1, token, fence}  taken from the owner of that token; later grants have a greater fence
 --          {0}                nobody holds it
 --          {-1, token}        someone else holds it
+local is_gated = ARGV[4] == ''
+local locks = #KEYS - (is_gated and 2 or 0)
 local other = nil
-for number = 4, #KEYS do
+for number = 4, locks do
   local holder = redis.call('GET', KEYS[number])
   if holder and string.sub(redis.sha1hex(holder), 1, 16) == ARGV[1] then
-    local now_us = now_in_us()
-    local fence = raise_fence(KEYS[3], now_us)
+    local fence = raise_fence(KEYS[3], ARGV[4], tonumber(ARGV[3])) or tonumber(ARGV[3])
+    if is_gated then
+      -- Nobody older than this release writes the key again while the gate is closed.
+      redis.call('HSET', KEYS[locks + 2], KEYS[number], string.format('%.0f', fence))
+      redis.call('PEXPIRE', KEYS[locks + 2], 2 * tonumber(redis.call('HGET', KEYS[locks + 1], 'longest') or 1))
+    end
     redis.call('DEL', KEYS[number])
-    waiters(KEYS[1], KEYS[2], ARGV[2], now_us).call_first()
+    local now_ms = math.floor(now_in_us() / 1000)
+    call_next(KEYS[1], KEYS[2], ARGV[2], now_ms, number - 4)
     return {1, holder, fence}
   end
   other = other or holder

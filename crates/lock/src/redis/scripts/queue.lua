@@ -1,83 +1,68 @@
 -- queue: who is next. It precedes every script that can free a lock or find one free.
 --
--- The queue is a sorted set of waiters by their time of arrival; `alive` is a hash of the server
--- time (ms) until which each of them counts. A waiter is one locker, called over a channel of its
--- own. Once called it has a claim's time to take the lock, then the next one is called.
-local function waiters(queue, alive, name, now_us)
-  local self = {}
-  local now_ms = math.floor(now_us / 1000)
-
-  local function call(waiter, message)
-    -- An error (no permission to publish) counts as not heard: that waiter polls.
-    local heard = redis.pcall('PUBLISH', CHANNELS .. waiter, message .. ' ' .. name)
-    return type(heard) == 'number' and heard > 0
+-- The queue is a sorted set of waiters in the order of their arrival. `alive` is a hash of the server
+-- time (ms) until which each of them counts; negative once the waiter was called, then until when it
+-- may take the lock. A waiter is the id of a locker, and for slots `/` and how many slots it knows of:
+-- it can use slot 0 to that number less one.
+local function count_until(alive, waiter, now_ms)
+  local until_ms = tonumber(redis.call('HGET', alive, waiter) or 0)
+  -- Further away than a claim lasts: the server's clock was set back.
+  if until_ms < 0 and -until_ms > now_ms + CLAIM_MS then
+    return 0, true
   end
-
-  function self.leave(waiter)
-    redis.call('ZREM', queue, waiter)
-    redis.call('HDEL', alive, waiter)
-  end
-
-  -- Calls the first `free` waiters, or without `free` the first that was not called yet. Whoever
-  -- is dead or out of reach leaves the queue. The one behind is told to look when the claim ends; of
-  -- two messages the last one leaves first, and the lock waits for the one that is called.
-  function self.call_first(free)
-    local at = 0
-    while not free or at < free do
-      local waiter, behind = unpack(redis.call('ZRANGE', queue, at, at + 1))
-      if not waiter then
-        return
-      end
-      local counts_until = tonumber(redis.call('HGET', alive, waiter) or 0)
-      if counts_until <= now_ms then
-        self.leave(waiter)
-      elseif counts_until <= now_ms + CLAIM_MS then
-        at = at + 1
-      else
-        if behind and (not free or at + 1 == free) then
-          call(behind, 'soon')
-        end
-        if call(waiter, 'free') then
-          redis.call('HSET', alive, waiter, now_ms + CLAIM_MS)
-          at = at + 1
-          if not free then
-            return
-          end
-        else
-          self.leave(waiter)
-        end
-      end
-    end
-  end
-
-  -- Whether a waiter was called and may still come for the lock.
-  function self.is_called(waiter)
-    local counts_until = tonumber(redis.call('HGET', alive, waiter) or 0)
-    return counts_until > 0 and counts_until <= now_ms + CLAIM_MS
-  end
-
-  -- Enters the queue, or stays in it, and returns how many are before.
-  function self.enter(waiter, counts_for_ms)
-    redis.call('ZADD', queue, 'NX', string.format('%.0f', now_us), waiter)
-    redis.call('HSET', alive, waiter, now_ms + counts_for_ms)
-    redis.call('PEXPIRE', queue, 2 * counts_for_ms)
-    redis.call('PEXPIRE', alive, 2 * counts_for_ms)
-    return redis.call('ZRANK', queue, waiter)
-  end
-
-  -- Whether a lock that is `free` times free may be taken now: by a waiter among the first, or by
-  -- anyone while fewer are waiting.
-  function self.may_take(waiter, free)
-    local function before()
-      return waiter and redis.call('ZRANK', queue, waiter) or redis.call('ZCARD', queue)
-    end
-    if before() < free then
-      return true
-    end
-    self.call_first(free)
-    return before() < free
-  end
-
-  return self
+  return math.abs(until_ms), until_ms < 0
 end
 
+local function leave_queue(queue, alive, waiter)
+  redis.call('ZREM', queue, waiter)
+  redis.call('HDEL', alive, waiter)
+end
+
+-- How many slots a waiter knows of; a plain lock is slot 0.
+local function slots_of(waiter)
+  return tonumber(string.match(waiter, '/(%d+)$') or 1)
+end
+
+-- Tells a waiter `free`, or `soon`. The message: the word, the waiter's slots or `-`, the name.
+local function tell(waiter, word, name)
+  local id, slots = string.match(waiter, '^(%x+)/?(%d*)$')
+  if not id then
+    return false
+  end
+  local message = word .. ' ' .. (slots == '' and '-' or slots) .. ' ' .. name
+  -- An error (no permission to publish) counts as not heard: that waiter polls.
+  local heard = redis.pcall('PUBLISH', CHANNELS .. id, message)
+  return type(heard) == 'number' and heard > 0
+end
+
+-- Calls the first waiter that was not called yet and can use the slot that became free. A waiter that
+-- is dead or out of reach leaves the queue. The next one, and the last one, are told to look when the
+-- claim ends: whichever of them runs takes the lock from a process that is stopped.
+local function call_next(queue, alive, name, now_ms, slot)
+  local at = 0
+  while true do
+    local waiter, behind = unpack(redis.call('ZRANGE', queue, at, at + 1))
+    if not waiter then
+      return
+    end
+    local until_ms, is_called = count_until(alive, waiter, now_ms)
+    if until_ms <= now_ms then
+      leave_queue(queue, alive, waiter)
+    elseif is_called or slots_of(waiter) <= slot then
+      at = at + 1
+    else
+      local last = behind and redis.call('ZRANGE', queue, -1, -1)[1]
+      if last and last ~= behind then
+        tell(last, 'soon', name)
+      end
+      if behind then
+        tell(behind, 'soon', name)
+      end
+      if tell(waiter, 'free', name) then
+        redis.call('HSET', alive, waiter, string.format('%.0f', -(now_ms + CLAIM_MS)))
+        return
+      end
+      leave_queue(queue, alive, waiter)
+    end
+  end
+end

@@ -1,46 +1,66 @@
 -- renew: keeps a held lock, never shortens it, and never revives one that lapsed.
 --
+-- While the gate of strict mode is closed and was never open, nobody can have been granted on this
+-- incarnation, and a key that is missing here was only lost: it is written again. A key that is another's
+-- may be older than the caller's grant, which the last master made and this one lacks. Then the caller
+-- takes it. What the data of this master had at its promotion has fences up to `fence_at`; what was
+-- renewed here since then is noted beside the gate.
+--
 -- KEYS[1]  the lock
--- KEYS[2]  the fence
--- KEYS[3]  the gate, in strict mode only
+-- KEYS[2]  in strict mode the gate: see gate.lua
+-- KEYS[3]  in strict mode the fences that were renewed while the gate was never open, by lock
 -- ARGV[1]  token
 -- ARGV[2]  TTL in ms
 -- ARGV[3]  the fence of this lease
--- ARGV[4]  in strict mode the incarnation that the connection was verified for
+-- ARGV[4]  in strict mode the master_replid that the connection was verified for
 --
 -- Replies  {1}          renewed
---          {2}          re-asserted: the key was missing and the gate still closed, so nobody else
---                       can have been granted on this incarnation
---          {0}          the key is missing
+--          {2}          written again, or taken from an older grant
+--          {0}          the key is missing, or a later grant is known
 --          {-1, token}  the key belongs to someone else
 --          {-3}         this is another incarnation than the client knows
 local holder = redis.call('GET', KEYS[1])
-if holder == ARGV[1] then
+local function extend()
   -- Always a write, also when the key has more time left: the confirmation that follows must
   -- cover the expiry that this reply promises.
   redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1])))
   return {1}
 end
-if holder then
-  return {-1, holder}
+local function refuse()
+  if holder then
+    return {-1, holder}
+  end
+  return {0}
 end
 if not ARGV[4] then
-  return {0}
+  return holder == ARGV[1] and extend() or refuse()
 end
 
 local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 if incarnation ~= ARGV[4] then
   return {-3}
 end
-local gate = redis.call('HMGET', KEYS[3], 'incarnation', 'open_from', 'resynced')
-local now_ms = now_in_us() / 1000
--- A gate that was closed again for a replica's sake had been open before: somebody may have been here.
-local was_open = gate[3] == '1' or (gate[2] and tonumber(gate[2]) <= now_ms)
-if gate[1] == incarnation and was_open then
+local claimed, open_from, was_open, resynced, fence_at, longest = unpack(redis.call(
+  'HMGET', KEYS[2], 'incarnation', 'open_from', 'was_open', 'resynced', 'fence_at', 'longest'))
+local is_claimed = claimed == incarnation
+if is_claimed and (was_open == '1' or resynced == '1'
+  or (open_from and tonumber(open_from) <= now_in_us() / 1000)) then
+  return holder == ARGV[1] and extend() or refuse()
+end
+
+local fence = tonumber(ARGV[3])
+local known = tonumber(redis.call('HGET', KEYS[3], KEYS[1]) or 0)
+if known > fence then
   return {0}
 end
-local stored = tonumber(redis.call('GET', KEYS[2]) or 0)
-local fence = math.max(stored, tonumber(ARGV[3]))
-redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', FENCE_KEPT_MS)
+local is_older = is_claimed and (known > 0 or fence > tonumber(fence_at or 0))
+if holder and holder ~= ARGV[1] and not is_older then
+  return {-1, holder}
+end
+redis.call('HSET', KEYS[3], KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[3], 2 * math.max(tonumber(longest or 0), tonumber(ARGV[2])))
+if holder == ARGV[1] then
+  return extend()
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {2}

@@ -8,9 +8,10 @@ use std::time::Duration;
 use leasehold_config::Endpoint;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::names;
 use super::view::{self, View};
 use crate::redis::connection::{Connection, ConnectionSettings, Ending};
 use crate::unavailable::Cause;
@@ -19,6 +20,8 @@ use crate::unavailable::Cause;
 /// leads a failover announces it last.
 const EVENTS: [&str; 4] = ["+switch-master", "+reset-master", "+monitor", "-monitor"];
 const QUESTION: Duration = Duration::from_millis(500);
+/// How long the resolution of a name may take.
+const RESOLVING: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -32,9 +35,34 @@ enum State {
     Down(Cause),
 }
 
+/// Where a link leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) endpoint: Endpoint,
+    /// The name that its certificate bears.
+    certificate_name: String,
+}
+
+impl Target {
+    /// A name or address, resolved for each connection.
+    pub(super) fn named(endpoint: Endpoint) -> Self {
+        Self {
+            certificate_name: endpoint.host().to_owned(),
+            endpoint,
+        }
+    }
+
+    /// One of the addresses behind a name.
+    pub(super) fn behind(name: &Endpoint, address: Endpoint) -> Self {
+        Self {
+            certificate_name: name.host().to_owned(),
+            endpoint: address,
+        }
+    }
+}
+
 /// Keeps a connection to one Sentinel; ends it when dropped.
 pub(crate) struct SentinelLink {
-    endpoint: Endpoint,
     state: watch::Receiver<State>,
     only_polls: Arc<AtomicBool>,
     _task: AbortOnDropHandle<()>,
@@ -42,16 +70,19 @@ pub(crate) struct SentinelLink {
 
 impl SentinelLink {
     /// Starts connecting. `hints` is notified of every event that concerns `service`.
-    pub(crate) fn start(
-        endpoint: Endpoint,
-        settings: ConnectionSettings,
+    pub(super) fn start(
+        target: Target,
+        mut settings: ConnectionSettings,
         service: &Arc<str>,
         hints: &Arc<Notify>,
     ) -> Self {
         let (publish, state) = watch::channel(State::Connecting);
         let only_polls = Arc::new(AtomicBool::new(false));
+        settings.tls = settings
+            .tls
+            .map(|tls| tls.expecting(&target.certificate_name));
         let keeper = Keeper {
-            endpoint: endpoint.clone(),
+            endpoint: target.endpoint,
             settings,
             service: service.clone(),
             hints: hints.clone(),
@@ -60,15 +91,10 @@ impl SentinelLink {
         };
         let task = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
         Self {
-            endpoint,
             state,
             only_polls,
             _task: task,
         }
-    }
-
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
     }
 
     pub(crate) fn only_polls(&self) -> bool {
@@ -101,18 +127,6 @@ impl SentinelLink {
             State::Up(_) => Cause::Timeout { after },
             State::Down(cause) => cause.clone(),
         }
-    }
-
-    /// Asks for the other Sentinels of the same master. The caller bounds the wait.
-    pub(crate) async fn others(&self, service: &str) -> Result<Vec<Endpoint>, Cause> {
-        let connection = self.connection().await?;
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("SENTINELS").arg(service);
-        let answer = connection
-            .run(&question)
-            .await
-            .map_err(|failure| failure.unavailable.cause().clone())?;
-        view::others(&answer)
     }
 
     async fn connection(&self) -> Result<Connection, Cause> {
@@ -171,27 +185,38 @@ impl Keeper {
                 hints.notify_one();
             }
         };
-        let connection =
-            Connection::open(&self.endpoint, &self.settings, Ending::default(), on_push)
-                .await
-                .map_err(|unavailable| unavailable.cause().clone())?;
-        self.subscribe(&connection).await?;
-        Ok(connection)
+        let resolving = timeout(RESOLVING, names::resolve(&self.endpoint));
+        let addresses = resolving
+            .await
+            .unwrap_or(Err(Cause::ConnectTimeout { after: RESOLVING }))?;
+        let mut last = Cause::Refused;
+        for address in &addresses {
+            let ending = Ending::default();
+            match Connection::open(address, &self.settings, ending, on_push.clone()).await {
+                Ok(connection) => {
+                    self.subscribe(&connection).await?;
+                    return Ok(connection);
+                }
+                Err(unavailable) => last = unavailable.cause().clone(),
+            }
+        }
+        Err(last)
     }
 
-    /// A user without the right to subscribe is served by asking more often.
+    /// A Sentinel that refuses the subscription is asked more often.
     async fn subscribe(&self, connection: &Connection) -> Result<(), Cause> {
         let Err(failure) = connection.subscribe(&EVENTS).await else {
             return Ok(());
         };
         let cause = failure.unavailable.cause().clone();
-        if !matches!(cause, Cause::NoPermission { .. }) {
+        if !cause.is_about_the_command() {
             return Err(cause);
         }
         if !self.only_polls.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 sentinel = %self.endpoint,
-                "this user may not subscribe to Sentinel's events, so they are polled each second"
+                error = %cause,
+                "the Sentinel refuses SUBSCRIBE, so it is polled each second"
             );
         }
         Ok(())

@@ -4,8 +4,10 @@
 //! than half of the known Sentinels must name the same master at the same configuration epoch.
 //! Events are hints to ask again, never an address.
 
+mod agreement;
 pub(crate) mod link;
-mod resolver;
+mod members;
+pub(crate) mod names;
 pub(crate) mod view;
 
 use std::sync::Arc;
@@ -17,31 +19,35 @@ use leasehold_config::{AddressMap, Endpoint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use self::link::SentinelLink;
-use self::resolver::{Agreement, Answer, Verdict};
+use self::agreement::{Agreement, Answer, Verdict};
+use self::members::Members;
 use super::connection::ConnectionSettings;
-use super::source::Named;
-use crate::clock::{Clock, Moment};
 use crate::unavailable::{Cause, Unavailable};
 
 /// How long one round of questions may take.
 const ROUND: Duration = Duration::from_millis(500);
-/// More links than this to the Sentinels of one master help nobody.
-const MOST_LINKS: usize = 9;
-/// How long all Sentinels must agree on a lower epoch before it is believed to be an operator's
-/// doing (SENTINEL REMOVE and MONITOR) and not an outdated answer.
-const LOWER_EPOCH_SETTLES: Duration = Duration::from_secs(5);
+/// How much longer those are heard that answer after a majority has: they say which others there are.
+const HEARD_OUT: Duration = Duration::from_millis(30);
+
+/// A master as it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) endpoint: Endpoint,
+    /// Sentinel's configuration epoch, 0 without Sentinel.
+    pub(crate) epoch: u64,
+    /// Data nodes that Sentinel knows, the master included.
+    pub(crate) data_nodes: usize,
+    pub(crate) down_after: Option<Duration>,
+}
 
 /// The Sentinels of one master.
 pub(crate) struct Sentinels {
     service: Arc<str>,
     configured: usize,
-    links: Vec<SentinelLink>,
-    settings: ConnectionSettings,
+    members: Members,
     address_map: AddressMap,
     hints: Arc<Notify>,
     accepted: Option<Agreement>,
-    lower_since: Option<Moment>,
 }
 
 impl Sentinels {
@@ -54,21 +60,13 @@ impl Sentinels {
     ) -> Self {
         let service: Arc<str> = service.into();
         let hints = Arc::new(Notify::new());
-        let links: Vec<SentinelLink> = sentinels
-            .iter()
-            .map(|endpoint| {
-                SentinelLink::start(endpoint.clone(), settings.clone(), &service, &hints)
-            })
-            .collect();
         Self {
+            configured: sentinels.len(),
+            members: Members::start(sentinels, &service, settings, address_map.clone(), &hints),
             service,
-            configured: links.len(),
-            links,
-            settings,
             address_map,
             hints,
             accepted: None,
-            lower_since: None,
         }
     }
 
@@ -79,16 +77,19 @@ impl Sentinels {
 
     /// Whether some Sentinel lets us ask but not subscribe.
     pub(crate) fn only_polls(&self) -> bool {
-        self.links.iter().any(SentinelLink::only_polls)
+        self.members
+            .all()
+            .iter()
+            .any(|member| member.link.only_polls())
     }
 
     /// Asks all Sentinels who is master.
     pub(crate) async fn master(&mut self) -> Result<Named, Unavailable> {
-        let mut verdict = self.ask_all().await;
-        if let Verdict::TooFew { .. } = verdict
-            && self.discover().await
-        {
-            verdict = self.ask_all().await;
+        self.members.follow_names();
+        let (mut verdict, mut answers) = self.ask_all().await;
+        if self.members.learn(&answers) && matches!(verdict, Verdict::TooFew { .. }) {
+            (verdict, answers) = self.ask_all().await;
+            self.members.learn(&answers);
         }
         match verdict {
             Verdict::Agreed(agreement) => self.accept(agreement),
@@ -96,62 +97,63 @@ impl Sentinels {
         }
     }
 
-    /// One round: every Sentinel at once, ended by the first verdict that no further answer could
-    /// change for the better.
-    async fn ask_all(&self) -> Verdict {
+    /// One round: every Sentinel at once, ended soon after the first verdict that no further answer
+    /// could change for the better.
+    async fn ask_all(&self) -> (Verdict, Vec<Answer>) {
         let deadline = Instant::now() + ROUND;
+        let mut heard_until = deadline + ROUND;
         let mut asking: FuturesUnordered<_> = self
-            .links
+            .members
+            .all()
             .iter()
-            .map(|link| async move {
-                let reply = timeout_at(deadline, link.ask(&self.service)).await;
-                let reply = reply.unwrap_or_else(|_| Err(link.silent_for(ROUND)));
-                Answer {
-                    sentinel: link.endpoint().clone(),
-                    reply,
-                }
+            .enumerate()
+            .map(|(index, member)| async move {
+                let reply = timeout_at(deadline, member.link.ask(&self.service)).await;
+                let reply = reply.unwrap_or_else(|_| Err(member.link.silent_for(ROUND)));
+                member.answer(index, reply)
             })
             .collect();
-        let mut answers: Vec<Answer> = Vec::with_capacity(self.links.len());
-        while let Some(answer) = asking.next().await {
+        let mut answers: Vec<Answer> = Vec::new();
+        let mut agreed = None;
+        while let Ok(Some(answer)) = timeout_at(heard_until, asking.next()).await {
             answers.push(answer);
-            if let Some(agreement) = resolver::agreement(&answers, self.configured) {
-                return Verdict::Agreed(agreement);
+            if agreed.is_none() {
+                agreed = agreement::agreement(&answers, self.configured);
+                if agreed.is_some() {
+                    heard_until = Instant::now() + HEARD_OUT;
+                }
             }
         }
         // As configured and not as they came in, so that one failure has one message.
-        let rank = |answer: &Answer| {
-            let links = &self.links;
-            links
-                .iter()
-                .position(|link| *link.endpoint() == answer.sentinel)
+        answers.sort_by_key(|answer| answer.member);
+        let verdict = match agreed {
+            Some(agreement) => Verdict::Agreed(agreement),
+            None => agreement::verdict(&answers, self.configured, &self.service),
         };
-        answers.sort_by_key(rank);
-        resolver::verdict(&answers, self.configured, &self.service)
+        (verdict, answers)
     }
 
-    /// An agreement becomes the master's name, unless it goes back to an older epoch and another
-    /// node: that is first taken for an outdated answer.
+    /// An agreement becomes the master's name, unless it names another node at an older epoch.
+    /// Sentinels that lost their configuration begin at epoch 0 with the master that their file
+    /// names, which may have been deposed long ago and still take writes.
     fn accept(&mut self, agreement: Agreement) -> Result<Named, Unavailable> {
         if let Some(accepted) = &self.accepted
             && agreement.epoch < accepted.epoch
-            && agreement.address != accepted.address
         {
-            let since = *self.lower_since.get_or_insert_with(|| Clock::System.now());
-            if Clock::System.elapsed_since(since) < LOWER_EPOCH_SETTLES {
-                let views = format!(
-                    "they name {} at epoch {} and named {} at epoch {} before",
-                    agreement.address, agreement.epoch, accepted.address, accepted.epoch
-                );
-                return Err(Unavailable::new(Cause::SentinelsDisagree { views }));
+            if agreement.address != accepted.address {
+                return Err(Unavailable::new(Cause::EpochWentBack {
+                    named: agreement.address,
+                    epoch: agreement.epoch,
+                    before: accepted.epoch,
+                }));
             }
             tracing::warn!(
                 epoch = agreement.epoch,
                 before = accepted.epoch,
-                "the Sentinels went back to a lower epoch, as after SENTINEL REMOVE and MONITOR"
+                "the Sentinels count epochs anew, as after SENTINEL REMOVE and MONITOR; they name \
+                 the same master as before"
             );
         }
-        self.lower_since = None;
         let named = Named {
             endpoint: self.address_map.map(&agreement.address),
             epoch: agreement.epoch,
@@ -160,38 +162,5 @@ impl Sentinels {
         };
         self.accepted = Some(agreement);
         Ok(named)
-    }
-
-    /// Adds links to Sentinels that the configured ones know and we do not. Returns whether any
-    /// was added.
-    async fn discover(&mut self) -> bool {
-        let deadline = Instant::now() + ROUND;
-        let mut known: Vec<Endpoint> = self
-            .links
-            .iter()
-            .map(|link| link.endpoint().clone())
-            .collect();
-        let mut found = Vec::new();
-        for link in &self.links {
-            let asked = timeout_at(deadline, link.others(&self.service)).await;
-            for other in asked.ok().and_then(Result::ok).unwrap_or_default() {
-                let reachable = self.address_map.map(&other);
-                if known.len() < MOST_LINKS && !known.contains(&reachable) {
-                    known.push(reachable.clone());
-                    found.push(reachable);
-                }
-            }
-        }
-        for endpoint in &found {
-            tracing::debug!(%endpoint, "found another Sentinel");
-            let settings = self.settings.clone();
-            self.links.push(SentinelLink::start(
-                endpoint.clone(),
-                settings,
-                &self.service,
-                &self.hints,
-            ));
-        }
-        !found.is_empty()
     }
 }

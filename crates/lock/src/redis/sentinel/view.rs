@@ -13,6 +13,9 @@ use crate::redis::classify;
 use crate::redis::reply::{self, Unexpected};
 use crate::unavailable::Cause;
 
+/// More than any group of Sentinels has: the rest is not read.
+const MOST_LISTED: usize = 100;
+
 /// One Sentinel's view of the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
@@ -23,6 +26,16 @@ pub(crate) struct View {
     pub(crate) other_sentinels: usize,
     pub(crate) replicas: usize,
     pub(crate) down_after: Duration,
+    /// The other Sentinels of the same master; `None` where it does not tell.
+    pub(crate) listed: Option<Vec<Peer>>,
+}
+
+/// Another Sentinel, as one of them lists it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Peer {
+    pub(crate) id: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) is_down: bool,
 }
 
 pub(crate) fn questions(service: &str) -> Pipeline {
@@ -38,15 +51,18 @@ pub(crate) fn questions(service: &str) -> Pipeline {
         .arg("MASTER")
         .arg(service)
         .cmd("SENTINEL")
-        .arg("MYID");
+        .arg("MYID")
+        .cmd("SENTINEL")
+        .arg("SENTINELS")
+        .arg(service);
     pipeline
 }
 
 /// Reads the answers to [`questions`]. `Ok(None)` means that the Sentinel was just switching.
 pub(crate) fn parse(answers: &[Value], service: &str) -> Result<Option<View>, Cause> {
-    let [before, address, after, id] = answers else {
+    let [before, address, after, id, others] = answers else {
         return Err(Cause::Protocol {
-            detail: format!("{} answers to 4 questions", answers.len()),
+            detail: format!("{} answers to 5 questions", answers.len()),
         });
     };
     let before = master(before, service)?;
@@ -57,6 +73,7 @@ pub(crate) fn parse(answers: &[Value], service: &str) -> Result<Option<View>, Ca
     Ok(Some(View {
         sentinel_id: reply::text(id).ok().filter(|id| id.len() == 40),
         address: master_address(address, service)?,
+        listed: self::others(others).ok(),
         ..after
     }))
 }
@@ -87,6 +104,7 @@ fn master(answer: &Value, service: &str) -> Result<View, Cause> {
         other_sentinels: count("num-other-sentinels")?,
         replicas: count("num-slaves")?,
         down_after: Duration::from_millis(number("down-after-milliseconds")?),
+        listed: None,
     })
 }
 
@@ -105,10 +123,15 @@ fn master_address(answer: &Value, service: &str) -> Result<Endpoint, Cause> {
     }
 }
 
-/// The addresses in the answer to `SENTINEL SENTINELS`, without those that are down.
-pub(crate) fn others(answer: &Value) -> Result<Vec<Endpoint>, Cause> {
+/// Reads the answer to `SENTINEL SENTINELS`. One without an address, as after another took it, is
+/// left out.
+pub(crate) fn others(answer: &Value) -> Result<Vec<Peer>, Cause> {
     let mut others = Vec::new();
-    for entry in reply::array(answer).map_err(protocol)? {
+    for entry in reply::array(answer)
+        .map_err(protocol)?
+        .iter()
+        .take(MOST_LISTED)
+    {
         let fields = reply::pairs(entry).map_err(protocol)?;
         let field = |name: &str| {
             fields
@@ -117,8 +140,12 @@ pub(crate) fn others(answer: &Value) -> Result<Vec<Endpoint>, Cause> {
                 .map_or("", |(_, value)| value.as_str())
         };
         let is_down = field("flags").split(',').any(|flag| flag == "s_down");
-        if let (false, Ok(other)) = (is_down, endpoint(field("ip"), field("port"))) {
-            others.push(other);
+        if let Ok(endpoint) = endpoint(field("ip"), field("port")) {
+            others.push(Peer {
+                id: field("runid").to_owned(),
+                endpoint,
+                is_down,
+            });
         }
     }
     Ok(others)
@@ -141,10 +168,10 @@ fn refusal(error: &redis::ServerError, service: &str) -> Cause {
             service: service.to_owned(),
         };
     }
-    if text.contains("unknown command") {
-        return Cause::IsNotSentinel;
+    match classify::server_error(error) {
+        Cause::CommandDisabled { command } if command == "SENTINEL" => Cause::IsNotSentinel,
+        cause => cause,
     }
-    classify::server_error(error)
 }
 
 fn protocol(unexpected: Unexpected) -> Cause {

@@ -1,0 +1,140 @@
+//! Which Sentinels there are: the configured ones and, as the SDK does, those that they know.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use leasehold::Unavailable;
+use leasehold::config::{Endpoint, SentinelTopology, Topology};
+use leasehold::probe::{Answer, Hop, Probe};
+
+use crate::doctor::report::{Check, Level, Report};
+use crate::servers::open_all;
+
+const REACHED: Check = ("LH0101", "Sentinels reached");
+const NUMBER: Check = ("LH0102", "number of Sentinels");
+
+/// The Sentinels that answer, each once.
+pub(super) struct Found {
+    pub(super) probes: Vec<(Endpoint, Probe)>,
+    /// How many there are, with those that do not answer.
+    pub(super) count: usize,
+}
+
+/// Connections to Sentinels. One that is reached under two addresses counts once.
+#[derive(Default)]
+struct Reached {
+    probes: Vec<(Endpoint, Probe)>,
+    ids: BTreeSet<String>,
+    failures: Vec<Unavailable>,
+}
+
+impl Reached {
+    async fn add(&mut self, topology: &Topology, endpoints: &[Endpoint]) {
+        for (endpoint, opened) in open_all(topology, Hop::Sentinel, endpoints).await {
+            let probe = match opened {
+                Ok(probe) => probe,
+                Err(error) => {
+                    self.failures.push(error);
+                    continue;
+                }
+            };
+            let id = probe.ask(&["SENTINEL", "MYID"]).await;
+            let id = id.ok().and_then(|id| id.text());
+            // Without an identifier the address has to tell them apart.
+            if self.ids.insert(id.unwrap_or_else(|| endpoint.to_string())) {
+                self.probes.push((endpoint, probe));
+            }
+        }
+    }
+
+    /// The Sentinels that those which answer know, except the ones that were asked already.
+    async fn others(&self, sentinels: &SentinelTopology) -> Vec<Endpoint> {
+        let mut others = Vec::new();
+        for (_, probe) in &self.probes {
+            let answer = probe
+                .ask(&["SENTINEL", "SENTINELS", &sentinels.service])
+                .await;
+            for other in answer.iter().flat_map(Answer::items) {
+                let field = |name: &str| other.field(name).unwrap_or_default();
+                let port = field("port").parse().unwrap_or_default();
+                let endpoint = Endpoint::new(field("ip"), port);
+                let endpoint = sentinels.address_map.map(&endpoint);
+                let is_new = !sentinels.sentinels.contains(&endpoint)
+                    && !others.contains(&endpoint)
+                    && !self.ids.contains(&field("runid"));
+                if is_new {
+                    others.push(endpoint);
+                }
+            }
+        }
+        others
+    }
+}
+
+pub(super) async fn examine(
+    topology: &Topology,
+    sentinels: &SentinelTopology,
+    report: &mut Report,
+) -> Found {
+    let configured = &sentinels.sentinels;
+    let mut reached = Reached::default();
+    let awaited = || "the Sentinels in REDIS_SENTINEL_HOSTS to answer".to_owned();
+    report
+        .watched(awaited, reached.add(topology, configured))
+        .await;
+    let others = reached.others(sentinels).await;
+    let awaited = || "the Sentinels that the configured ones know to answer".to_owned();
+    report
+        .watched(awaited, reached.add(topology, &others))
+        .await;
+    let count = reached.probes.len() + reached.failures.len();
+    tell(&reached, count, configured.len(), report);
+    Found {
+        count,
+        probes: reached.probes,
+    }
+}
+
+fn tell(reached: &Reached, count: usize, configured: usize, report: &mut Report) {
+    let answering = reached.probes.len();
+    let found = count.saturating_sub(configured);
+    let told = match found {
+        0 => format!("{answering} of {count}"),
+        _ => format!("{answering} of {count}, {configured} configured and the others found"),
+    };
+    let Some(first) = reached.failures.first() else {
+        return report.pass(REACHED, told);
+    };
+    let level = if answering > count / 2 {
+        Level::Warn
+    } else {
+        Level::Fail
+    };
+    let why: Vec<String> = reached.failures.iter().map(described).collect();
+    let seen = format!("only {answering} of {count} Sentinels ({})", why.join("; "));
+    report.judge(REACHED, level, seen, first.fix());
+}
+
+fn described(error: &Unavailable) -> String {
+    let node = error.node().map(ToString::to_string).unwrap_or_default();
+    format!("{node}: {}", error.cause())
+}
+
+pub(super) fn examine_number(all: usize, sentinels: &SentinelTopology, report: &mut Report) {
+    let listed = sentinels.sentinels.len();
+    let told = format!("{listed} configured, {all} known to each other");
+    // A name, as that of a Service in Kubernetes, may stand for all of them.
+    let is_name = |endpoint: &Endpoint| {
+        endpoint.host() != "localhost" && endpoint.host().parse::<IpAddr>().is_err()
+    };
+    if all < 3 {
+        let fix = "run three on separate machines: two cannot outvote a dead one";
+        report.warn(NUMBER, told, fix);
+    } else if listed < all && !sentinels.sentinels.iter().any(is_name) {
+        let fix = "list all of them in REDIS_SENTINEL_HOSTS, so that any one may be down when a \
+                   program starts";
+        report.warn(NUMBER, told, fix);
+    } else {
+        report.pass(NUMBER, told);
+    }
+}

@@ -1,0 +1,204 @@
+//! Granting a lock: by plain commands where it is free and nobody waits, else by script.
+
+use std::time::Duration;
+
+use super::replies::Acquired;
+use super::{Single, data_set, other_incarnation};
+use crate::backend::{Granting, Request};
+use crate::fence::Fence;
+use crate::redis::classify::Failure;
+use crate::redis::confirm::Confirmed;
+use crate::redis::grant::{Answer, Grant};
+use crate::redis::link::Link;
+use crate::redis::script::{ACQUIRE, Call};
+use crate::resource::Kind;
+
+/// Void grants, and gates that were found unclaimed, before the caller is told to come back.
+const ROUNDS: usize = 3;
+
+/// What one attempt came to.
+enum Attempt {
+    Granted {
+        fence: Fence,
+        slot: usize,
+        confirmed: Confirmed,
+    },
+    Refused(Granting),
+    GateUnclaimed,
+}
+
+impl Single {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+        let link = self.link_that_grants()?;
+        if let Some(modes) = &self.modes {
+            modes.check(&link).await?;
+        }
+        let mut may_be_set = false;
+        let mut attempt = match self.grant_by_commands(&link, request).await? {
+            Some(attempt) => attempt,
+            None => self.grant_by_script(&link, request).await?,
+        };
+        for _ in 0..ROUNDS {
+            match attempt {
+                Attempt::Refused(refusal) => return Ok(refusal),
+                Attempt::Granted {
+                    fence,
+                    slot,
+                    confirmed,
+                } => match link.held_back(confirmed).await? {
+                    // Void: the token has the lock, but what confirmed it does not count.
+                    Confirmed {
+                        look: Some(look), ..
+                    } if !look.allows_grants() => may_be_set = true,
+                    confirmed if confirmed.by_majority() => {
+                        return Ok(Granting::Granted {
+                            fence,
+                            slot: request.slot.unwrap_or(slot),
+                            data_set: data_set(&link),
+                        });
+                    }
+                    confirmed => return Ok(Granting::NotReplicated(confirmed)),
+                },
+                Attempt::GateUnclaimed => {}
+            }
+            let uncertain = |failure: Failure| match may_be_set {
+                true => Failure::unknown(failure.unavailable),
+                false => failure,
+            };
+            match self.open_gate(&link).await.map_err(uncertain)? {
+                Some(Duration::ZERO) => {}
+                remaining if may_be_set => return Ok(void(&link, remaining)),
+                remaining => return Ok(closed(&link, remaining)),
+            }
+            let again = self.grant_by_script(&link, request).await;
+            attempt = again.map_err(uncertain)?;
+        }
+        Ok(void(&link, None))
+    }
+
+    /// `None`: not possible, or undecided; the script may follow with the same token.
+    async fn grant_by_commands(
+        &self,
+        link: &Link,
+        request: &Request,
+    ) -> Result<Option<Attempt>, Failure> {
+        let name = &request.keys.name;
+        // A token is sent this way once: its commands, sent again, could come late and in pieces.
+        let is_simple = request.keys.kind == Kind::Plain
+            && !(request.is_repeated || self.is_asking || self.contended.contains(name));
+        if !is_simple || !link.grants_by_commands(request.ttl) {
+            return Ok(None);
+        }
+        let counter = self.counters.of(name);
+        let Some(floor) = self.fences.floor_on(&counter, link.reign()) else {
+            return Ok(None);
+        };
+        let grant = Grant {
+            lock: name.clone(),
+            token: request.token.clone(),
+            ttl: request.ttl,
+            counter,
+            floor,
+        };
+        let (replies, confirmed) = link.grant_confirmed(&grant).await?;
+        let answer = grant.answer(&replies);
+        match answer.map_err(|unexpected| link.unexpected(unexpected))? {
+            Answer::Granted(fence) => {
+                self.fences.seen(&grant.counter, fence);
+                Ok(Some(Attempt::Granted {
+                    fence,
+                    slot: 0,
+                    confirmed,
+                }))
+            }
+            Answer::Undecided => {
+                self.contended.insert(name);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn grant_by_script(&self, link: &Link, request: &Request) -> Result<Attempt, Failure> {
+        let counter = self.counters.of(&request.keys.name);
+        let call = self.acquire(link, request, &counter);
+        let (reply, confirmed) = link.call_confirmed(call).await?;
+        let acquired = Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let refusal = match acquired {
+            Acquired::Granted { fence, slot } => {
+                self.fences.raised(counter, link.reign(), fence);
+                return Ok(Attempt::Granted {
+                    fence,
+                    slot,
+                    confirmed,
+                });
+            }
+            Acquired::GateUnclaimed => return Ok(Attempt::GateUnclaimed),
+            Acquired::OtherIncarnation => return Err(other_incarnation(link)),
+            Acquired::GateClosed(remaining) => closed(link, Some(remaining)),
+            Acquired::AboveSharedBound { most } => Granting::AboveSharedBound { most },
+            Acquired::Held {
+                owner,
+                remaining,
+                before,
+                foreign,
+            } => {
+                self.contended.insert(&request.keys.name);
+                let is_free_now = foreign
+                    && request.waits
+                    && link.sees_changes
+                    && link.read_and_watch(&request.keys.locks).await?;
+                Granting::Held {
+                    owner,
+                    remaining: if is_free_now {
+                        Some(Duration::ZERO)
+                    } else {
+                        remaining
+                    },
+                    before,
+                }
+            }
+        };
+        Ok(Attempt::Refused(refusal))
+    }
+
+    fn acquire(&self, link: &Link, request: &Request, counter: &str) -> Call {
+        let keys = &request.keys;
+        let replication_id = link
+            .gate
+            .as_ref()
+            .map(|_| &*link.incarnation.replication_id);
+        let call = self
+            .call_of(&ACQUIRE)
+            .key(counter)
+            .key(&keys.queue)
+            .key(&keys.alive)
+            .keys(request.locks())
+            .keys(link.gate.iter().map(|gate| &gate.record))
+            .argument(request.token.reveal())
+            .argument(request.ttl.as_millis())
+            .argument(self.fences.floor(counter))
+            .argument(link.reign_id())
+            .argument(&keys.name)
+            .argument(replication_id.unwrap_or_default());
+        // Who cannot be called has no place in the queue, where it would only hold up others.
+        if !(request.waits && link.hears_calls) {
+            return call;
+        }
+        call.argument(self.waiter.id_in(keys))
+            .argument(self.waiter.counts_for().as_millis())
+    }
+}
+
+fn closed(link: &Link, remaining: Option<Duration>) -> Granting {
+    Granting::GateClosed {
+        remaining,
+        epoch: link.epoch(),
+    }
+}
+
+fn void(link: &Link, remaining: Option<Duration>) -> Granting {
+    Granting::Resynced {
+        remaining,
+        epoch: link.epoch(),
+    }
+}

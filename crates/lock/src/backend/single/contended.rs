@@ -1,0 +1,52 @@
+//! Names for which a queue was met: they go the slow way, which keeps its order.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Beyond so many names all are forgotten: the next attempt at each meets its queue again.
+const MOST: usize = 4_096;
+
+/// A process that releases a lock and asks for it again at once must not overtake the waiter that its
+/// release has called. So it remembers who waits: a name is in here from an attempt that was
+/// refused, or a release that called somebody, until a release that called nobody.
+#[derive(Default)]
+pub(super) struct Contended(Mutex<HashSet<Arc<str>>>);
+
+impl Contended {
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.names().contains(name)
+    }
+
+    pub(super) fn insert(&self, name: &Arc<str>) {
+        let mut names = self.names();
+        if names.len() >= MOST {
+            names.clear();
+        }
+        names.insert(name.clone());
+    }
+
+    pub(super) fn remove(&self, name: &str) {
+        self.names().remove(name);
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_names_are_kept_and_no_more() {
+        let contended = Contended::default();
+        for number in 0..3 * MOST {
+            let name: Arc<str> = number.to_string().into();
+            contended.insert(&name);
+            assert!(contended.contains(&name) && contended.names().len() <= MOST);
+        }
+        contended.remove(&(3 * MOST - 1).to_string());
+        assert!(!contended.contains(&(3 * MOST - 1).to_string()));
+    }
+}

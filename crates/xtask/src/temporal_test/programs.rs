@@ -1,0 +1,195 @@
+//! The example's worker and starter, as processes.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use leasehold_testkit::{ChildProcess, wait_until};
+
+use super::say;
+use crate::cargo;
+
+const MANIFEST: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../integrations/temporal/Cargo.toml"
+);
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where the two programs are.
+pub(crate) struct Programs {
+    worker: PathBuf,
+    starter: PathBuf,
+}
+
+/// Where cargo builds the repository.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+        PathBuf::from,
+    )
+}
+
+impl Programs {
+    /// Builds them in a target directory of their own: they share no crate with the workspace.
+    pub(crate) fn build() -> Result<Self, Box<dyn Error>> {
+        say("building integrations/temporal (the first time: some 300 crates)");
+        let mut command = cargo::cargo();
+        command
+            .args(["build", "--quiet", "--locked", "--examples"])
+            .args(["--manifest-path", MANIFEST, "--target-dir"])
+            .arg(target().join("temporal"))
+            .arg("--message-format=json-render-diagnostics")
+            .stderr(Stdio::inherit());
+        let output = command.output();
+        let output = output.map_err(|error| format!("cargo did not start: {error}"))?;
+        if !output.status.success() {
+            return Err("integrations/temporal does not build".into());
+        }
+        let lines = String::from_utf8_lossy(&output.stdout);
+        let mut programs: HashMap<String, PathBuf> = lines.lines().filter_map(example).collect();
+        let mut take = |name: &str| {
+            let program = programs.remove(name);
+            program.ok_or_else(|| format!("cargo did not say where the example {name} is"))
+        };
+        Ok(Self {
+            worker: take("warehouse-worker")?,
+            starter: take("warehouse-starter")?,
+        })
+    }
+
+    /// Starts a worker in a directory with its `.env`, and waits until it takes work.
+    pub(crate) fn worker(&self, name: &str, directory: &Path) -> Result<Worker, Box<dyn Error>> {
+        let log = directory.join(format!("{name}.log"));
+        let mut command = self.command(&self.worker, directory);
+        command
+            .env("WORKER", name)
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
+        let process = ChildProcess::spawn(command)?;
+        let worker = Worker {
+            name: name.to_owned(),
+            log,
+            process,
+        };
+        let ready = format!("{name} is ready");
+        let is_ready = || worker.log().contains(&ready);
+        wait_until(&ready, READY_WITHIN, is_ready)
+            .map_err(|error| format!("{error}: {}", worker.log()))?;
+        Ok(worker)
+    }
+
+    /// Starts the starter; what it prints is kept, and its report is in `report.json` at its end.
+    pub(crate) fn starter(
+        &self,
+        directory: &Path,
+        variables: &[(&str, String)],
+    ) -> Result<Starter, Box<dyn Error>> {
+        let mut command = self.command(&self.starter, directory);
+        command
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .env("REPORT", "report.json")
+            .stdout(Stdio::piped())
+            .stderr(File::create(directory.join("starter.log"))?);
+        let process = ChildProcess::spawn(command)?;
+        let output = process.take_stdout().ok_or("the starter has no output")?;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let shared = lines.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut lines = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.push(line);
+            }
+        });
+        Ok(Starter {
+            process,
+            lines,
+            directory: directory.to_owned(),
+        })
+    }
+
+    fn command(&self, program: &Path, directory: &Path) -> Command {
+        let mut command = ChildProcess::command(program);
+        // Nothing of our own environment may change what is locked, and where.
+        let prefixes = ["REDIS_", "LOCK_", "REDLOCK_", "IS_LOCKING_", "TEMPORAL_"];
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+                command.env_remove(&name);
+            }
+        }
+        command
+            .current_dir(directory)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+/// A worker's process.
+pub(crate) struct Worker {
+    name: String,
+    log: PathBuf,
+    pub(crate) process: ChildProcess,
+}
+
+impl Worker {
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to stop. `Some` is a complaint about how it ended.
+    pub(crate) fn stop(&self) -> Option<String> {
+        // One that has ended by itself is found out by its status.
+        let _ = self.process.terminate();
+        match self.process.wait(STOPPED_WITHIN) {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(format!("{} ended with {status}", self.name)),
+            Err(error) => Some(format!("{}: {error}", self.name)),
+        }
+    }
+}
+
+/// The starter's process.
+pub(crate) struct Starter {
+    pub(crate) process: ChildProcess,
+    lines: Arc<Mutex<Vec<String>>>,
+    directory: PathBuf,
+}
+
+impl Starter {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.clone()
+    }
+
+    /// Waits until it has ended well.
+    pub(crate) fn finish(&self, within: Duration) -> Result<(), Box<dyn Error>> {
+        let status = self.process.wait(within)?;
+        if status.success() {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(self.directory.join("starter.log"));
+        Err(format!(
+            "the starter ended with {status}: {}",
+            log.unwrap_or_default()
+        )
+        .into())
+    }
+}
+
+/// The program that a line of cargo's report is about, if it is an example's.
+fn example(line: &str) -> Option<(String, PathBuf)> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    if message["target"]["kind"][0] != "example" {
+        return None;
+    }
+    let name = message["target"]["name"].as_str()?.to_owned();
+    Some((name, message["executable"].as_str().map(PathBuf::from)?))
+}

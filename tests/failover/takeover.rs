@@ -1,0 +1,210 @@
+//! Strict mode without the pause: the gate of a new master opens at once where the replicas show that it
+//! has everything, and nothing that is routine closes it again.
+
+use std::time::{Duration, Instant};
+
+use leasehold::{Error, Locker};
+use leasehold_testkit::{RedisServer, SentinelCluster};
+use leasehold_tests::{blocking, connect, eventually, lease, sentinel_env, soon};
+
+const GATE: &str = "leasehold:gate";
+
+/// Far longer than any of these tests: a pause would be noticed.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// As long as the servers must have been up before one of them may take over without a pause.
+const SHORT: Duration = Duration::from_secs(3);
+
+fn cluster() -> SentinelCluster {
+    let node = RedisServer::builder().config("appendonly", "yes");
+    SentinelCluster::builder()
+        .node(node)
+        .start()
+        .expect("a cluster")
+}
+
+async fn strict(cluster: &SentinelCluster, longest: Duration) -> Locker {
+    let longest = format!("{}s", longest.as_secs());
+    let overrides = [
+        ("LOCK_SAFETY", "strict"),
+        ("LOCK_TTL", longest.as_str()),
+        ("LOCK_MAX_TTL", longest.as_str()),
+    ];
+    connect(sentinel_env(cluster), &overrides)
+        .await
+        .expect("connect")
+}
+
+fn gate(server: &RedisServer, field: &str) -> String {
+    let value = blocking(|| server.cli(&["HGET", GATE, field])).expect("HGET");
+    value.trim().to_owned()
+}
+
+async fn all_up_for(cluster: &SentinelCluster, least: Duration) {
+    eventually("the servers to be up for long enough", async || {
+        cluster.nodes().iter().all(|node| {
+            let server = blocking(|| node.info("server"));
+            let uptime = server
+                .ok()
+                .and_then(|server| server["uptime_in_seconds"].parse().ok());
+            uptime.is_some_and(|uptime: u64| uptime > least.as_secs() + 2)
+        })
+    })
+    .await;
+}
+
+/// A failover of a cluster whose gate is open; returns the new master.
+async fn fail_over_once(cluster: &SentinelCluster, locker: &Locker, longest: Duration) -> usize {
+    all_up_for(cluster, longest).await;
+    lease(locker, "before")
+        .await
+        .release()
+        .await
+        .expect("a release");
+    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
+    blocking(|| cluster.wait_for_new_master(old)).expect("a new master")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_ordinary_failover_grants_go_on_without_a_pause() {
+    let cluster = cluster();
+    let locker = strict(&cluster, SHORT).await;
+    let new = fail_over_once(&cluster, &locker, SHORT).await;
+    lease(&locker, "after")
+        .await
+        .release()
+        .await
+        .expect("a release");
+    assert_eq!(
+        gate(cluster.node(new), "was_open"),
+        "1",
+        "it was opened at once"
+    );
+    assert_eq!(gate(cluster.node(new), "reason"), "");
+    // The clocks are those of one machine, and this locker knew both.
+    let hold: u64 = gate(cluster.node(new), "hold_ms")
+        .parse()
+        .expect("a number");
+    assert!(hold < 100, "{hold} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_did_not_know_the_last_master_holds_its_grants_back_for_the_clocks() {
+    let cluster = cluster();
+    {
+        let locker = strict(&cluster, SHORT).await;
+        all_up_for(&cluster, SHORT).await;
+        lease(&locker, "before")
+            .await
+            .release()
+            .await
+            .expect("a release");
+        locker.close(Duration::from_secs(5)).await.expect("closed");
+    }
+    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
+    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let locker = strict(&cluster, SHORT).await;
+    let asked = Instant::now();
+    let first = lease(&locker, "after").await;
+    assert!(
+        asked.elapsed() >= Duration::from_millis(500),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(
+        gate(cluster.node(new), "was_open"),
+        "1",
+        "it was opened at once"
+    );
+    assert_eq!(gate(cluster.node(new), "hold_ms"), "501");
+    first.release().await.expect("a release");
+}
+
+/// A replica that has not been up for a longest lease may have forgotten what it confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_has_just_started_makes_for_a_pause_and_the_reason_is_said() {
+    let cluster = cluster();
+    let locker = strict(&cluster, LONGEST).await;
+    let held = lease_in_first_life(&cluster, &locker).await;
+    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
+    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let refused = soon("the gate", async {
+        loop {
+            match locker.try_acquire("after").await {
+                Err(Error::GateClosed(closed)) if closed.remaining.is_some() => break closed,
+                Ok(_) => panic!("granted while leases of the last master may live"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    })
+    .await;
+    assert!(refused.remaining.is_some_and(|left| left > LONGEST / 2));
+    assert!(gate(cluster.node(new), "reason").contains("up for"));
+    held.renew()
+        .await
+        .expect("held leases are renewed meanwhile");
+}
+
+/// A lease under a gate that was opened by hand, for a new cluster would wait for a longest lease.
+async fn lease_in_first_life(cluster: &SentinelCluster, locker: &Locker) -> leasehold::Lease {
+    let master = blocking(|| cluster.master()).expect("a master");
+    eventually("the gate has a time", async || {
+        !gate(master, "open_from").is_empty()
+    })
+    .await;
+    blocking(|| master.command(&["HSET", GATE, "open_from", "1"])).expect("HSET");
+    soon("a lease", locker.acquire("held"))
+        .await
+        .expect("a lease")
+}
+
+/// What an operator does on an ordinary day, after the first failover: none of it stops grants.
+#[tokio::test(flavor = "multi_thread")]
+async fn replica_restarts_snapshots_and_reset_counters_close_no_gate() {
+    let cluster = cluster();
+    let locker = strict(&cluster, SHORT).await;
+    let new = fail_over_once(&cluster, &locker, SHORT).await;
+    lease(&locker, "after")
+        .await
+        .release()
+        .await
+        .expect("a release");
+    let claim = gate(cluster.node(new), "claim");
+    let replica = (0..3).find(|&node| node != new && cluster.node(node).is_serving());
+    let replica = cluster.node(replica.expect("a replica"));
+    let master = cluster.node(new);
+    let syncs = || blocking(|| master.info("stats")).expect("INFO")["sync_full"].clone();
+
+    let before = syncs();
+    blocking(|| {
+        replica.kill();
+        replica.restart().expect("a restart");
+    });
+    eventually("a full synchronisation", async || syncs() != before).await;
+    lease(&locker, "replica")
+        .await
+        .release()
+        .await
+        .expect("a release");
+
+    let before = syncs();
+    let file = master.directory().join("copy.rdb");
+    let file = file.to_str().expect("a path");
+    blocking(|| master.cli(&["--rdb", file])).expect("a snapshot");
+    assert_ne!(syncs(), before, "it counts as a synchronisation");
+    lease(&locker, "snapshot")
+        .await
+        .release()
+        .await
+        .expect("a release");
+
+    blocking(|| master.command(&["CONFIG", "RESETSTAT"])).expect("RESETSTAT");
+    lease(&locker, "counters")
+        .await
+        .release()
+        .await
+        .expect("a release");
+
+    assert_eq!(gate(master, "claim"), claim, "nobody had to claim again");
+    assert_eq!(gate(master, "reason"), "");
+}
