@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::backend::{Adopting, Granting, Request};
-use crate::clock::validity;
+use crate::clock::{later, validity};
 use crate::core::{Core, SHORT_PAUSE, new_master, unanswered};
 use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::held::{Grant, Held};
-use crate::options::Terms;
+use crate::options::{AcquireOptions, Terms};
 use crate::redis::classify::Outcome;
 use crate::redis::script::CLAIM;
 use crate::redis::topology::State;
@@ -34,6 +34,20 @@ pub(crate) struct Target {
     pub(crate) keys: Arc<Keys>,
     /// Who is to hold it, unless the one that is configured.
     pub(crate) owner: Option<Arc<str>>,
+}
+
+impl Target {
+    pub(crate) fn new(
+        core: &Core,
+        resource: Resource,
+        options: &AcquireOptions,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            keys: Arc::new(Keys::new(&core.options.key_prefix, &resource)?),
+            resource,
+            owner: options.owner.clone(),
+        })
+    }
 }
 
 /// Makes one attempt.
@@ -73,30 +87,99 @@ pub(crate) async fn acquire(
     target: Target,
     terms: Terms,
 ) -> Result<Arc<Held>, Error> {
-    let resource = target.resource.clone();
-    let waiting = acquire_within(core, target, terms);
-    telemetry::acquiring(&resource, terms, "wait", pin!(waiting)).await
+    let limit = terms.timeout.map(Limit::from_now);
+    acquire_within(core, target, terms, limit).await
 }
 
-async fn acquire_within(
+/// When an acquisition that waits ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    deadline: Instant,
+    /// What was asked for, for the error.
+    timeout: Duration,
+}
+
+impl Limit {
+    pub(crate) fn from_now(timeout: Duration) -> Self {
+        Self {
+            deadline: later(Instant::now(), timeout),
+            timeout,
+        }
+    }
+}
+
+/// Attempts until the lease is granted or the limit is reached. Where it is reached already, the
+/// resource is asked for once.
+pub(crate) async fn acquire_within(
     core: &Arc<Core>,
     target: Target,
     terms: Terms,
+    limit: Option<Limit>,
+) -> Result<Arc<Held>, Error> {
+    let resource = target.resource.clone();
+    let acquiring = async {
+        match limit {
+            None => wait_for(core, target, terms).await,
+            Some(limit) if limit.deadline <= Instant::now() => {
+                ask_once(core, target, terms, limit).await
+            }
+            Some(limit) => wait_until(core, target, terms, limit).await,
+        }
+    };
+    telemetry::acquiring(&resource, terms, "wait", pin!(acquiring)).await
+}
+
+async fn wait_for(core: &Arc<Core>, target: Target, terms: Terms) -> Result<Arc<Held>, Error> {
+    let mut place = core.waiting.enter(&target.keys.name);
+    acquire_in_turn(core, target, terms, &mut place).await
+}
+
+async fn ask_once(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+    limit: Limit,
+) -> Result<Arc<Held>, Error> {
+    let resource = target.resource.clone();
+    let attempted = Claim::new(core, target, terms, false)?.attempt().await;
+    attempted.map_err(|error| match error {
+        error if error.is_retryable() => timed_out(resource, limit, error),
+        error => error,
+    })
+}
+
+async fn wait_until(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+    limit: Limit,
 ) -> Result<Arc<Held>, Error> {
     let mut place = core.waiting.enter(&target.keys.wait_key);
+    let resource = target.resource.clone();
     let outcome = {
-        let waiting = pin!(acquire_in_turn(core, target.clone(), terms, &mut place));
-        let Some(timeout) = terms.timeout else {
-            return waiting.await;
-        };
-        timeout_at(Instant::now() + timeout, waiting)
-            .await
-            .map_err(|_| timeout)
+        let waiting = pin!(acquire_in_turn(core, target, terms, &mut place));
+        timeout_at(limit.deadline, waiting).await
     };
-    match outcome {
-        Ok(outcome) => outcome,
-        Err(timeout) => Err(timed_out(core, target.resource, timeout, place.obstacle())),
-    }
+    outcome.unwrap_or_else(|_| {
+        let outage = core.backend.outage().map(Error::Unavailable);
+        let because = outage.or_else(|| place.obstacle());
+        let because = because.unwrap_or_else(|| unanswered_within(core, limit.timeout));
+        Err(timed_out(resource, limit, because))
+    })
+}
+
+/// What is known of a wait in which no reply came: that none came.
+fn unanswered_within(core: &Core, after: Duration) -> Error {
+    let topology = core.backend.topology();
+    let node = topology.and_then(|topology| match &*topology.borrow() {
+        State::Ready(link) => Some(link.node().clone()),
+        State::Connecting | State::Down(_) => None,
+    });
+    let cause = Cause::Timeout { after };
+    Error::Unavailable(match node {
+        Some(node) => Unavailable::on(&node, cause),
+        None => Unavailable::new(cause),
+    })
 }
 
 async fn acquire_in_turn(
@@ -105,7 +188,6 @@ async fn acquire_in_turn(
     terms: Terms,
     place: &mut Place,
 ) -> Result<Arc<Held>, Error> {
-    let mut closed = core.is_closed.subscribe();
     let mut obstacles = Obstacles::new(&target.resource, terms);
     if !place.is_next() {
         obstacles.queued();
@@ -113,7 +195,7 @@ async fn acquire_in_turn(
     tokio::select! {
         biased;
         () = place.head() => {}
-        _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+        reason = core.stop.stopped() => return Err(reason.error()),
     }
     let mut topology = core.backend.topology();
     let claim = Claim::new(core, target, terms, true)?;
@@ -123,7 +205,11 @@ async fn acquire_in_turn(
             topology.mark_unchanged();
         }
         contender.place.set_has_place(true);
-        let attempted = contender.claim.attempt().await;
+        let attempted = tokio::select! {
+            biased;
+            attempted = contender.claim.attempt() => attempted,
+            reason = core.stop.stopped() => Err(reason.error()),
+        };
         contender.place.set_has_place(contender.claim.may_be_queued);
         let obstacle = match attempted {
             Ok(held) => return Ok(held),
@@ -135,24 +221,15 @@ async fn acquire_in_turn(
         contender.place.set_obstacle(obstacle);
         tokio::select! {
             () = contender.pause(pause, &mut topology) => {}
-            _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+            reason = core.stop.stopped() => return Err(reason.error()),
         }
     }
 }
 
-fn timed_out(core: &Core, resource: Resource, timeout: Duration, obstacle: Option<Error>) -> Error {
-    let because = match (core.backend.outage(), obstacle) {
-        (Some(outage), _) => Error::Unavailable(outage),
-        (None, Some(obstacle)) => obstacle,
-        (None, None) => Error::Held(HeldError {
-            resource: resource.clone(),
-            owner: Some("another task of this process".to_owned()),
-            remaining: None,
-        }),
-    };
+fn timed_out(resource: Resource, limit: Limit, because: Error) -> Error {
     Error::TimedOut {
         resource,
-        timeout,
+        timeout: limit.timeout,
         because: Box::new(because),
     }
 }
@@ -163,7 +240,7 @@ fn new_token(core: &Core, target: &Target) -> Result<Token, Error> {
         Kind::Slots => Some(target.keys.locks.len()),
     };
     let owner = target.owner.as_deref().unwrap_or(&core.options.owner);
-    Token::random(owner, slots).map_err(|error| Error::Random(error.to_string()))
+    Token::random(owner, slots).map_err(Error::random)
 }
 
 /// The head of this process' queue, contending with other processes.
@@ -175,7 +252,7 @@ struct Contender<'a> {
 impl Contender<'_> {
     /// Waits for `pause`, for a call, or for another master.
     async fn pause(&self, pause: Duration, topology: &mut Option<watch::Receiver<State>>) {
-        let mut until = Instant::now() + pause;
+        let mut until = later(Instant::now(), pause);
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
@@ -212,9 +289,7 @@ struct Claim {
 
 impl Claim {
     fn new(core: &Arc<Core>, target: Target, terms: Terms, waits: bool) -> Result<Self, Error> {
-        if *core.is_closed.borrow() {
-            return Err(Error::Closed);
-        }
+        core.stop.check()?;
         let token = new_token(core, &target)?;
         let keys = target.keys.clone();
         let slot = (keys.locks.len() == 1).then_some(0);
@@ -328,7 +403,7 @@ impl Claim {
             Adopting::AboveSharedBound { most } => {
                 self.obstacle(Granting::AboveSharedBound { most })
             }
-            Adopting::Missing => lost(LostReason::Expired { because: None }),
+            Adopting::Missing => lost(LostReason::Missing),
             Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
         };
         self.may_be_granted = false;
@@ -344,6 +419,7 @@ impl Claim {
                 resource,
                 owner,
                 remaining,
+                key: self.only_key(),
             }),
             Granting::GateClosed { remaining, epoch } | Granting::Resynced { remaining, epoch } => {
                 Error::GateClosed(GateClosed {
@@ -376,6 +452,14 @@ impl Claim {
         }
     }
 
+    /// The key that holds the lock, unless it may be one of several.
+    fn only_key(&self) -> Option<Arc<str>> {
+        match self.target.keys.locks.as_slice() {
+            [key] => Some(key.clone()),
+            _ => None,
+        }
+    }
+
     /// The reply came when nothing was left of the lease. The same token may ask again.
     fn granted_too_late(&self) -> Error {
         Error::Unavailable(Unavailable::new(Cause::Timeout {
@@ -393,6 +477,7 @@ impl Claim {
             self.terms,
             grant,
             self.core.clock,
+            self.core.stop.clone(),
         ));
         self.core.keeper.keep(&held);
         held
@@ -413,12 +498,13 @@ impl Claim {
     fn pause_before(&self, obstacle: &Error) -> Duration {
         let most = self.core.options.retry_interval;
         // One millisecond later, so that the key has expired when the next attempt arrives.
-        let after = |left: Duration| left + Duration::from_millis(1);
+        let after = |left: Duration| left.saturating_add(Duration::from_millis(1));
         match obstacle {
             Error::Held(held) => {
                 let left = held.remaining.map_or(most, after);
                 // Everyone before has a claim's time to take the lock when it expires.
-                (left + self.before.unwrap_or_default() * CLAIM).min(most)
+                let claims = self.before.unwrap_or_default() * CLAIM;
+                left.saturating_add(claims).min(most)
             }
             Error::GateClosed(GateClosed {
                 remaining: Some(left),

@@ -186,7 +186,7 @@ impl Connector<'_> {
     }
 
     fn waiter(&self) -> Result<Waiter, Error> {
-        Waiter::random(self.lock.retry_interval).map_err(|error| Error::Random(error.to_string()))
+        Waiter::random(self.lock.retry_interval).map_err(Error::random)
     }
 
     fn settings(&self, nodes: &NodeOptions) -> Result<ConnectionSettings, Error> {

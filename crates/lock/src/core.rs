@@ -1,7 +1,7 @@
 //! What a locker and its leases share: the tasks behind them, and how a lease is renewed and given
 //! back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use leasehold_config::LockOptions;
@@ -9,15 +9,17 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Backend, Releasing};
-use crate::clock::Clock;
-use crate::error::Error;
+use crate::clock::{Clock, later};
+use crate::error::{Error, LostReason};
 use crate::held::Held;
 use crate::keeper::Keeper;
-use crate::reaper::Reaper;
+use crate::last_release::LastRelease;
+use crate::reaper::{AtEnd, Reaper};
 use crate::redis::classify::{Failure, Outcome};
 use crate::redis::topology::State;
 use crate::renewal::{self, Purpose, Renewed};
 use crate::resource::Resource;
+use crate::stop::{StopReason, StopSignal};
 use crate::waiting::Waiting;
 
 /// Between attempts while nothing but a moment's patience is needed.
@@ -31,8 +33,8 @@ pub(crate) struct Core {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) clock: Clock,
     /// How long one operation may go unanswered before its caller is told.
-    patience: Duration,
-    pub(crate) is_closed: watch::Sender<bool>,
+    pub(crate) patience: Duration,
+    pub(crate) stop: StopSignal,
 }
 
 impl Core {
@@ -42,24 +44,41 @@ impl Core {
         options: LockOptions,
         clock: Clock,
         patience: Duration,
+        last_release: Option<LastRelease>,
     ) -> Arc<Self> {
         let backend = Arc::new(backend);
-        let reaper = Reaper::start(backend.clone(), waiting.clone());
-        let keeper = Keeper::start(backend.clone(), reaper.clone(), clock);
-        let is_closed = watch::Sender::new(false);
-        Arc::new(Self {
-            options,
-            backend,
-            reaper,
-            keeper,
-            waiting,
-            clock,
-            patience,
-            is_closed,
+        let stop = StopSignal::new();
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let this = this.clone();
+            let at_end = AtEnd {
+                last_release: last_release.map(Arc::new),
+                limit: patience,
+                stop: stop.clone(),
+                lose_leases: Box::new(move || {
+                    if let Some(core) = this.upgrade() {
+                        core.keeper.lose_all(&LostReason::RuntimeEnded);
+                    }
+                }),
+            };
+            let reaper = Reaper::start(backend.clone(), waiting.clone(), at_end);
+            let keeper = Keeper::start(backend.clone(), reaper.clone(), clock, stop.clone());
+            Self {
+                options,
+                backend,
+                reaper,
+                keeper,
+                waiting,
+                clock,
+                patience,
+                stop,
+            }
         })
     }
 
     pub(crate) async fn renew(&self, held: &Arc<Held>, purpose: Purpose) -> Renewed {
+        if let Err(error) = self.stop.check_tasks() {
+            return Renewed::TryAgain(error);
+        }
         let renewed = renewal::renew(&self.backend, &self.reaper, self.clock, held, purpose).await;
         if matches!(renewed, Renewed::Over(_)) {
             self.keeper.forget(held);
@@ -75,9 +94,10 @@ impl Core {
 
     /// Releases, again and again within the patience for one operation.
     pub(crate) async fn release(&self, held: &Held) -> Result<Releasing, Error> {
+        self.stop.check_tasks()?;
         let request = &held.request;
         let mut may_be_released = false;
-        let until = Instant::now() + self.patience;
+        let until = later(Instant::now(), self.patience);
         let mut topology = self.backend.topology();
         loop {
             if let Some(topology) = &mut topology {
@@ -101,6 +121,7 @@ impl Core {
                 Err(failure) => failure,
             };
             may_be_released |= failure.outcome == Outcome::Unknown;
+            self.stop.check_tasks()?;
             if Instant::now() >= until || !failure.unavailable.is_retryable() {
                 return Err(unanswered(&held.resource, "released", failure));
             }
@@ -113,10 +134,8 @@ impl Core {
 
     /// Refuses everything new, ends what is held, and gives it back.
     pub(crate) async fn close(&self) {
-        self.is_closed.send_replace(true);
-        for held in self.keeper.lose_all() {
-            self.reaper.take_back(&held.request, held.request.ttl);
-        }
+        self.stop.stop(StopReason::Closed);
+        self.keeper.lose_all(&LostReason::Closed);
         self.reaper.leave(self.waiting.take_unclaimed());
         self.reaper.finished().await;
     }

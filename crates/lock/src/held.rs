@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{DataSet, Request};
-use crate::clock::{Clock, Moment, validity};
+use crate::clock::{Clock, Moment, later_std, validity};
 use crate::error::LostReason;
 use crate::fence::Fence;
 use crate::options::Terms;
 use crate::renewal::Purpose;
 use crate::resource::Resource;
+use crate::stop::StopSignal;
 use crate::telemetry::Holding;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -27,6 +28,7 @@ pub(crate) struct Held {
     pub(crate) fence: Fence,
     pub(crate) terms: Terms,
     clock: Clock,
+    stop: StopSignal,
     standing: Mutex<Standing>,
     released: AtomicBool,
     lost: CancellationToken,
@@ -59,6 +61,7 @@ impl Held {
         terms: Terms,
         grant: Grant,
         clock: Clock,
+        stop: StopSignal,
     ) -> Self {
         let telling = Holding::begin(&resource, grant.fence, grant.data_set.epoch, terms);
         Self {
@@ -68,6 +71,7 @@ impl Held {
             fence: grant.fence,
             terms,
             clock,
+            stop,
             standing: Mutex::new(Standing {
                 since: grant.sent_at,
                 data_set: grant.data_set,
@@ -99,13 +103,21 @@ impl Held {
         } else if self.is_over() {
             now
         } else {
-            now + (validity - age)
+            later_std(now, validity - age)
         }
     }
 
-    /// Whether the lease was released or lost.
+    /// Whether the lease was released or lost, or belongs to the parent of this process.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_released() || self.reason.get().is_some()
+        self.is_released() || self.reason.get().is_some() || self.stop.is_forked()
+    }
+
+    /// Whether the lease ended with its locker, which has it released.
+    pub(crate) fn ended_with_locker(&self) -> bool {
+        matches!(
+            self.reason(),
+            LostReason::Closed | LostReason::RuntimeEnded | LostReason::Forked
+        )
     }
 
     /// Whether its holder gave the lease back.
@@ -151,6 +163,10 @@ impl Held {
 
     /// Why the lease is lost if its key is missing on `now`.
     pub(crate) fn missing_on(&self, now: &DataSet) -> LostReason {
+        // By now it may have expired by itself, while this process or its renewal stood still.
+        if self.age() >= validity(self.request.ttl) {
+            return self.expiry();
+        }
         let before = self.standing().data_set.clone();
         if before.incarnation == now.incarnation {
             LostReason::Deleted
@@ -193,15 +209,68 @@ impl Held {
         !self.released.swap(true, Ordering::AcqRel) && self.reason.get().is_none()
     }
 
-    pub(crate) fn lost(&self) -> &CancellationToken {
-        &self.lost
+    /// Waits until the lease is lost, and tells why.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn loss(&self) -> LostReason {
+        if !self.stop.is_forked() {
+            self.lost.cancelled().await;
+        }
+        self.reason()
     }
 
     pub(crate) fn reason(&self) -> LostReason {
+        if self.stop.is_forked() {
+            return LostReason::Forked;
+        }
         self.reason.get().cloned().unwrap_or_else(|| self.expiry())
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use leasehold_config::LockOptions;
+
+    use super::*;
+    use crate::options::AcquireOptions;
+    use crate::resource::Keys;
+    use crate::token::Token;
+
+    fn held(clock: Clock) -> Held {
+        let resource = Resource::new("report").expect("a name");
+        let terms = AcquireOptions::new().resolve(&LockOptions::default());
+        let terms = terms.expect("good terms");
+        let request = Request {
+            keys: Arc::new(Keys::new("", &resource).expect("keys")),
+            token: Token::random("owner", None).expect("a token"),
+            ttl: terms.ttl,
+            slot: Some(0),
+            waits: false,
+            is_repeated: false,
+            proposal: None,
+        };
+        let grant = Grant {
+            sent_at: clock.now(),
+            fence: Fence::try_from(1).expect("a fence"),
+            data_set: DataSet::local(),
+        };
+        Held::new(resource, request, terms, grant, clock, StopSignal::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_gone_was_deleted_only_if_it_cannot_have_expired() {
+        let held = held(Clock::runtime());
+        assert_eq!(held.missing_on(&DataSet::local()), LostReason::Deleted);
+        tokio::time::advance(held.request.ttl).await;
+        assert_eq!(
+            held.missing_on(&DataSet::local()),
+            LostReason::Expired { because: None }
+        );
     }
 }

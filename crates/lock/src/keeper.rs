@@ -15,12 +15,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::backend::Backend;
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::error::LostReason;
 use crate::held::Held;
 use crate::reaper::Reaper;
 use crate::redis::topology::State;
 use crate::renewal::{self, Purpose, Renewed};
+use crate::stop::{StopReason, StopSignal};
 
 /// Leases that fall due within this time are renewed together.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -32,6 +33,8 @@ const SLEPT: Duration = Duration::from_millis(200);
 /// Renews the leases of one locker; ends with it.
 pub(crate) struct Keeper {
     agenda: Arc<Agenda>,
+    reaper: Reaper,
+    stop: StopSignal,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -60,16 +63,24 @@ enum Errand {
 }
 
 impl Keeper {
-    pub(crate) fn start(backend: Arc<Backend>, reaper: Reaper, clock: Clock) -> Self {
+    pub(crate) fn start(
+        backend: Arc<Backend>,
+        reaper: Reaper,
+        clock: Clock,
+        stop: StopSignal,
+    ) -> Self {
         let agenda = Arc::new(Agenda::default());
         let round = Round {
             agenda: agenda.clone(),
             backend,
-            reaper,
+            reaper: reaper.clone(),
             clock,
+            stop: stop.clone(),
         };
         Self {
             agenda,
+            reaper,
+            stop,
             _task: AbortOnDropHandle::new(tokio::spawn(round.run())),
         }
     }
@@ -78,6 +89,10 @@ impl Keeper {
     pub(crate) fn keep(&self, held: &Arc<Held>) {
         let (at, errand) = next_renewal(held);
         self.agenda.set(held, at, errand);
+        // It was granted while the locker stopped: nobody would renew it, nor see it expire.
+        if let Some(reason) = self.stop.reason() {
+            self.lose_all(&reason.loss());
+        }
     }
 
     /// Stops keeping a lease.
@@ -85,18 +100,10 @@ impl Keeper {
         self.agenda.remove(held.id);
     }
 
-    /// Ends every lease that is kept, and returns them.
-    pub(crate) fn lose_all(&self) -> Vec<Arc<Held>> {
-        let entries = std::mem::take(&mut *self.agenda.entries());
-        let leases: Vec<Arc<Held>> = entries
-            .by_time
-            .into_values()
-            .map(|(held, _)| held)
-            .collect();
-        for held in &leases {
-            held.lose(&LostReason::Closed);
-        }
-        leases
+    /// Ends every lease that is kept, and has it released in the background.
+    pub(crate) fn lose_all(&self, reason: &LostReason) {
+        let leases = self.agenda.lose_all(reason);
+        self.reaper.take_all_back(&leases);
     }
 }
 
@@ -104,7 +111,7 @@ impl Keeper {
 fn next_renewal(held: &Held) -> (Instant, Errand) {
     match held.terms.renew_every {
         Some(interval) => {
-            let due = Instant::now() + interval.saturating_sub(held.age());
+            let due = later(Instant::now(), interval.saturating_sub(held.age()));
             (due, Errand::Renew(Purpose::Prolong))
         }
         None => (deadline(held), Errand::Expire),
@@ -112,7 +119,7 @@ fn next_renewal(held: &Held) -> (Instant, Errand) {
 }
 
 fn deadline(held: &Held) -> Instant {
-    Instant::now() + held.remaining()
+    later(Instant::now(), held.remaining())
 }
 
 impl Agenda {
@@ -183,6 +190,19 @@ impl Agenda {
         due.into_values().collect()
     }
 
+    fn lose_all(&self, reason: &LostReason) -> Vec<Arc<Held>> {
+        let entries = std::mem::take(&mut *self.entries());
+        let leases: Vec<Arc<Held>> = entries
+            .by_time
+            .into_values()
+            .map(|(held, _)| held)
+            .collect();
+        for held in &leases {
+            held.lose(reason);
+        }
+        leases
+    }
+
     fn all(&self) -> Vec<Arc<Held>> {
         self.entries()
             .by_time
@@ -198,6 +218,19 @@ struct Round {
     backend: Arc<Backend>,
     reaper: Reaper,
     clock: Clock,
+    stop: StopSignal,
+}
+
+/// The task ends with its locker, which then holds nothing, or with the runtime.
+impl Drop for Round {
+    fn drop(&mut self) {
+        if self.stop.is_forked() {
+            return;
+        }
+        self.stop.stop(StopReason::RuntimeEnded);
+        let leases = self.agenda.lose_all(&LostReason::RuntimeEnded);
+        self.reaper.take_all_back(&leases);
+    }
 }
 
 impl Round {
@@ -279,7 +312,7 @@ impl Round {
                 let pause =
                     (remaining / 8).clamp(Duration::from_millis(20), Duration::from_secs(1));
                 let jittered = pause.mul_f64(0.5 + fastrand::f64());
-                let at = Instant::now() + jittered.min(remaining);
+                let at = later(Instant::now(), jittered.min(remaining));
                 self.agenda.reschedule(held, at, next_renewal(held).1);
             }
             Renewed::Over(_) => self.agenda.remove(held.id),

@@ -10,15 +10,20 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Backend, Request};
+use crate::clock::{later, later_std};
+use crate::held::Held;
+use crate::last_release::LastRelease;
 use crate::redis::classify::Failure;
 use crate::redis::topology::State;
 use crate::resource::Keys;
+use crate::stop::{StopReason, StopSignal};
 use crate::waiting::Waiting;
 
 /// More than this many at once are left to their TTL.
@@ -51,6 +56,19 @@ struct Shared {
     state: Mutex<Pending>,
     changed: Notify,
     idle: watch::Sender<bool>,
+    backend: Arc<Backend>,
+    at_end: AtEnd,
+}
+
+/// How locks are released when the runtime ends before the task has.
+pub(crate) struct AtEnd {
+    /// `None` where a release needs no connection.
+    pub(crate) last_release: Option<Arc<LastRelease>>,
+    /// How long whoever ends the runtime may be held up in all.
+    pub(crate) limit: Duration,
+    pub(crate) stop: StopSignal,
+    /// Ends the leases that are held, and has them taken back.
+    pub(crate) lose_leases: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -63,6 +81,8 @@ struct Pending {
     /// How many debts there have been.
     count: u64,
     is_closing: bool,
+    /// When the runtime's end is held up no longer; set once the task is gone.
+    give_up_at: Option<std::time::Instant>,
 }
 
 #[derive(Clone)]
@@ -77,7 +97,7 @@ impl Pending {
     fn insert(&mut self, errand: Errand, lasts: Duration) {
         self.count += 1;
         let (id, number) = (errand.id(), self.count);
-        let until = Instant::now() + lasts;
+        let until = later(Instant::now(), lasts);
         let debt = Debt {
             errand,
             until,
@@ -114,6 +134,21 @@ impl Pending {
 
     fn end_rest(&mut self) {
         self.due.extend(self.resting.drain(..));
+    }
+
+    /// Takes the locks that may be left still. Places in queues end by themselves.
+    fn take_locks(&mut self) -> Vec<Request> {
+        let now = Instant::now();
+        self.due.clear();
+        self.resting.clear();
+        let debts = std::mem::take(&mut self.debts).into_values();
+        let lasting = debts.filter(|debt| debt.until > now);
+        lasting
+            .filter_map(|debt| match debt.errand {
+                Errand::TakeBack(request) => Some(request),
+                Errand::Leave(_) => None,
+            })
+            .collect()
     }
 }
 
@@ -155,13 +190,16 @@ impl Errand {
 }
 
 impl Reaper {
-    pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>) -> Self {
+    pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>, at_end: AtEnd) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Notify::new(),
             idle: watch::Sender::new(true),
+            backend: backend.clone(),
+            at_end,
         });
-        tokio::spawn(reap(shared.clone(), backend, waiting));
+        let task = Task(shared.clone());
+        tokio::spawn(async move { reap(&task.0, backend, waiting).await });
         Self {
             handles: Arc::new(Handles(shared.clone())),
             shared,
@@ -170,21 +208,34 @@ impl Reaper {
 
     /// Takes a lock back whose key may live for `ttl` from now on.
     pub(crate) fn take_back(&self, request: &Request, ttl: Duration) {
-        self.add(Errand::TakeBack(request.clone()), ttl);
+        self.add([(request, ttl)]);
     }
 
-    fn add(&self, errand: Errand, lasts: Duration) {
-        let mut state = self.shared.state();
-        if state.debts.len() >= MOST {
-            drop(state);
-            tracing::warn!(
-                key = errand.name(),
-                "too much to take back: left to its expiry"
-            );
+    /// Takes back what these leases hold.
+    pub(crate) fn take_all_back(&self, leases: &[Arc<Held>]) {
+        let requests = leases.iter().map(|held| (&held.request, held.request.ttl));
+        self.add(requests);
+    }
+
+    fn add<'a>(&self, requests: impl IntoIterator<Item = (&'a Request, Duration)>) {
+        // The parent holds them, and goes on holding them.
+        if self.shared.at_end.stop.is_forked() {
             return;
         }
-        state.insert(errand, lasts);
+        let mut state = self.shared.state();
+        for (request, ttl) in requests {
+            if state.debts.len() >= MOST {
+                let key = &request.keys.name;
+                tracing::warn!(%key, "too much to take back: left to its expiry");
+                break;
+            }
+            state.insert(Errand::TakeBack(request.clone()), ttl);
+        }
+        let is_task_gone = state.give_up_at.is_some();
         drop(state);
+        if is_task_gone {
+            return self.shared.release_without_task();
+        }
         self.shared.idle.send_replace(false);
         self.shared.changed.notify_one();
     }
@@ -195,10 +246,18 @@ impl Reaper {
         self.shared.changed.notify_one();
     }
 
+    /// Leaves to its expiry what is not taken back yet, once the runtime ends.
+    pub(crate) fn give_up(&self) {
+        self.shared.state().give_up_at = Some(std::time::Instant::now());
+    }
+
     /// Waits until nothing is left to take back.
     ///
     /// Cancel safe.
     pub(crate) async fn finished(&self) {
+        if self.shared.at_end.stop.is_forked() {
+            return;
+        }
         let mut idle = self.shared.idle.subscribe();
         let _ = idle.wait_for(|idle| *idle).await;
     }
@@ -218,12 +277,37 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Releases what is left when the runtime has dropped the task, and holds up the caller until
+    /// that is done or the time for it is over.
+    fn release_without_task(&self) {
+        let mut state = self.state();
+        let limit = self.at_end.limit;
+        let now = std::time::Instant::now();
+        let give_up_at = *state.give_up_at.get_or_insert(later_std(now, limit));
+        let requests = state.take_locks();
+        drop(state);
+        match &self.at_end.last_release {
+            _ if requests.is_empty() => {}
+            Some(_) if give_up_at <= now => {
+                let count = requests.len();
+                tracing::warn!(count, "locks not released at the end: left to their expiry");
+            }
+            Some(last_release) => last_release.run(requests, give_up_at),
+            None => {
+                for request in requests {
+                    let _ = self.backend.take_back(&request).now_or_never();
+                }
+            }
+        }
+        self.idle.send_replace(true);
+    }
+
     /// Gives up places that nobody wants any more.
     fn leave_all(&self, names: HashSet<String>) {
-        if names.is_empty() {
+        let mut state = self.state();
+        if names.is_empty() || state.give_up_at.is_some() {
             return;
         }
-        let mut state = self.state();
         for keys in names.iter().filter_map(|name| Keys::of_waiters(name)) {
             state.insert(Errand::Leave(Arc::new(keys)), PLACE_COUNTS);
         }
@@ -232,7 +316,22 @@ impl Shared {
     }
 }
 
-async fn reap(shared: Arc<Shared>, backend: Arc<Backend>, waiting: Arc<Waiting>) {
+/// Owned by the task, and dropped with it: by its end, or by that of the runtime.
+struct Task(Arc<Shared>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.0.at_end.stop.is_forked() {
+            return;
+        }
+        // Together, so that one connection serves them all.
+        self.0.at_end.stop.stop(StopReason::RuntimeEnded);
+        (self.0.at_end.lose_leases)();
+        self.0.release_without_task();
+    }
+}
+
+async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
     let mut topology = backend.topology();
     let mut attempts = FuturesUnordered::new();
     let mut pause = SHORTEST_PAUSE;

@@ -104,7 +104,7 @@ async fn attempt(
     };
     match &outcome {
         Renewed::Over(reason) => held.lose(reason),
-        Renewed::TryAgain(error) => held.hindered(error.to_string()),
+        Renewed::TryAgain(error) => held.hindered(format!("{error:?}")),
         Renewed::Confirmed => {}
     }
     outcome

@@ -15,10 +15,18 @@ const MOST_UNCLAIMED: usize = 1_024;
 /// The queues of one locker, one per resource that somebody waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    queues: Mutex<HashMap<Arc<str>, Arc<Queue>>>,
+    queues: Mutex<HashMap<Arc<str>, Entry>>,
     /// Names that nobody waits for any more, and for which this process may still have a place.
     unclaimed: Mutex<HashSet<String>>,
     is_unclaimed: Notify,
+}
+
+/// A queue, and how many wait in it. They are counted under the lock of the map: two that leave at
+/// once must not both take the other for still waiting.
+#[derive(Debug, Default)]
+struct Entry {
+    queue: Arc<Queue>,
+    places: usize,
 }
 
 #[derive(Debug)]
@@ -47,16 +55,9 @@ impl Waiting {
     /// Enters the queue for `key`.
     pub(crate) fn enter(self: &Arc<Self>, key: &Arc<str>) -> Place {
         let mut queues = self.queues();
-        let queue = queues.entry(key.clone()).or_insert_with(|| {
-            Arc::new(Queue {
-                turn: Semaphore::new(1),
-                freed: Notify::new(),
-                soon: Notify::new(),
-                has_place: AtomicBool::new(false),
-                obstacle: Mutex::default(),
-            })
-        });
-        let queue = queue.clone();
+        let entry = queues.entry(key.clone()).or_default();
+        entry.places += 1;
+        let queue = entry.queue.clone();
         drop(queues);
         Place {
             waiting: self.clone(),
@@ -68,8 +69,8 @@ impl Waiting {
 
     /// Tells the head of a queue that the lock may be free.
     pub(crate) fn freed(&self, key: &str) {
-        if let Some(queue) = self.queues().get(key) {
-            queue.freed.notify_one();
+        if let Some(entry) = self.queues().get(key) {
+            entry.queue.freed.notify_one();
         }
     }
 
@@ -91,12 +92,12 @@ impl Waiting {
     }
 
     fn freed_where(&self, is_meant: impl Fn(&str, &str) -> bool) {
-        for (key, queue) in &*self.queues() {
+        for (key, entry) in &*self.queues() {
             if key
                 .split_once(' ')
                 .is_some_and(|(slots, name)| is_meant(slots, name))
             {
-                queue.freed.notify_one();
+                entry.queue.freed.notify_one();
             }
         }
     }
@@ -147,8 +148,8 @@ impl Waiting {
 
     /// Tells the head of a queue that the lock may be free soon.
     pub(crate) fn soon(&self, key: &str) {
-        if let Some(queue) = self.queues().get(key) {
-            queue.soon.notify_one();
+        if let Some(entry) = self.queues().get(key) {
+            entry.queue.soon.notify_one();
         }
     }
 
@@ -159,11 +160,11 @@ impl Waiting {
 
     /// What stood in the way of the head of a queue last.
     pub(crate) fn obstacle(&self, key: &str) -> Option<Error> {
-        let queue = self.queues().get(key)?.clone();
+        let queue = self.queues().get(key)?.queue.clone();
         queue.obstacle_slot().clone()
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Queue>>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -215,6 +216,18 @@ impl Place {
     }
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            turn: Semaphore::new(1),
+            freed: Notify::new(),
+            soon: Notify::new(),
+            has_place: AtomicBool::new(false),
+            obstacle: Mutex::default(),
+        }
+    }
+}
+
 impl Queue {
     fn obstacle_slot(&self) -> MutexGuard<'_, Option<Error>> {
         self.obstacle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -224,11 +237,16 @@ impl Queue {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.is_head {
+            // What the next head is told by Redis is its own.
+            self.queue.obstacle_slot().take();
             self.queue.turn.add_permits(1);
         }
         let mut queues = self.waiting.queues();
-        // The map and this place hold the only references: nobody else waits.
-        if Arc::strong_count(&self.queue) > 2 {
+        let Some(entry) = queues.get_mut(&self.key) else {
+            return;
+        };
+        entry.places -= 1;
+        if entry.places > 0 {
             return;
         }
         queues.remove(&self.key);
@@ -285,5 +303,42 @@ mod tests {
         third.head().await;
         drop(third);
         assert!(waiting.queues().is_empty());
+    }
+
+    #[test]
+    fn two_that_leave_at_once_leave_no_queue_behind() {
+        const ROUNDS: usize = 20_000;
+        let waiting = Arc::new(Waiting::default());
+        let together = std::sync::Barrier::new(2);
+        let leave_often = || {
+            let mut left_behind = 0;
+            for _ in 0..ROUNDS {
+                let place = waiting.enter(&"x".into());
+                together.wait();
+                drop(place);
+                together.wait();
+                left_behind += waiting.queues().len();
+                together.wait();
+            }
+            left_behind
+        };
+        let left_behind = std::thread::scope(|scope| {
+            let other = scope.spawn(leave_often);
+            leave_often() + other.join().expect("the other thread")
+        });
+        assert_eq!(left_behind, 0);
+    }
+
+    #[tokio::test]
+    async fn what_stood_in_the_way_of_one_head_is_not_told_of_the_next() {
+        let waiting = Arc::new(Waiting::default());
+        let mut first = waiting.enter(&"x".into());
+        let mut second = waiting.enter(&"x".into());
+        first.head().await;
+        first.set_obstacle(Error::Closed);
+        assert!(second.obstacle().is_some(), "it waits behind the first");
+        drop(first);
+        second.head().await;
+        assert!(second.obstacle().is_none());
     }
 }

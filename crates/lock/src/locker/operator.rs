@@ -1,9 +1,12 @@
 //! What only an operator asks for: a list of the locks, and a lock taken from its holder.
 
-use super::{Holder, Locker, NameError, named};
+use super::Locker;
 use crate::backend::Forcing;
 use crate::error::Error;
 use crate::fence::Fence;
+use crate::holder::Holder;
+use crate::request::named;
+use crate::resource::Resource;
 
 /// One step of [`Locker::list`].
 #[derive(Debug, Clone)]
@@ -66,6 +69,7 @@ impl Locker {
     pub async fn list(&self, pattern: &str, start: u64) -> Result<Page, Error> {
         let prefix = &self.core.options.key_prefix;
         let glob = format!("{}{pattern}", escaped(prefix));
+        self.core.stop.check_tasks()?;
         let scanned = self.core.backend.scan(&glob, start).await;
         let scanned = scanned.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         let found = scanned.found.into_iter().map(|found| Listed {
@@ -96,11 +100,11 @@ impl Locker {
     /// holder was removed, but too few data nodes know it, so that a failover may bring it back.
     pub async fn force_release<R>(&self, resource: R, holder_id: &str) -> Result<Forced, Error>
     where
-        R: TryInto<crate::Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
         let resource = named(resource)?;
         let keys = self.keys(&resource)?;
+        self.core.stop.check_tasks()?;
         let forcing = self.core.backend.force_release(&keys, holder_id).await;
         match forcing.map_err(|failure| Error::Unavailable(failure.unavailable))? {
             Forcing::Taken { from, fence } => Ok(Forced::Taken { from, fence }),

@@ -79,7 +79,7 @@ impl Acquisition {
             }
             Err(error) => {
                 self.span.record("error.type", outcome);
-                tracing::debug!(parent: &self.span, outcome, %error, "not granted");
+                tracing::debug!(parent: &self.span, outcome, ?error, "not granted");
             }
         }
         self.finish(outcome);
@@ -132,7 +132,7 @@ impl Obstacles {
         if matches!(obstacle, Error::Held(_)) {
             self.count();
         }
-        tracing::debug!(resource = %self.resource, %obstacle, "waiting");
+        tracing::debug!(resource = %self.resource, ?obstacle, "waiting");
     }
 
     fn count(&mut self) {
@@ -214,7 +214,7 @@ pub(crate) async fn renewing(
         Renewed::Confirmed => "confirmed",
         Renewed::TryAgain(error) => {
             span.record("error.type", kind(error));
-            tracing::debug!(parent: &span, resource = %held.resource, %error, "renewal not confirmed");
+            tracing::debug!(parent: &span, resource = %held.resource, ?error, "renewal not confirmed");
             if let Error::Ambiguous { operation, .. } = error {
                 measure::ambiguous(operation);
             }
@@ -277,9 +277,12 @@ fn cause(reason: &LostReason) -> &'static str {
     match reason {
         LostReason::Expired { .. } => "expired",
         LostReason::Deleted => "deleted",
+        LostReason::Missing => "missing",
         LostReason::Stolen { .. } => "stolen",
         LostReason::Failover { .. } => "failover",
         LostReason::Restart => "restart",
         LostReason::Closed => "closed",
+        LostReason::RuntimeEnded => "runtime_ended",
+        LostReason::Forked => "forked",
     }
 }
