@@ -13,7 +13,11 @@ const ROUNDS: u64 = 10;
 fn scripts(server: &ServerProcess) -> u64 {
     let counts = server.info("commandstats").expect("INFO");
     let calls = |name: &str| {
-        let calls = counts.get(name)?.strip_prefix("calls=")?.split(',').next()?;
+        let calls = counts
+            .get(name)?
+            .strip_prefix("calls=")?
+            .split(',')
+            .next()?;
         calls.parse::<u64>().ok()
     };
     let names = ["cmdstat_evalsha", "cmdstat_eval"];
@@ -23,10 +27,7 @@ fn scripts(server: &ServerProcess) -> u64 {
 /// Waits until each member was sent so many more scripts than it was before, and no more.
 async fn sent_in_all(servers: &[&RedisServer], before: &[u64], more: u64) {
     for (server, before) in servers.iter().zip(before) {
-        eventually("the last script", async || {
-            scripts(server) >= before + more
-        })
-        .await;
+        eventually("the last script", async || scripts(server) >= before + more).await;
         assert_eq!(scripts(server) - before, more, "{}", server.address());
     }
 }
