@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::names;
+use super::target::Target;
 use super::view::{self, View};
 use crate::redis::connection::{Connection, ConnectionSettings, Ending};
 use crate::unavailable::Cause;
@@ -33,32 +34,6 @@ enum State {
     Connecting,
     Up(Connection),
     Down(Cause),
-}
-
-/// Where a link leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) endpoint: Endpoint,
-    /// The name that its certificate bears.
-    certificate_name: String,
-}
-
-impl Target {
-    /// A name or address, resolved for each connection.
-    pub(super) fn named(endpoint: Endpoint) -> Self {
-        Self {
-            certificate_name: endpoint.host().to_owned(),
-            endpoint,
-        }
-    }
-
-    /// One of the addresses behind a name.
-    pub(super) fn behind(name: &Endpoint, address: Endpoint) -> Self {
-        Self {
-            certificate_name: name.host().to_owned(),
-            endpoint: address,
-        }
-    }
 }
 
 /// Keeps a connection to one Sentinel; ends it when dropped.

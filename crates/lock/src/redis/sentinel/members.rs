@@ -12,8 +12,9 @@ use leasehold_config::{AddressMap, Endpoint};
 use tokio::sync::Notify;
 
 use super::agreement::{Answer, Standing};
-use super::link::{SentinelLink, Target};
+use super::link::SentinelLink;
 use super::names::Name;
+use super::target::Target;
 use super::view::{Peer, View};
 use crate::redis::connection::ConnectionSettings;
 use crate::unavailable::Cause;

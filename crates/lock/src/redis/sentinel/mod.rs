@@ -8,6 +8,7 @@ mod agreement;
 pub(crate) mod link;
 mod members;
 pub(crate) mod names;
+mod target;
 pub(crate) mod view;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::link::Target;
+use super::target::Target;
 use crate::unavailable::{Cause, printable};
 
 /// How often a name is resolved again.
