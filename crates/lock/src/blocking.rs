@@ -15,9 +15,9 @@ use crate::error::{Error, LostReason};
 use crate::fence::Fence;
 use crate::holder::Holder;
 use crate::lease::Released;
+use crate::lifecycle::runtime::{self, OwnedRuntime};
 use crate::options::AcquireOptions;
 use crate::resource::Resource;
-use crate::runtime::{self, OwnedRuntime};
 use crate::ticket::Ticket;
 
 /// Hands out leases. Cheap to clone.

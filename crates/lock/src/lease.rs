@@ -8,11 +8,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::backend::Releasing;
-use crate::core::Core;
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
-use crate::held::Held;
-use crate::renewal::{Purpose, Renewed};
+use crate::lifecycle::core::Core;
+use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::renew::{Purpose, Renewed};
 use crate::resource::Resource;
 use crate::telemetry;
 use crate::ticket::Ticket;

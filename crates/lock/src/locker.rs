@@ -1,7 +1,5 @@
 //! The locker: says what is to be done, in order.
 
-mod operator;
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -9,19 +7,20 @@ use std::time::Duration;
 
 use leasehold_config::{Config, LockOptions, Locking};
 
-use crate::acquiring::{self, Limit, Target};
 use crate::backend::Backend;
+use crate::backend::connect;
 use crate::backend::memory::{Memory, MemoryStore};
 use crate::backend::noop::Noop;
 use crate::clock::Clock;
-use crate::connecting;
-use crate::core::Core;
 use crate::error::Error;
 use crate::grants::Grants;
 use crate::holder::Holder;
-use crate::last_release::LastRelease;
 use crate::lease::Lease;
 use crate::leases::Leases;
+use crate::lifecycle::acquire::{self, Limit, Target};
+use crate::lifecycle::core::Core;
+use crate::lifecycle::last_release::LastRelease;
+use crate::lifecycle::wait_queue::Waiting;
 use crate::options::AcquireOptions;
 use crate::request::{Acquire, named};
 use crate::resource::{Keys, Resource};
@@ -30,9 +29,6 @@ use crate::telemetry;
 use crate::ticket::Ticket;
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
-use crate::waiting::Waiting;
-
-pub use self::operator::{Forced, Listed, Page};
 
 /// Hands out leases. Cheap to clone; all clones share one connection and one set of tasks.
 ///
@@ -104,7 +100,7 @@ impl Locker {
             client_name: config.client_name.clone(),
         };
         let (backend, patience) =
-            connecting::connect(topology, &config.lock, config.client_name, &waiting).await?;
+            connect::connect(topology, &config.lock, config.client_name, &waiting).await?;
         Ok(Self {
             core: Core::start(
                 backend,
@@ -194,7 +190,7 @@ impl Locker {
         &self.core.options
     }
 
-    fn keys(&self, resource: &Resource) -> Result<Keys, Error> {
+    pub(crate) fn keys(&self, resource: &Resource) -> Result<Keys, Error> {
         Ok(Keys::new(&self.core.options.key_prefix, resource)?)
     }
 
@@ -236,7 +232,7 @@ impl Locker {
         Acquire::new(async move |options: AcquireOptions| {
             let target = Target::new(&core, resource?, &options)?;
             let terms = options.resolve(&core.options)?;
-            let held = acquiring::acquire(&core, target, terms).await?;
+            let held = acquire::acquire(&core, target, terms).await?;
             Ok(Lease::new(core, held))
         })
     }
@@ -273,7 +269,7 @@ impl Locker {
         Acquire::new(async move |options: AcquireOptions| {
             let target = Target::new(&core, resource?, &options)?;
             let terms = options.resolve(&core.options)?;
-            let held = acquiring::try_acquire(&core, target, terms).await?;
+            let held = acquire::try_acquire(&core, target, terms).await?;
             Ok(Lease::new(core, held))
         })
     }
@@ -354,7 +350,7 @@ impl Locker {
             let limit = terms.timeout.map(Limit::from_now);
             let mut leases = Vec::with_capacity(targets.len());
             for target in targets {
-                let held = acquiring::acquire_within(&core, target, terms, limit).await?;
+                let held = acquire::acquire_within(&core, target, terms, limit).await?;
                 leases.push(Lease::new(core.clone(), held));
             }
             let leases = Leases::new(leases);
@@ -392,7 +388,7 @@ impl Locker {
                 }
             };
             let from = Token::from_stored(&ticket.token);
-            let held = acquiring::adopt(&core, target, terms, slot, &from).await?;
+            let held = acquire::adopt(&core, target, terms, slot, &from).await?;
             Ok(Lease::new(core, held))
         })
     }

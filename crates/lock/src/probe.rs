@@ -8,9 +8,9 @@ use std::time::Duration;
 use leasehold_config::{Endpoint, Topology};
 use redis::Value;
 
-use crate::redis::connection::{Connection, ConnectionSettings, Ending};
-use crate::redis::reply;
-use crate::redis::tls::TlsClient;
+use crate::protocol::reply;
+use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::tls::TlsClient;
 use crate::unavailable::{Cause, Part, Unavailable, printable};
 
 /// Which of the two hops a server belongs to; each has credentials and TLS of its own.

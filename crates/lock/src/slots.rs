@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::acquiring::{self, Target};
-use crate::core::Core;
 use crate::error::Error;
 use crate::holder::Holder;
 use crate::lease::Lease;
+use crate::lifecycle::acquire::{self, Target};
+use crate::lifecycle::core::Core;
 use crate::options::AcquireOptions;
 use crate::request::Acquire;
 use crate::resource::{Keys, Resource};
@@ -70,7 +70,7 @@ impl Slots {
         Acquire::new(async move |options: AcquireOptions| {
             let terms = options.resolve(&slots.core.options)?;
             let target = slots.target(&options);
-            let held = acquiring::acquire(&slots.core, target, terms).await?;
+            let held = acquire::acquire(&slots.core, target, terms).await?;
             Ok(Lease::new(slots.core, held))
         })
     }
@@ -99,7 +99,7 @@ impl Slots {
         Acquire::new(async move |options: AcquireOptions| {
             let terms = options.resolve(&slots.core.options)?;
             let target = slots.target(&options);
-            let held = acquiring::try_acquire(&slots.core, target, terms).await?;
+            let held = acquire::try_acquire(&slots.core, target, terms).await?;
             Ok(Lease::new(slots.core, held))
         })
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::fence::Fence;
-use crate::held::Held;
+use crate::lifecycle::lease_state::Held;
 
 /// A lease that another process can take over with [`Locker::adopt`](crate::Locker::adopt).
 ///

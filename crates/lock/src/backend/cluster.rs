@@ -14,18 +14,18 @@ use tokio::time::Instant;
 use super::single::Single;
 use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
 use crate::fence::Fence;
-use crate::redis::calls::Calls;
-use crate::redis::classify::Failure;
-use crate::redis::connection::ConnectionSettings;
-use crate::redis::fences::Counters;
-use crate::redis::gate::GateSettings;
-use crate::redis::slots::{self, SlotMap, slot_of};
-use crate::redis::source::Source;
-use crate::redis::supervision::Supervision;
-use crate::redis::topology::Topology;
-use crate::redis::waiter::Waiter;
+use crate::master::gate::GateSettings;
+use crate::master::source::Source;
+use crate::master::supervision::Supervision;
+use crate::master::topology::Topology;
+use crate::protocol::fences::Counters;
+use crate::protocol::slots::{self, SlotMap, slot_of};
+use crate::protocol::waiter::Waiter;
+use crate::protocol::wakeups::Calls;
 use crate::resource::Keys;
 use crate::token::Token;
+use crate::transport::connection::ConnectionSettings;
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Part, Unavailable};
 
 /// Redirections that one operation follows.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::{Adopting, DataSet, Granting, Holding, Releasing, Renewing, Request};
 use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
 use crate::resource::Keys;
 use crate::token::{self, Token};
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
 /// What in-memory lockers share, as processes share a Redis; and the faults to inject into it.

@@ -1,6 +1,7 @@
 //! The few operations that a lock needs, over each kind of store. A closed set, so an enum.
 
 pub(crate) mod cluster;
+pub(crate) mod connect;
 pub(crate) mod memory;
 pub(crate) mod noop;
 pub(crate) mod quorum;
@@ -12,12 +13,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::confirm::Confirmed;
-use crate::redis::gate::GateState;
-use crate::redis::topology::State;
+use crate::master::confirm::Confirmed;
+use crate::master::gate::GateState;
+use crate::master::topology::State;
 use crate::resource::Keys;
 use crate::token::Token;
+use crate::transport::server_errors::Failure;
 
 /// Where leases are kept.
 pub(crate) enum Backend {

@@ -31,9 +31,9 @@ use self::vote_count::{Decision, ReleaseCount, VoteCount};
 use super::single::Single;
 use super::{DataSet, Granting, Releasing, Request};
 use crate::fence::Fence;
-use crate::redis::classify::{Failure, Outcome};
-use crate::redis::confirm::majority;
+use crate::master::confirm::majority;
 use crate::resource::Keys;
+use crate::transport::server_errors::{Failure, Outcome};
 use crate::unavailable::{Cause, Unavailable};
 
 /// Between attempts to release a lock on one member.

@@ -19,16 +19,16 @@ pub(crate) use self::modes::Modes;
 use self::replies::{Coded, Released, unknown_code};
 use super::{DataSet, Holding, Releasing, Renewing, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::confirm::Confirmed;
-use crate::redis::fences::{Counters, SeenFences};
-use crate::redis::gate::{Gate, GateSettings, GateState, Gatekeeper};
-use crate::redis::link::Link;
-use crate::redis::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
-use crate::redis::topology::Topology;
-use crate::redis::waiter::Waiter;
+use crate::master::confirm::Confirmed;
+use crate::master::gate::{Gate, GateSettings, GateState, Gatekeeper};
+use crate::master::link::Link;
+use crate::master::topology::Topology;
+use crate::protocol::fences::{Counters, SeenFences};
+use crate::protocol::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
+use crate::protocol::waiter::Waiter;
 use crate::resource::Keys;
 use crate::token::owner_in;
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
 /// The backend over one master.
@@ -281,13 +281,13 @@ fn other_incarnation(link: &Link) -> Failure {
 
 /// Everything that is made of a script's reply, for fuzzing: what could not be made of it.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn read_all(reply: &Value) -> Vec<crate::redis::reply::Unexpected> {
-    use crate::redis::look::Look;
+pub(crate) fn read_all(reply: &Value) -> Vec<crate::protocol::reply::Unexpected> {
+    use crate::master::look::Look;
 
     let names = || vec!["a".to_owned(), "b:1".to_owned()];
     let _ = looking::found(
         names(),
-        crate::redis::reply::array(reply).unwrap_or_default(),
+        crate::protocol::reply::array(reply).unwrap_or_default(),
     );
     let errors = [
         replies::Acquired::parse(reply).err(),

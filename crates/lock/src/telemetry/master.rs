@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::measures as measure;
-use crate::redis::identity::Incarnation;
-use crate::redis::link::Link;
+use crate::master::identity::Incarnation;
+use crate::master::link::Link;
 use crate::unavailable::Cause;
 
 /// Remembers whom the links were made to, so that a reconnect and a failover are told apart.

@@ -20,9 +20,9 @@ pub(crate) use self::measures::locking_disabled;
 use crate::backend::Releasing;
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
-use crate::held::Held;
+use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::renew::Renewed;
 use crate::options::Terms;
-use crate::renewal::Renewed;
 use crate::resource::Resource;
 
 /// Tells of one acquisition, whatever becomes of it: `how` is `wait`, `try` or `adopt`.

@@ -4,8 +4,8 @@ use super::Quorum;
 use super::member::Answer;
 use super::vote_count::{Decision, VoteCount};
 use crate::backend::{Adopting, Granting, Request};
-use crate::redis::classify::Failure;
 use crate::token::Token;
+use crate::transport::server_errors::Failure;
 
 impl Quorum {
     pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leasehold_config::Endpoint;
 
 use crate::backend::single::Single;
-use crate::redis::classify::Failure;
+use crate::transport::server_errors::Failure;
 
 /// One master with its connection.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use super::Quorum;
 use super::member::Answer;
 use super::vote_count::agreed;
 use crate::backend::{Forcing, Holding, Scanned};
-use crate::redis::classify::Failure;
 use crate::resource::Keys;
+use crate::transport::server_errors::Failure;
 
 impl Quorum {
     /// Who holds each of the locks on a majority of the members.

@@ -5,7 +5,7 @@ use super::member::Answer;
 use super::proposals::Proposals;
 use crate::backend::{DataSet, Renewing, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
+use crate::transport::server_errors::Failure;
 
 impl Quorum {
     pub(crate) async fn renew(

@@ -6,12 +6,12 @@ use super::replies::Acquired;
 use super::{Single, data_set, other_incarnation};
 use crate::backend::{Granting, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::confirm::Confirmed;
-use crate::redis::grant::{Answer, Grant};
-use crate::redis::link::Link;
-use crate::redis::script::{ACQUIRE, Call};
+use crate::master::confirm::Confirmed;
+use crate::master::link::Link;
+use crate::protocol::grant::{Answer, Grant};
+use crate::protocol::script::{ACQUIRE, Call};
 use crate::resource::Kind;
+use crate::transport::server_errors::Failure;
 
 /// Void grants, and gates that were found unclaimed, before the caller is told to come back.
 const ROUNDS: usize = 3;

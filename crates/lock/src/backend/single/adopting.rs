@@ -10,11 +10,11 @@ use super::replies::{self, unknown_code};
 use super::{Single, data_set, other_incarnation};
 use crate::backend::{Adopting, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::link::Link;
-use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ADOPT, Call};
+use crate::master::link::Link;
+use crate::protocol::reply::{self, Unexpected};
+use crate::protocol::script::{ADOPT, Call};
 use crate::token::{Token, owner_in};
+use crate::transport::server_errors::Failure;
 
 impl Single {
     pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {

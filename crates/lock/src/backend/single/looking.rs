@@ -6,7 +6,7 @@ use redis::{Pipeline, Value};
 
 use super::replies::remaining;
 use crate::backend::{Found, Holding};
-use crate::redis::reply::{self, Unexpected};
+use crate::protocol::reply::{self, Unexpected};
 use crate::resource::companion;
 use crate::token::{self, Parts};
 

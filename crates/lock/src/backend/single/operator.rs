@@ -6,12 +6,12 @@ use super::Single;
 use super::looking::{self, questions};
 use super::replies::{self, unknown_code};
 use crate::backend::{Forcing, Found, Scanned};
-use crate::redis::classify::Failure;
-use crate::redis::link::Link;
-use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::FORCE_RELEASE;
+use crate::master::link::Link;
+use crate::protocol::reply::{self, Unexpected};
+use crate::protocol::script::FORCE_RELEASE;
 use crate::resource::{Keys, is_companion};
 use crate::token;
+use crate::transport::server_errors::Failure;
 
 /// Keys that Redis looks at in one step: a few tenths of a millisecond of its time.
 const STEP: usize = 500;

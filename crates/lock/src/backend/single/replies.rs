@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::fence::Fence;
-use crate::redis::reply::{self, Unexpected};
+use crate::protocol::reply::{self, Unexpected};
 use crate::token::owner_in;
 
 /// The reply of `acquire.lua`.
