@@ -1,6 +1,6 @@
 //! What only an operator asks for: a list of the locks, and a lock taken from its holder.
 
-use crate::backend::Forcing;
+use crate::backend::ops::ForceOutcome;
 use crate::error::Error;
 use crate::fence::Fence;
 use crate::holder::Holder;
@@ -107,15 +107,15 @@ impl Locker {
         self.core().stop.check_tasks()?;
         let forcing = self.core().backend.force_release(&keys, holder_id).await;
         match forcing.map_err(|failure| Error::Unavailable(failure.unavailable))? {
-            Forcing::Taken { from, fence } => Ok(Forced::Taken { from, fence }),
-            Forcing::NotReplicated(confirmed) => Err(Error::NotReplicated {
+            ForceOutcome::Taken { from, fence } => Ok(Forced::Taken { from, fence }),
+            ForceOutcome::NotReplicated(confirmed) => Err(Error::NotReplicated {
                 resource,
                 acknowledged: confirmed.acknowledged,
                 needed: confirmed.needed,
                 data_nodes: confirmed.data_nodes,
             }),
-            Forcing::Missing => Ok(Forced::Free),
-            Forcing::HeldByAnother { by } => Ok(Forced::HeldByAnother { by }),
+            ForceOutcome::Missing => Ok(Forced::Free),
+            ForceOutcome::HeldByAnother { by } => Ok(Forced::HeldByAnother { by }),
         }
     }
 }

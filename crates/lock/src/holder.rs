@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::Holding;
+use crate::backend::ops::Holding;
 
 /// Who holds a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]

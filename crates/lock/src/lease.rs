@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::backend::Releasing;
+use crate::backend::ops::ReleaseOutcome;
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
 use crate::lifecycle::core::Core;
 use crate::lifecycle::lease_state::Held;
-use crate::lifecycle::renew::{Purpose, Renewed};
+use crate::lifecycle::lease_state::Purpose;
+use crate::lifecycle::renew::Renewed;
 use crate::resource::Resource;
 use crate::telemetry;
 use crate::ticket::Ticket;
@@ -257,13 +258,13 @@ impl Lease {
         self.core.end(&self.held);
         let releasing = {
             let releasing = pin!(self.core.release(&self.held));
-            telemetry::releasing(&self.held, releasing).await?
+            telemetry::releasing(self.held.about(), releasing).await?
         };
         self.is_settled = true;
         Ok(match releasing {
-            Releasing::Released => Released::Released,
-            Releasing::Missing { .. } => Released::Expired,
-            Releasing::Stolen { by } => Released::HeldByAnother { by },
+            ReleaseOutcome::Released => Released::Released,
+            ReleaseOutcome::Missing { .. } => Released::Expired,
+            ReleaseOutcome::Stolen { by } => Released::HeldByAnother { by },
         })
     }
 

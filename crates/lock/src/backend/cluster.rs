@@ -12,7 +12,10 @@ use leasehold_config::{AddressMap, Endpoint};
 use tokio::time::Instant;
 
 use super::single::Single;
-use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
+use crate::backend::ops::{
+    AdoptOutcome, ForceOutcome, GrantOutcome, Holding, ReleaseOutcome, RenewOutcome, Request,
+    Scanned,
+};
 use crate::fence::Fence;
 use crate::master::gate::GateSettings;
 use crate::master::source::Source;
@@ -73,7 +76,7 @@ impl Cluster {
         single.is_some_and(|single| single.calls_waiters())
     }
 
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         check_slots(&request.keys)?;
         self.at(&request.keys, |single| {
             let request = request.clone();
@@ -82,7 +85,11 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+    ) -> Result<RenewOutcome, Failure> {
         self.at(&request.keys, |single| {
             let request = request.clone();
             async move { single.renew(&request, fence).await }
@@ -90,7 +97,11 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         self.at(&request.keys, |single| {
             let (request, from) = (request.clone(), from.clone());
             async move { single.adopt(&request, &from).await }
@@ -98,7 +109,7 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         self.at(&request.keys, |single| {
             let request = request.clone();
             async move { single.release(&request).await }
@@ -123,7 +134,11 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+    pub(crate) async fn force_release(
+        &self,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<ForceOutcome, Failure> {
         self.at(keys, |single| {
             let (keys, id) = (keys.clone(), id.to_owned());
             async move { single.force_release(&keys, &id).await }

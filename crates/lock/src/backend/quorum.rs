@@ -29,7 +29,7 @@ use self::member::{Answer, Member};
 use self::proposals::Proposals;
 use self::vote_count::{Decision, ReleaseCount, VoteCount};
 use super::single::Single;
-use super::{DataSet, Granting, Releasing, Request};
+use crate::backend::ops::{DataSet, GrantOutcome, ReleaseOutcome, Request};
 use crate::fence::Fence;
 use crate::master::confirm::majority;
 use crate::resource::Keys;
@@ -100,7 +100,7 @@ impl Quorum {
 
     /// Grants one of the request's locks. Members must agree on which, so slots are tried one by
     /// one, from a random one on.
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         if request.slot.is_some() {
             return self.grant_one(request).await;
         }
@@ -114,7 +114,7 @@ impl Quorum {
                 ..request.clone()
             };
             let granting = self.grant_one(&one).await?;
-            if matches!(granting, Granting::Granted { .. }) {
+            if matches!(granting, GrantOutcome::Granted { .. }) {
                 return Ok(granting);
             }
             refusal = Some(granting);
@@ -122,7 +122,7 @@ impl Quorum {
         refusal.ok_or_else(|| Failure::not_applied(self.too_few(0, Vec::new())))
     }
 
-    async fn grant_one(&self, request: &Request) -> Result<Granting, Failure> {
+    async fn grant_one(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         let (request, proposed) = self.proposing(request)?;
         let asked = request.clone();
         let mut answers = self.send(move |member| {
@@ -166,10 +166,10 @@ impl Quorum {
         Ok((Arc::new(request), proposal.fence))
     }
 
-    fn granted(&self, request: &Request, fence: Fence) -> Granting {
+    fn granted(&self, request: &Request, fence: Fence) -> GrantOutcome {
         self.proposals.seen(fence);
         self.proposals.end_wait(&request.keys.wait_key);
-        Granting::Granted {
+        GrantOutcome::Granted {
             fence,
             slot: request.slot.unwrap_or_default(),
             data_set: DataSet::local(),
@@ -182,7 +182,7 @@ impl Quorum {
         request: &Arc<Request>,
         fence: Fence,
         mut votes: VoteCount,
-    ) -> Granting {
+    ) -> GrantOutcome {
         let asked = request.clone();
         let mut answers = self.send(move |member| {
             let request = asked.clone();
@@ -208,7 +208,7 @@ impl Quorum {
         &self,
         request: &Arc<Request>,
         granted: &[Member],
-        late: mpsc::Receiver<Answer<Granting>>,
+        late: mpsc::Receiver<Answer<GrantOutcome>>,
     ) {
         let until = Instant::now() + request.ttl;
         self.release_the_rest(request, self.send_releases(granted, request), Vec::new());
@@ -220,7 +220,7 @@ impl Quorum {
         let releasing = late.for_each_concurrent(None, move |Answer { member, result }| {
             let request = request.clone();
             let may_be_granted = match result {
-                Ok(granting) => matches!(granting, Granting::Granted { .. }),
+                Ok(granting) => matches!(granting, GrantOutcome::Granted { .. }),
                 Err(failure) => failure.outcome == Outcome::Unknown,
             };
             async move {
@@ -265,7 +265,7 @@ impl Quorum {
 
     /// Asks every member. The outcome stands as soon as a majority decides it; if none does, once every
     /// member has been asked. Whoever was silent is asked again in the background.
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let mut answers = self.send_releases(&self.members, request);
         let (mut count, mut silent) = (ReleaseCount::default(), Vec::new());
         while let Some(Answer { member, result }) = answers.recv().await {
@@ -306,7 +306,7 @@ impl Quorum {
         &self,
         members: &[Member],
         request: &Request,
-    ) -> mpsc::Receiver<Answer<Releasing>> {
+    ) -> mpsc::Receiver<Answer<ReleaseOutcome>> {
         let request = Arc::new(request.clone());
         self.send_to(members, move |member| {
             let request = request.clone();
@@ -318,7 +318,7 @@ impl Quorum {
     fn release_the_rest(
         &self,
         request: &Request,
-        mut answers: mpsc::Receiver<Answer<Releasing>>,
+        mut answers: mpsc::Receiver<Answer<ReleaseOutcome>>,
         mut silent: Vec<Member>,
     ) {
         let request = request.clone();

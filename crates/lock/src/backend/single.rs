@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::contended::Contended;
 pub(crate) use self::modes::Modes;
 use self::replies::{Coded, Released, unknown_code};
-use super::{DataSet, Holding, Releasing, Renewing, Request};
+use crate::backend::ops::{DataSet, Holding, ReleaseOutcome, RenewOutcome, Request};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::gate::{Gate, GateSettings, GateState, Gatekeeper};
@@ -116,7 +116,11 @@ impl Single {
         }
     }
 
-    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+    ) -> Result<RenewOutcome, Failure> {
         let link = self.link()?;
         let (mut answer, mut confirmed) = self.renew_once(&link, request, fence).await?;
         if confirmed.look.is_some_and(|look| !look.allows_renewals()) {
@@ -129,10 +133,10 @@ impl Single {
                 code: code @ (1 | 2),
                 ..
             } => Ok(renewed(&link, confirmed, code == 2)),
-            Coded { code: 0, .. } => Ok(Renewing::Missing {
+            Coded { code: 0, .. } => Ok(RenewOutcome::Missing {
                 data_set: data_set(&link),
             }),
-            Coded { code: -1, holder } => Ok(Renewing::Stolen {
+            Coded { code: -1, holder } => Ok(RenewOutcome::Stolen {
                 by: owner_in(&holder),
             }),
             Coded { code: -3, .. } => Err(other_incarnation(&link)),
@@ -183,14 +187,14 @@ impl Single {
         Ok(answer.code == 1)
     }
 
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let link = self.link()?;
         let reply = link.call(self.releasing(request)).await?;
         self.released(&link, request, &reply)
     }
 
     /// Releases what may still be on its way to be granted.
-    pub(crate) async fn take_back(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn take_back(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let link = self.link()?;
         let reply = link.call_behind_grants(self.releasing(request)).await?;
         self.released(&link, request, &reply)
@@ -211,19 +215,19 @@ impl Single {
         link: &Link,
         request: &Request,
         reply: &Value,
-    ) -> Result<Releasing, Failure> {
+    ) -> Result<ReleaseOutcome, Failure> {
         let answer = Released::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
         match answer {
             Released::Alone => self.contended.remove(&request.keys.name),
             Released::Awaited => self.contended.insert(&request.keys.name),
             Released::Missing => {
-                return Ok(Releasing::Missing {
+                return Ok(ReleaseOutcome::Missing {
                     data_set: data_set(link),
                 });
             }
-            Released::Stolen { by } => return Ok(Releasing::Stolen { by }),
+            Released::Stolen { by } => return Ok(ReleaseOutcome::Stolen { by }),
         }
-        Ok(Releasing::Released)
+        Ok(ReleaseOutcome::Released)
     }
 
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
@@ -255,18 +259,18 @@ fn data_set(link: &Link) -> DataSet {
     }
 }
 
-fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> Renewing {
+fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> RenewOutcome {
     let allowed = confirmed.look.is_none_or(|look| look.allows_renewals());
     match (confirmed.by_majority(), allowed) {
-        (true, true) => Renewing::Renewed {
+        (true, true) => RenewOutcome::Renewed {
             data_set: data_set(link),
             reasserted,
         },
-        (true, false) => Renewing::NotReplicated {
+        (true, false) => RenewOutcome::NotReplicated {
             confirmed: confirmed.by_nobody_else(),
             reasserted,
         },
-        (false, _) => Renewing::NotReplicated {
+        (false, _) => RenewOutcome::NotReplicated {
             confirmed,
             reasserted,
         },

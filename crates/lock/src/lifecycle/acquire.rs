@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::backend::{Adopting, Granting, Request};
+use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
 use crate::clock::{later, validity};
 use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::lifecycle::core::{Core, SHORT_PAUSE, new_master, unanswered};
 use crate::lifecycle::lease_state::{Grant, Held};
 use crate::lifecycle::wait_queue::Place;
-use crate::master::topology::State;
+use crate::master::state::State;
 use crate::options::{AcquireOptions, Terms};
 use crate::protocol::script::CLAIM;
 use crate::resource::{Keys, Kind, Resource};
@@ -335,7 +335,7 @@ impl Claim {
             }
         };
         match granting {
-            Granting::Granted {
+            GrantOutcome::Granted {
                 fence,
                 slot,
                 data_set,
@@ -354,15 +354,17 @@ impl Claim {
                     slot,
                 ));
             }
-            Granting::NotReplicated(_) | Granting::NoQuorum { .. } | Granting::Resynced { .. } => {
+            GrantOutcome::NotReplicated(_)
+            | GrantOutcome::NoQuorum { .. }
+            | GrantOutcome::Resynced { .. } => {
                 self.give_back();
             }
-            Granting::Held { before, .. } => {
+            GrantOutcome::Held { before, .. } => {
                 self.before = before;
                 self.may_be_queued = before.is_some();
                 self.may_be_granted = was_uncertain;
             }
-            Granting::GateClosed { .. } | Granting::AboveSharedBound { .. } => {
+            GrantOutcome::GateClosed { .. } | GrantOutcome::AboveSharedBound { .. } => {
                 self.may_be_granted = was_uncertain;
             }
         }
@@ -385,7 +387,7 @@ impl Claim {
             }
         };
         let error = match adopting {
-            Adopting::Adopted { fence, data_set } => {
+            AdoptOutcome::Adopted { fence, data_set } => {
                 return Ok(self.hold(
                     Grant {
                         sent_at,
@@ -396,24 +398,26 @@ impl Claim {
                 ));
             }
             // The store gave the lock back to the token of the ticket.
-            Adopting::NotReplicated(confirmed) => self.obstacle(Granting::NotReplicated(confirmed)),
-            Adopting::GateClosed { remaining, epoch } => {
-                self.obstacle(Granting::GateClosed { remaining, epoch })
+            AdoptOutcome::NotReplicated(confirmed) => {
+                self.obstacle(GrantOutcome::NotReplicated(confirmed))
             }
-            Adopting::AboveSharedBound { most } => {
-                self.obstacle(Granting::AboveSharedBound { most })
+            AdoptOutcome::GateClosed { remaining, epoch } => {
+                self.obstacle(GrantOutcome::GateClosed { remaining, epoch })
             }
-            Adopting::Missing => lost(LostReason::Missing),
-            Adopting::Stolen { by } => lost(LostReason::Stolen { by }),
+            AdoptOutcome::AboveSharedBound { most } => {
+                self.obstacle(GrantOutcome::AboveSharedBound { most })
+            }
+            AdoptOutcome::Missing => lost(LostReason::Missing),
+            AdoptOutcome::Stolen { by } => lost(LostReason::Stolen { by }),
         };
         self.may_be_granted = false;
         Err(error)
     }
 
-    fn obstacle(&self, granting: Granting) -> Error {
+    fn obstacle(&self, granting: GrantOutcome) -> Error {
         let resource = self.target.resource.clone();
         match granting {
-            Granting::Held {
+            GrantOutcome::Held {
                 owner, remaining, ..
             } => Error::Held(HeldError {
                 resource,
@@ -421,20 +425,19 @@ impl Claim {
                 remaining,
                 key: self.only_key(),
             }),
-            Granting::GateClosed { remaining, epoch } | Granting::Resynced { remaining, epoch } => {
-                Error::GateClosed(GateClosed {
-                    resource,
-                    remaining,
-                    epoch,
-                })
-            }
-            Granting::NotReplicated(confirmed) => Error::NotReplicated {
+            GrantOutcome::GateClosed { remaining, epoch }
+            | GrantOutcome::Resynced { remaining, epoch } => Error::GateClosed(GateClosed {
+                resource,
+                remaining,
+                epoch,
+            }),
+            GrantOutcome::NotReplicated(confirmed) => Error::NotReplicated {
                 resource,
                 acknowledged: confirmed.acknowledged,
                 needed: confirmed.needed,
                 data_nodes: confirmed.data_nodes,
             },
-            Granting::NoQuorum {
+            GrantOutcome::NoQuorum {
                 granted,
                 members,
                 nodes,
@@ -444,11 +447,11 @@ impl Claim {
                 members,
                 nodes,
             },
-            Granting::AboveSharedBound { most } => Error::Ttl {
+            GrantOutcome::AboveSharedBound { most } => Error::Ttl {
                 asked: self.terms.ttl,
                 bound: TtlBound::AboveShared { most },
             },
-            Granting::Granted { .. } => self.granted_too_late(),
+            GrantOutcome::Granted { .. } => self.granted_too_late(),
         }
     }
 

@@ -16,13 +16,14 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use crate::backend::{Backend, Request};
+use crate::backend::Backend;
+use crate::backend::ops::Request;
 use crate::clock::{later, later_std};
 use crate::lifecycle::last_release::LastRelease;
 use crate::lifecycle::lease_state::Held;
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::lifecycle::wait_queue::Waiting;
-use crate::master::topology::State;
+use crate::master::state::State;
 use crate::resource::Keys;
 use crate::transport::server_errors::Failure;
 

@@ -8,18 +8,21 @@ use leasehold_config::LockOptions;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::backend::{Backend, Releasing};
+use crate::backend::Backend;
+use crate::backend::ops::ReleaseOutcome;
 use crate::clock::{Clock, later};
 use crate::error::{Error, LostReason};
 use crate::lifecycle::cleanup::{AtEnd, Reaper};
 use crate::lifecycle::last_release::LastRelease;
 use crate::lifecycle::lease_state::Held;
-use crate::lifecycle::renew::{self, Purpose, Renewed};
+use crate::lifecycle::lease_state::Purpose;
+use crate::lifecycle::renew::{self, Renewed};
 use crate::lifecycle::scheduler::Keeper;
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::lifecycle::wait_queue::Waiting;
-use crate::master::topology::State;
+use crate::master::state::State;
 use crate::resource::Resource;
+use crate::telemetry::Ended;
 use crate::transport::server_errors::{Failure, Outcome};
 
 /// Between attempts while nothing but a moment's patience is needed.
@@ -93,7 +96,7 @@ impl Core {
     }
 
     /// Releases, again and again within the patience for one operation.
-    pub(crate) async fn release(&self, held: &Held) -> Result<Releasing, Error> {
+    pub(crate) async fn release(&self, held: &Held) -> Result<ReleaseOutcome, Error> {
         self.stop.check_tasks()?;
         let request = &held.request;
         let mut may_be_released = false;
@@ -110,10 +113,10 @@ impl Core {
                     }
                     return Ok(match releasing {
                         // It was the attempt whose reply was lost.
-                        Releasing::Missing { data_set }
+                        ReleaseOutcome::Missing { data_set }
                             if may_be_released && held.must_be_kept_on(&data_set) =>
                         {
-                            Releasing::Released
+                            ReleaseOutcome::Released
                         }
                         releasing => releasing,
                     });
@@ -138,6 +141,21 @@ impl Core {
         self.keeper.lose_all(&LostReason::Closed);
         self.reaper.leave(self.waiting.take_unclaimed());
         self.reaper.finished().await;
+    }
+}
+
+impl Ended for Result<ReleaseOutcome, Error> {
+    fn word(&self) -> &'static str {
+        match self {
+            Ok(ReleaseOutcome::Released) => "released",
+            Ok(ReleaseOutcome::Missing { .. }) => "expired",
+            Ok(ReleaseOutcome::Stolen { .. }) => "held_by_another",
+            Err(_) => "failed",
+        }
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.as_ref().err()
     }
 }
 

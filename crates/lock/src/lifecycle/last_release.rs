@@ -12,8 +12,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use leasehold_config::{LockOptions, Topology};
 
+use crate::backend::Backend;
 use crate::backend::connect;
-use crate::backend::{Backend, Request};
+use crate::backend::ops::Request;
 use crate::error::Error;
 use crate::unavailable::{Cause, Unavailable};
 

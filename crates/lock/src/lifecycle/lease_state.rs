@@ -1,22 +1,31 @@
 //! What is known of one lease while it is held: until when it is valid, and whether it is lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{DataSet, Request};
+use crate::backend::ops::{DataSet, Request};
 use crate::clock::{Clock, Moment, later_std, validity};
 use crate::error::LostReason;
 use crate::fence::Fence;
-use crate::lifecycle::renew::Purpose;
 use crate::lifecycle::stop::StopSignal;
 use crate::options::Terms;
 use crate::resource::Resource;
-use crate::telemetry::Holding;
+use crate::telemetry::{About, Granted, HoldSpan};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// What a renewal is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A whole TTL from now on.
+    Prolong,
+    /// Not one moment more, only the certainty that the key is there: after a failover, for a lease
+    /// that is not renewed.
+    Verify,
+}
 
 /// One lease, shared by its guard and the keeper.
 #[derive(Debug)]
@@ -34,7 +43,7 @@ pub(crate) struct Held {
     lost: CancellationToken,
     reason: OnceLock<LostReason>,
     /// Ended by the release or the loss, whichever comes first.
-    pub(crate) telling: Holding,
+    pub(crate) span: HoldSpan,
 }
 
 #[derive(Debug)]
@@ -54,6 +63,16 @@ pub(crate) struct Grant {
     pub(crate) data_set: DataSet,
 }
 
+impl Granted for Arc<Held> {
+    fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    fn epoch(&self) -> u64 {
+        Held::epoch(self)
+    }
+}
+
 impl Held {
     pub(crate) fn new(
         resource: Resource,
@@ -63,7 +82,7 @@ impl Held {
         clock: Clock,
         stop: StopSignal,
     ) -> Self {
-        let telling = Holding::begin(&resource, grant.fence, grant.data_set.epoch, terms);
+        let span = HoldSpan::begin(&resource, grant.fence, grant.data_set.epoch, terms);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             resource,
@@ -80,7 +99,16 @@ impl Held {
             released: AtomicBool::new(false),
             lost: CancellationToken::new(),
             reason: OnceLock::new(),
-            telling,
+            span,
+        }
+    }
+
+    /// What telemetry tells of it.
+    pub(crate) fn about(&self) -> About<'_> {
+        About {
+            resource: &self.resource,
+            fence: self.fence,
+            held: &self.span,
         }
     }
 
@@ -145,7 +173,7 @@ impl Held {
         if self.is_over() || remaining.is_zero() {
             return false;
         }
-        self.telling.margin(remaining, self.request.ttl);
+        self.span.margin(remaining, self.request.ttl);
         // Replies may overtake each other: the later sending counts.
         let is_later = self.clock.elapsed_since(sent_at) < self.clock.elapsed_since(standing.since);
         if purpose == Purpose::Prolong && is_later {
@@ -198,14 +226,14 @@ impl Held {
             return;
         }
         if self.reason.set(reason.clone()).is_ok() {
-            self.telling.lost(&self.resource, self.fence, reason);
+            self.span.lost(&self.resource, self.fence, reason);
         }
         self.lost.cancel();
     }
 
     /// Ends the lease because its holder gives it back. Returns `false` if it was over already.
     pub(crate) fn begin_release(&self) -> bool {
-        self.telling.released();
+        self.span.released();
         !self.released.swap(true, Ordering::AcqRel) && self.reason.get().is_none()
     }
 

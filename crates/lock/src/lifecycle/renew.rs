@@ -6,24 +6,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::backend::{Backend, Renewing};
+use crate::backend::Backend;
+use crate::backend::ops::RenewOutcome;
 use crate::clock::Clock;
 use crate::error::{Error, LostReason};
 use crate::lifecycle::cleanup::Reaper;
-use crate::lifecycle::lease_state::Held;
-use crate::telemetry;
+use crate::lifecycle::lease_state::{Held, Purpose};
+use crate::telemetry::{self, Ended};
 use crate::transport::server_errors::{Failure, Outcome};
 use crate::unavailable::{Cause, Unavailable};
-
-/// What a renewal is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A whole TTL from now on.
-    Prolong,
-    /// Not one moment more, only the certainty that the key is there: after a failover, for a lease
-    /// that is not renewed.
-    Verify,
-}
 
 /// How a renewal went.
 #[derive(Debug)]
@@ -34,6 +25,23 @@ pub(crate) enum Renewed {
     TryAgain(Error),
     /// The lease is over.
     Over(LostReason),
+}
+
+impl Ended for Renewed {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::TryAgain(_) => "unconfirmed",
+            Self::Over(_) => "over",
+        }
+    }
+
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::TryAgain(error) => Some(error),
+            Self::Confirmed | Self::Over(_) => None,
+        }
+    }
 }
 
 /// Renews once.
@@ -47,7 +55,7 @@ pub(crate) async fn renew(
     purpose: Purpose,
 ) -> Renewed {
     let attempt = pin!(attempt(backend, reaper, clock, held, purpose));
-    telemetry::renewing(held, attempt).await
+    telemetry::renewing(held.about(), attempt).await
 }
 
 async fn attempt(
@@ -69,11 +77,14 @@ async fn attempt(
     let renewing = backend.renew(&request, held.fence, is_over);
     let answer = timeout(limit, renewing).await;
     let outcome = match answer {
-        Ok(Ok(Renewing::Renewed { data_set, .. })) if held.confirm(purpose, sent_at, &data_set) => {
+        Ok(Ok(RenewOutcome::Renewed { data_set, .. }))
+            if held.confirm(purpose, sent_at, &data_set) =>
+        {
             return Renewed::Confirmed;
         }
         Ok(Ok(
-            Renewing::Renewed { reasserted, .. } | Renewing::NotReplicated { reasserted, .. },
+            RenewOutcome::Renewed { reasserted, .. }
+            | RenewOutcome::NotReplicated { reasserted, .. },
         )) if held.is_over() => {
             // It came after the end and may have kept the key of a lost lease, or re-created that
             // of a released one. A key that was kept is the release's to delete, and to report.
@@ -82,13 +93,13 @@ async fn attempt(
             }
             Renewed::Over(held.reason())
         }
-        Ok(Ok(Renewing::Renewed { .. })) => {
+        Ok(Ok(RenewOutcome::Renewed { .. })) => {
             reaper.take_back(&held.request, held.request.ttl);
             Renewed::Over(held.expiry())
         }
-        Ok(Ok(Renewing::Missing { data_set })) => Renewed::Over(held.missing_on(&data_set)),
-        Ok(Ok(Renewing::Stolen { by })) => Renewed::Over(LostReason::Stolen { by }),
-        Ok(Ok(Renewing::NotReplicated { confirmed, .. })) => {
+        Ok(Ok(RenewOutcome::Missing { data_set })) => Renewed::Over(held.missing_on(&data_set)),
+        Ok(Ok(RenewOutcome::Stolen { by })) => Renewed::Over(LostReason::Stolen { by }),
+        Ok(Ok(RenewOutcome::NotReplicated { confirmed, .. })) => {
             Renewed::TryAgain(Error::NotReplicated {
                 resource: held.resource.clone(),
                 acknowledged: confirmed.acknowledged,

@@ -19,9 +19,10 @@ use crate::clock::{Clock, later};
 use crate::error::LostReason;
 use crate::lifecycle::cleanup::Reaper;
 use crate::lifecycle::lease_state::Held;
-use crate::lifecycle::renew::{self, Purpose, Renewed};
+use crate::lifecycle::lease_state::Purpose;
+use crate::lifecycle::renew::{self, Renewed};
 use crate::lifecycle::stop::{StopReason, StopSignal};
-use crate::master::topology::State;
+use crate::master::state::State;
 
 /// Leases that fall due within this time are renewed together.
 const TOGETHER: Duration = Duration::from_millis(50);

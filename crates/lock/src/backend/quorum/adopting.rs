@@ -3,12 +3,16 @@
 use super::Quorum;
 use super::member::Answer;
 use super::vote_count::{Decision, VoteCount};
-use crate::backend::{Adopting, Granting, Request};
+use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
 use crate::token::Token;
 use crate::transport::server_errors::Failure;
 
 impl Quorum {
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         let (request, proposed) = self.proposing(request)?;
         let from = from.clone();
         let asked = request.clone();
@@ -20,16 +24,16 @@ impl Quorum {
         let (mut gone, mut thief) = (0, None);
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(Adopting::Adopted { fence, .. }) => votes.add_grant(member, fence),
-                Ok(Adopting::Missing) => gone += 1,
-                Ok(Adopting::Stolen { by }) => {
+                Ok(AdoptOutcome::Adopted { fence, .. }) => votes.add_grant(member, fence),
+                Ok(AdoptOutcome::Missing) => gone += 1,
+                Ok(AdoptOutcome::Stolen { by }) => {
                     gone += 1;
                     thief = Some(by);
                 }
                 Ok(
-                    Adopting::NotReplicated(_)
-                    | Adopting::GateClosed { .. }
-                    | Adopting::AboveSharedBound { .. },
+                    AdoptOutcome::NotReplicated(_)
+                    | AdoptOutcome::GateClosed { .. }
+                    | AdoptOutcome::AboveSharedBound { .. },
                 ) => {}
                 Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
             }
@@ -40,14 +44,14 @@ impl Quorum {
                 None => continue,
             };
             return match granting {
-                Granting::Granted {
+                GrantOutcome::Granted {
                     fence, data_set, ..
-                } => Ok(Adopting::Adopted { fence, data_set }),
+                } => Ok(AdoptOutcome::Adopted { fence, data_set }),
                 _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
             };
         }
         if self.rules_out(gone) {
-            return Ok(thief.map_or(Adopting::Missing, |by| Adopting::Stolen { by }));
+            return Ok(thief.map_or(AdoptOutcome::Missing, |by| AdoptOutcome::Stolen { by }));
         }
         Err(Failure::unknown(
             self.too_few(votes.granted.len(), Vec::new()),

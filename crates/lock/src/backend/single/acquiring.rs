@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::replies::Acquired;
 use super::{Single, data_set, other_incarnation};
-use crate::backend::{Granting, Request};
+use crate::backend::ops::{GrantOutcome, Request};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
@@ -23,12 +23,12 @@ enum Attempt {
         slot: usize,
         confirmed: Confirmed,
     },
-    Refused(Granting),
+    Refused(GrantOutcome),
     GateUnclaimed,
 }
 
 impl Single {
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         let link = self.link_that_grants()?;
         if let Some(modes) = &self.modes {
             modes.check(&link).await?;
@@ -51,13 +51,13 @@ impl Single {
                         look: Some(look), ..
                     } if !look.allows_grants() => may_be_set = true,
                     confirmed if confirmed.by_majority() => {
-                        return Ok(Granting::Granted {
+                        return Ok(GrantOutcome::Granted {
                             fence,
                             slot: request.slot.unwrap_or(slot),
                             data_set: data_set(&link),
                         });
                     }
-                    confirmed => return Ok(Granting::NotReplicated(confirmed)),
+                    confirmed => return Ok(GrantOutcome::NotReplicated(confirmed)),
                 },
                 Attempt::GateUnclaimed => {}
             }
@@ -135,7 +135,7 @@ impl Single {
             Acquired::GateUnclaimed => return Ok(Attempt::GateUnclaimed),
             Acquired::OtherIncarnation => return Err(other_incarnation(link)),
             Acquired::GateClosed(remaining) => closed(link, Some(remaining)),
-            Acquired::AboveSharedBound { most } => Granting::AboveSharedBound { most },
+            Acquired::AboveSharedBound { most } => GrantOutcome::AboveSharedBound { most },
             Acquired::Held {
                 owner,
                 remaining,
@@ -147,7 +147,7 @@ impl Single {
                     && request.waits
                     && link.sees_changes
                     && link.read_and_watch(&request.keys.locks).await?;
-                Granting::Held {
+                GrantOutcome::Held {
                     owner,
                     remaining: if is_free_now {
                         Some(Duration::ZERO)
@@ -212,15 +212,15 @@ pub(super) fn reign_id(link: &Link, request: &Request) -> String {
     }
 }
 
-fn closed(link: &Link, remaining: Option<Duration>) -> Granting {
-    Granting::GateClosed {
+fn closed(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
+    GrantOutcome::GateClosed {
         remaining,
         epoch: link.epoch(),
     }
 }
 
-fn void(link: &Link, remaining: Option<Duration>) -> Granting {
-    Granting::Resynced {
+fn void(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
+    GrantOutcome::Resynced {
         remaining,
         epoch: link.epoch(),
     }

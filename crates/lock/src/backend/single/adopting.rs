@@ -8,7 +8,7 @@ use redis::Value;
 use super::acquiring::reign_id;
 use super::replies::{self, unknown_code};
 use super::{Single, data_set, other_incarnation};
-use crate::backend::{Adopting, Request};
+use crate::backend::ops::{AdoptOutcome, Request};
 use crate::fence::Fence;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, Unexpected};
@@ -17,10 +17,14 @@ use crate::token::{Token, owner_in};
 use crate::transport::server_errors::Failure;
 
 impl Single {
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         let link = self.link_that_grants()?;
         let counter = self.counters.of(&request.keys.name);
-        let closed = |remaining| Adopting::GateClosed {
+        let closed = |remaining| AdoptOutcome::GateClosed {
             remaining,
             epoch: link.epoch(),
         };
@@ -35,7 +39,7 @@ impl Single {
                     let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
-                        return Ok(Adopting::Adopted {
+                        return Ok(AdoptOutcome::Adopted {
                             fence,
                             data_set: data_set(&link),
                         });
@@ -45,14 +49,14 @@ impl Single {
                     }
                     self.give_back(&link, request, from, &counter).await?;
                     if is_void {
-                        Adopting::NotReplicated(confirmed.by_nobody_else())
+                        AdoptOutcome::NotReplicated(confirmed.by_nobody_else())
                     } else {
-                        Adopting::NotReplicated(confirmed)
+                        AdoptOutcome::NotReplicated(confirmed)
                     }
                 }
-                Answer::Missing => Adopting::Missing,
-                Answer::Stolen { by } => Adopting::Stolen { by },
-                Answer::AboveSharedBound { most } => Adopting::AboveSharedBound { most },
+                Answer::Missing => AdoptOutcome::Missing,
+                Answer::Stolen { by } => AdoptOutcome::Stolen { by },
+                Answer::AboveSharedBound { most } => AdoptOutcome::AboveSharedBound { most },
                 Answer::GateClosed(remaining) => closed(Some(remaining)),
                 Answer::OtherIncarnation => return Err(other_incarnation(&link)),
                 Answer::GateUnclaimed => match self.open_gate(&link).await? {

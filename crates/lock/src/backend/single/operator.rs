@@ -5,7 +5,7 @@ use redis::Value;
 use super::Single;
 use super::looking::{self, questions};
 use super::replies::{self, unknown_code};
-use crate::backend::{Forcing, Found, Scanned};
+use crate::backend::ops::{ForceOutcome, Found, Scanned};
 use crate::master::link::Link;
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::FORCE_RELEASE;
@@ -38,7 +38,11 @@ impl Single {
         })
     }
 
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+    pub(crate) async fn force_release(
+        &self,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<ForceOutcome, Failure> {
         let link = self.link()?;
         let counter = self.counters.of(&keys.name);
         let call = self
@@ -62,22 +66,22 @@ impl Single {
             confirmed.by_majority() && confirmed.look.is_none_or(|look| look.allows_renewals());
         match forced {
             // A failover may bring the holder back.
-            Forcing::Taken { .. } if !counts => Ok(Forcing::NotReplicated(confirmed)),
+            ForceOutcome::Taken { .. } if !counts => Ok(ForceOutcome::NotReplicated(confirmed)),
             forced => Ok(forced),
         }
     }
 }
 
-pub(super) fn forced(reply: &Value) -> Result<Forcing, Unexpected> {
+pub(super) fn forced(reply: &Value) -> Result<ForceOutcome, Unexpected> {
     let items = reply::array(reply)?;
     let holder = || reply::text(reply::item(items, 1)?).map(|holder| token::owner_in(&holder));
     match reply::integer(reply::item(items, 0)?)? {
-        1 => Ok(Forcing::Taken {
+        1 => Ok(ForceOutcome::Taken {
             from: holder()?,
             fence: replies::fence(reply::integer(reply::item(items, 2)?)?)?,
         }),
-        0 => Ok(Forcing::Missing),
-        -1 => Ok(Forcing::HeldByAnother { by: holder()? }),
+        0 => Ok(ForceOutcome::Missing),
+        -1 => Ok(ForceOutcome::HeldByAnother { by: holder()? }),
         code => Err(unknown_code(code)),
     }
 }
