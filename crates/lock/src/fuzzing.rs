@@ -16,7 +16,7 @@ use crate::protocol::reply;
 use crate::protocol::slots;
 use crate::protocol::wakeups::{Call, Calls};
 use crate::sentinel::{link, names, view};
-use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::server_errors;
 use crate::unavailable::{Cause, Unavailable};
 
@@ -120,7 +120,7 @@ async fn talk(said: Vec<u8>) {
     let opening = Connection::log_in(
         &node,
         &settings,
-        Ending::default(),
+        CloseSignal::default(),
         |push| pushed(&push),
         stream,
     );
@@ -144,7 +144,7 @@ async fn talk(said: Vec<u8>) {
         Err(failure) => told_of(&failure.unavailable),
     }
     // Nothing more comes, so the connection ends by itself.
-    connection.ending().ended().await;
+    connection.close_signal().ended().await;
 }
 
 fn pushed(message: &PushInfo) {

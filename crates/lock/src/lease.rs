@@ -11,7 +11,7 @@ use crate::backend::ops::ReleaseOutcome;
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
 use crate::lifecycle::core::Core;
-use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::lease_state::LeaseState;
 use crate::lifecycle::lease_state::Purpose;
 use crate::lifecycle::renew::Renewed;
 use crate::resource::Resource;
@@ -41,7 +41,7 @@ use crate::ticket::Ticket;
 #[must_use = "a lease that is dropped is released at once"]
 pub struct Lease {
     core: Arc<Core>,
-    held: Arc<Held>,
+    held: Arc<LeaseState>,
     is_settled: bool,
 }
 
@@ -54,7 +54,7 @@ const _: () = {
 /// Tells other tasks of a lease's end; see [`Lease::watch`]. Clones watch the same lease.
 #[derive(Clone)]
 pub struct LeaseWatch {
-    held: Arc<Held>,
+    held: Arc<LeaseState>,
 }
 
 impl LeaseWatch {
@@ -103,7 +103,7 @@ pub enum Released {
 }
 
 impl Lease {
-    pub(crate) fn new(core: Arc<Core>, held: Arc<Held>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, held: Arc<LeaseState>) -> Self {
         Self {
             core,
             held,
@@ -330,7 +330,7 @@ impl Drop for Lease {
             self.core.end(&self.held);
             if !self.held.ended_with_locker() {
                 self.core
-                    .reaper
+                    .cleanup
                     .take_back(&self.held.request, self.held.request.ttl);
             }
         }

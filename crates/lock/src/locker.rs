@@ -99,7 +99,7 @@ impl Locker {
             lock: config.lock.clone(),
             client_name: config.client_name.clone(),
         };
-        let (backend, patience) =
+        let (backend, operation_timeout) =
             connect::connect(topology, &config.lock, config.client_name, &waiting).await?;
         Ok(Self {
             core: Core::start(
@@ -107,7 +107,7 @@ impl Locker {
                 waiting,
                 config.lock,
                 Clock::System,
-                patience,
+                operation_timeout,
                 Some(last_release),
             ),
         })
@@ -140,14 +140,14 @@ impl Locker {
 
     fn over_memory(store: &MemoryStore, options: LockOptions) -> Self {
         let backend = Backend::Memory(Memory::new(store.clone()));
-        let patience = Duration::from_secs(2);
+        let operation_timeout = Duration::from_secs(2);
         Self {
             core: Core::start(
                 backend,
                 Arc::default(),
                 options,
                 store.clock(),
-                patience,
+                operation_timeout,
                 None,
             ),
         }
@@ -161,14 +161,14 @@ impl Locker {
             eprintln!("WARNING: {DISABLED}");
         }
         telemetry::locking_disabled();
-        let patience = Duration::from_secs(2);
+        let operation_timeout = Duration::from_secs(2);
         Self {
             core: Core::start(
                 Backend::Noop(Noop),
                 Arc::default(),
                 options,
                 Clock::runtime(),
-                patience,
+                operation_timeout,
                 None,
             ),
         }

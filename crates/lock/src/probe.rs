@@ -9,7 +9,7 @@ use leasehold_config::{Endpoint, Topology};
 use redis::Value;
 
 use crate::protocol::reply;
-use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::tls::TlsClient;
 use crate::unavailable::{Cause, Part, Unavailable, printable};
 
@@ -82,7 +82,7 @@ impl Probe {
         endpoint: &Endpoint,
     ) -> Result<Self, Unavailable> {
         let settings = settings(topology, hop).map_err(|cause| Unavailable::on(endpoint, cause))?;
-        let opening = Connection::open(endpoint, &settings, Ending::default(), |_| {});
+        let opening = Connection::open(endpoint, &settings, CloseSignal::default(), |_| {});
         let connection = opening.await.map_err(|unavailable| match hop {
             Hop::Sentinel => unavailable.with_part(Part::Sentinel),
             Hop::Node => unavailable,

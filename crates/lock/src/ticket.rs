@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::fence::Fence;
-use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::lease_state::LeaseState;
 
 /// A lease that another process can take over with [`Locker::adopt`](crate::Locker::adopt).
 ///
@@ -46,7 +46,7 @@ impl Ticket {
         })
     }
 
-    pub(crate) fn of(held: &Held) -> Self {
+    pub(crate) fn of(held: &LeaseState) -> Self {
         let slots = held.request.keys.locks.len();
         let is_single = held.request.keys.locks.first() == Some(&held.request.keys.name);
         let slot = held.request.slot.unwrap_or_default();

@@ -70,10 +70,10 @@ impl Cluster {
         })
     }
 
-    pub(crate) fn calls_waiters(&self, keys: &Keys) -> bool {
+    pub(crate) fn store_notifies_waiters(&self, keys: &Keys) -> bool {
         let master = self.map().master_of(slot_of(&keys.name)).cloned();
         let single = master.and_then(|master| self.masters().get(&master).cloned());
-        single.is_some_and(|single| single.calls_waiters())
+        single.is_some_and(|single| single.store_notifies_waiters())
     }
 
     pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {

@@ -45,33 +45,33 @@ pub(crate) async fn connect(
     };
     match configured {
         Configured::Standalone(standalone) => {
-            let patience = 2 * standalone.nodes.command_timeout;
+            let operation_timeout = 2 * standalone.nodes.command_timeout;
             let part = Part::Server;
             let single = connector.standalone(standalone, part, lock.safety == Safety::Strict)?;
             single.topology().first_attempt().await?;
-            Ok((Backend::Single(single), patience))
+            Ok((Backend::Single(single), operation_timeout))
         }
         Configured::Sentinel(sentinel) => {
-            let patience = 2 * sentinel.nodes.command_timeout;
+            let operation_timeout = 2 * sentinel.nodes.command_timeout;
             let single = connector.sentinel(sentinel)?;
             single.topology().first_attempt().await?;
-            Ok((Backend::Single(single), patience))
+            Ok((Backend::Single(single), operation_timeout))
         }
         Configured::Quorum(quorum) => {
-            let patience = quorum
+            let operation_timeout = quorum
                 .members
                 .iter()
                 .map(|member| 2 * member.nodes.command_timeout);
-            let patience = patience.max().unwrap_or_default();
+            let operation_timeout = operation_timeout.max().unwrap_or_default();
             let quorum = connector.quorum(quorum)?;
             quorum.first_attempt().await?;
-            Ok((Backend::Quorum(quorum), patience))
+            Ok((Backend::Quorum(quorum), operation_timeout))
         }
         Configured::Cluster(cluster) => {
-            let patience = 2 * cluster.nodes.command_timeout;
+            let operation_timeout = 2 * cluster.nodes.command_timeout;
             Ok((
                 Backend::Cluster(Box::new(connector.cluster(cluster).await?)),
-                patience,
+                operation_timeout,
             ))
         }
         _ => {

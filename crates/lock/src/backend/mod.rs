@@ -117,12 +117,12 @@ impl Backend {
 
     /// Whether waiters are called by the store; if not, whoever frees a lock in this process calls
     /// the next one here.
-    pub(crate) fn calls_waiters(&self, keys: &Keys) -> bool {
+    pub(crate) fn store_notifies_waiters(&self, keys: &Keys) -> bool {
         match self {
             Self::Noop(_) | Self::Memory(_) => false,
-            Self::Single(single) => single.calls_waiters(),
-            Self::Quorum(quorum) => quorum.calls_waiters(),
-            Self::Cluster(cluster) => cluster.calls_waiters(keys),
+            Self::Single(single) => single.store_notifies_waiters(),
+            Self::Quorum(quorum) => quorum.store_notifies_waiters(),
+            Self::Cluster(cluster) => cluster.store_notifies_waiters(keys),
         }
     }
 

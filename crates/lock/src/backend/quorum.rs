@@ -219,12 +219,12 @@ impl Quorum {
         });
         let releasing = late.for_each_concurrent(None, move |Answer { member, result }| {
             let request = request.clone();
-            let may_be_granted = match result {
+            let grant_uncertain = match result {
                 Ok(granting) => matches!(granting, GrantOutcome::Granted { .. }),
                 Err(failure) => failure.outcome == Outcome::Unknown,
             };
             async move {
-                if may_be_granted {
+                if grant_uncertain {
                     release_until(&request, vec![member], until).await;
                 }
             }
@@ -257,9 +257,9 @@ impl Quorum {
     }
 
     /// Whether a majority of the members calls the waiters of this locker.
-    pub(crate) fn calls_waiters(&self) -> bool {
+    pub(crate) fn store_notifies_waiters(&self) -> bool {
         let members = self.members.iter();
-        let calling = members.filter(|member| member.single.calls_waiters());
+        let calling = members.filter(|member| member.single.store_notifies_waiters());
         calling.count() >= self.needed()
     }
 

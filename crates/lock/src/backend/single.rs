@@ -103,8 +103,8 @@ impl Single {
         Ok(link)
     }
 
-    pub(crate) fn calls_waiters(&self) -> bool {
-        self.topology.link().is_ok_and(|link| link.hears_calls)
+    pub(crate) fn store_notifies_waiters(&self) -> bool {
+        self.topology.link().is_ok_and(|link| link.receives_wakeups)
     }
 
     /// How long the gate stays closed; `None` as long as its claim is not confirmed.
@@ -279,7 +279,7 @@ fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> RenewOutcome 
 
 /// The node lives another life than the link was made for: the link ends, and with it all doubt.
 fn other_incarnation(link: &Link) -> Failure {
-    link.ending().end(Cause::NotMasterYet);
+    link.close_signal().end(Cause::NotMasterYet);
     Failure::not_applied(Unavailable::on(link.node(), Cause::NotMasterYet))
 }
 

@@ -11,13 +11,13 @@ use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
 use crate::clock::{later, validity};
 use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::lifecycle::core::{Core, SHORT_PAUSE, new_master, unanswered};
-use crate::lifecycle::lease_state::{Grant, Held};
+use crate::lifecycle::lease_state::{Grant, LeaseState};
 use crate::lifecycle::wait_queue::Place;
 use crate::master::state::State;
 use crate::options::{AcquireOptions, Terms};
 use crate::protocol::script::CLAIM;
 use crate::resource::{Keys, Kind, Resource};
-use crate::telemetry::{self, Obstacles};
+use crate::telemetry::{self, WaitReasons};
 use crate::token::Token;
 use crate::transport::server_errors::Outcome;
 use crate::unavailable::{Cause, Unavailable};
@@ -55,7 +55,7 @@ pub(crate) async fn try_acquire(
     core: &Arc<Core>,
     target: Target,
     terms: Terms,
-) -> Result<Arc<Held>, Error> {
+) -> Result<Arc<LeaseState>, Error> {
     let attempt = async {
         Claim::new(core, target.clone(), terms, false)?
             .attempt()
@@ -71,7 +71,7 @@ pub(crate) async fn adopt(
     terms: Terms,
     slot: usize,
     from: &Token,
-) -> Result<Arc<Held>, Error> {
+) -> Result<Arc<LeaseState>, Error> {
     let resource = target.resource.clone();
     let adopting = async {
         let mut claim = Claim::new(core, target, terms, false)?;
@@ -86,7 +86,7 @@ pub(crate) async fn acquire(
     core: &Arc<Core>,
     target: Target,
     terms: Terms,
-) -> Result<Arc<Held>, Error> {
+) -> Result<Arc<LeaseState>, Error> {
     let limit = terms.timeout.map(Limit::from_now);
     acquire_within(core, target, terms, limit).await
 }
@@ -115,7 +115,7 @@ pub(crate) async fn acquire_within(
     target: Target,
     terms: Terms,
     limit: Option<Limit>,
-) -> Result<Arc<Held>, Error> {
+) -> Result<Arc<LeaseState>, Error> {
     let resource = target.resource.clone();
     let acquiring = async {
         match limit {
@@ -129,7 +129,11 @@ pub(crate) async fn acquire_within(
     telemetry::acquiring(&resource, terms, "wait", pin!(acquiring)).await
 }
 
-async fn wait_for(core: &Arc<Core>, target: Target, terms: Terms) -> Result<Arc<Held>, Error> {
+async fn wait_for(
+    core: &Arc<Core>,
+    target: Target,
+    terms: Terms,
+) -> Result<Arc<LeaseState>, Error> {
     let mut place = core.waiting.enter(&target.keys.name);
     acquire_in_turn(core, target, terms, &mut place).await
 }
@@ -139,7 +143,7 @@ async fn ask_once(
     target: Target,
     terms: Terms,
     limit: Limit,
-) -> Result<Arc<Held>, Error> {
+) -> Result<Arc<LeaseState>, Error> {
     let resource = target.resource.clone();
     let attempted = Claim::new(core, target, terms, false)?.attempt().await;
     attempted.map_err(|error| match error {
@@ -153,7 +157,7 @@ async fn wait_until(
     target: Target,
     terms: Terms,
     limit: Limit,
-) -> Result<Arc<Held>, Error> {
+) -> Result<Arc<LeaseState>, Error> {
     let mut place = core.waiting.enter(&target.keys.wait_key);
     let resource = target.resource.clone();
     let outcome = {
@@ -187,8 +191,8 @@ async fn acquire_in_turn(
     target: Target,
     terms: Terms,
     place: &mut Place,
-) -> Result<Arc<Held>, Error> {
-    let mut obstacles = Obstacles::new(&target.resource, terms);
+) -> Result<Arc<LeaseState>, Error> {
+    let mut obstacles = WaitReasons::new(&target.resource, terms);
     if !place.is_next() {
         obstacles.queued();
     }
@@ -280,7 +284,7 @@ struct Claim {
     terms: Terms,
     request: Request,
     /// Some attempt may have been granted without our knowing.
-    may_be_granted: bool,
+    grant_uncertain: bool,
     /// Waiters before this one in the queue among processes, while it is in there.
     before: Option<u32>,
     /// Some attempt may have entered that queue without our knowing.
@@ -307,7 +311,7 @@ impl Claim {
             target,
             terms,
             request,
-            may_be_granted: false,
+            grant_uncertain: false,
             before: None,
             may_be_queued: false,
         })
@@ -317,9 +321,9 @@ impl Claim {
         new_token(&self.core, &self.target)
     }
 
-    async fn attempt(&mut self) -> Result<Arc<Held>, Error> {
+    async fn attempt(&mut self) -> Result<Arc<LeaseState>, Error> {
         let clock = self.core.clock;
-        let was_uncertain = std::mem::replace(&mut self.may_be_granted, true);
+        let was_uncertain = std::mem::replace(&mut self.grant_uncertain, true);
         self.request.is_repeated = was_uncertain;
         if !was_uncertain {
             // A token tells when its holder was granted.
@@ -330,7 +334,7 @@ impl Claim {
         let granting = match self.core.backend.grant(&self.request).await {
             Ok(granting) => granting,
             Err(failure) => {
-                self.may_be_granted = was_uncertain || failure.outcome == Outcome::Unknown;
+                self.grant_uncertain = was_uncertain || failure.outcome == Outcome::Unknown;
                 return Err(unanswered(&self.target.resource, "leased", failure));
             }
         };
@@ -362,17 +366,17 @@ impl Claim {
             GrantOutcome::Held { before, .. } => {
                 self.before = before;
                 self.may_be_queued = before.is_some();
-                self.may_be_granted = was_uncertain;
+                self.grant_uncertain = was_uncertain;
             }
             GrantOutcome::GateClosed { .. } | GrantOutcome::AboveSharedBound { .. } => {
-                self.may_be_granted = was_uncertain;
+                self.grant_uncertain = was_uncertain;
             }
         }
         Err(self.obstacle(granting))
     }
 
-    async fn adopt(&mut self, from: &Token, slot: usize) -> Result<Arc<Held>, Error> {
-        self.may_be_granted = true;
+    async fn adopt(&mut self, from: &Token, slot: usize) -> Result<Arc<LeaseState>, Error> {
+        self.grant_uncertain = true;
         let sent_at = self.core.clock.now();
         let resource = self.target.resource.clone();
         let lost = |reason| Error::Lost {
@@ -382,7 +386,7 @@ impl Claim {
         let adopting = match self.core.backend.adopt(&self.request, from).await {
             Ok(adopting) => adopting,
             Err(failure) => {
-                self.may_be_granted = failure.outcome == Outcome::Unknown;
+                self.grant_uncertain = failure.outcome == Outcome::Unknown;
                 return Err(unanswered(&resource, "adopted", failure));
             }
         };
@@ -410,7 +414,7 @@ impl Claim {
             AdoptOutcome::Missing => lost(LostReason::Missing),
             AdoptOutcome::Stolen { by } => lost(LostReason::Stolen { by }),
         };
-        self.may_be_granted = false;
+        self.grant_uncertain = false;
         Err(error)
     }
 
@@ -470,11 +474,11 @@ impl Claim {
         }))
     }
 
-    fn hold(&mut self, grant: Grant, slot: usize) -> Arc<Held> {
-        self.may_be_granted = false;
+    fn hold(&mut self, grant: Grant, slot: usize) -> Arc<LeaseState> {
+        self.grant_uncertain = false;
         self.request.slot = Some(slot);
         let (resource, request) = (self.target.resource.clone(), self.request.clone());
-        let held = Arc::new(Held::new(
+        let held = Arc::new(LeaseState::new(
             resource,
             request,
             self.terms,
@@ -482,7 +486,7 @@ impl Claim {
             self.core.clock,
             self.core.stop.clone(),
         ));
-        self.core.keeper.keep(&held);
+        self.core.scheduler.keep(&held);
         held
     }
 
@@ -490,10 +494,10 @@ impl Claim {
     /// taking back cannot hit a later grant.
     fn give_back(&mut self) {
         self.before = None;
-        self.core.reaper.take_back(&self.request, self.terms.ttl);
+        self.core.cleanup.take_back(&self.request, self.terms.ttl);
         if let Ok(token) = self.token() {
             self.request.token = token;
-            self.may_be_granted = false;
+            self.grant_uncertain = false;
         }
     }
 
@@ -521,8 +525,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if self.may_be_granted {
-            self.core.reaper.take_back(&self.request, self.terms.ttl);
+        if self.grant_uncertain {
+            self.core.cleanup.take_back(&self.request, self.terms.ttl);
         }
     }
 }

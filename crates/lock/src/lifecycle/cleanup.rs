@@ -1,4 +1,4 @@
-//! The reaper: takes back what nobody holds any more but Redis may still have, in the background:
+//! The cleanup worker: takes back what nobody holds any more but Redis may still have, in the background:
 //! dropped guards, cancelled acquisitions, grants whose reply was lost.
 //!
 //! It tries until the server confirms that the token holds nothing, or until the key must have
@@ -20,7 +20,7 @@ use crate::backend::Backend;
 use crate::backend::ops::Request;
 use crate::clock::{later, later_std};
 use crate::lifecycle::last_release::LastRelease;
-use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::lease_state::LeaseState;
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::lifecycle::wait_queue::Waiting;
 use crate::master::state::State;
@@ -36,9 +36,9 @@ const PLACE_COUNTS: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A handle to the reaper's task; clones share it.
+/// A handle to the cleanup worker's task; clones share it.
 #[derive(Clone)]
-pub(crate) struct Reaper {
+pub(crate) struct CleanupWorker {
     shared: Arc<Shared>,
     handles: Arc<Handles>,
 }
@@ -190,7 +190,7 @@ impl Errand {
     }
 }
 
-impl Reaper {
+impl CleanupWorker {
     pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>, at_end: AtEnd) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -213,7 +213,7 @@ impl Reaper {
     }
 
     /// Takes back what these leases hold.
-    pub(crate) fn take_all_back(&self, leases: &[Arc<Held>]) {
+    pub(crate) fn take_all_back(&self, leases: &[Arc<LeaseState>]) {
         let requests = leases.iter().map(|held| (&held.request, held.request.ttl));
         self.add(requests);
     }
@@ -264,10 +264,10 @@ impl Reaper {
     }
 }
 
-impl std::fmt::Debug for Reaper {
+impl std::fmt::Debug for CleanupWorker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let handles = Arc::strong_count(&self.handles);
-        f.debug_struct("Reaper")
+        f.debug_struct("CleanupWorker")
             .field("handles", &handles)
             .finish_non_exhaustive()
     }
@@ -378,7 +378,7 @@ async fn attempt(debt: Debt, backend: &Backend, waiting: &Waiting) -> (Debt, boo
     let name = debt.errand.name();
     match debt.errand.run(backend, waiting).await {
         Ok(()) => {
-            if !backend.calls_waiters(debt.errand.keys()) {
+            if !backend.store_notifies_waiters(debt.errand.keys()) {
                 waiting.released(debt.errand.keys());
             }
             (debt, true)

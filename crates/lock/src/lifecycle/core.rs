@@ -12,12 +12,12 @@ use crate::backend::Backend;
 use crate::backend::ops::ReleaseOutcome;
 use crate::clock::{Clock, later};
 use crate::error::{Error, LostReason};
-use crate::lifecycle::cleanup::{AtEnd, Reaper};
+use crate::lifecycle::cleanup::{AtEnd, CleanupWorker};
 use crate::lifecycle::last_release::LastRelease;
-use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::lease_state::LeaseState;
 use crate::lifecycle::lease_state::Purpose;
 use crate::lifecycle::renew::{self, Renewed};
-use crate::lifecycle::scheduler::Keeper;
+use crate::lifecycle::scheduler::LeaseScheduler;
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::lifecycle::wait_queue::Waiting;
 use crate::master::state::State;
@@ -31,12 +31,12 @@ pub(crate) const SHORT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Core {
     pub(crate) options: LockOptions,
     pub(crate) backend: Arc<Backend>,
-    pub(crate) reaper: Reaper,
-    pub(crate) keeper: Keeper,
+    pub(crate) cleanup: CleanupWorker,
+    pub(crate) scheduler: LeaseScheduler,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) clock: Clock,
     /// How long one operation may go unanswered before its caller is told.
-    pub(crate) patience: Duration,
+    pub(crate) operation_timeout: Duration,
     pub(crate) stop: StopSignal,
 }
 
@@ -46,7 +46,7 @@ impl Core {
         waiting: Arc<Waiting>,
         options: LockOptions,
         clock: Clock,
-        patience: Duration,
+        operation_timeout: Duration,
         last_release: Option<LastRelease>,
     ) -> Arc<Self> {
         let backend = Arc::new(backend);
@@ -55,52 +55,53 @@ impl Core {
             let this = this.clone();
             let at_end = AtEnd {
                 last_release: last_release.map(Arc::new),
-                limit: patience,
+                limit: operation_timeout,
                 stop: stop.clone(),
                 lose_leases: Box::new(move || {
                     if let Some(core) = this.upgrade() {
-                        core.keeper.lose_all(&LostReason::RuntimeEnded);
+                        core.scheduler.lose_all(&LostReason::RuntimeEnded);
                     }
                 }),
             };
-            let reaper = Reaper::start(backend.clone(), waiting.clone(), at_end);
-            let keeper = Keeper::start(backend.clone(), reaper.clone(), clock, stop.clone());
+            let cleanup = CleanupWorker::start(backend.clone(), waiting.clone(), at_end);
+            let scheduler =
+                LeaseScheduler::start(backend.clone(), cleanup.clone(), clock, stop.clone());
             Self {
                 options,
                 backend,
-                reaper,
-                keeper,
+                cleanup,
+                scheduler,
                 waiting,
                 clock,
-                patience,
+                operation_timeout,
                 stop,
             }
         })
     }
 
-    pub(crate) async fn renew(&self, held: &Arc<Held>, purpose: Purpose) -> Renewed {
+    pub(crate) async fn renew(&self, held: &Arc<LeaseState>, purpose: Purpose) -> Renewed {
         if let Err(error) = self.stop.check_tasks() {
             return Renewed::TryAgain(error);
         }
-        let renewed = renew::renew(&self.backend, &self.reaper, self.clock, held, purpose).await;
+        let renewed = renew::renew(&self.backend, &self.cleanup, self.clock, held, purpose).await;
         if matches!(renewed, Renewed::Over(_)) {
-            self.keeper.forget(held);
+            self.scheduler.forget(held);
         }
         renewed
     }
 
     /// Ends a lease on this side: no more renewals, not valid any more.
-    pub(crate) fn end(&self, held: &Held) {
+    pub(crate) fn end(&self, held: &LeaseState) {
         held.begin_release();
-        self.keeper.forget(held);
+        self.scheduler.forget(held);
     }
 
     /// Releases, again and again within the patience for one operation.
-    pub(crate) async fn release(&self, held: &Held) -> Result<ReleaseOutcome, Error> {
+    pub(crate) async fn release(&self, held: &LeaseState) -> Result<ReleaseOutcome, Error> {
         self.stop.check_tasks()?;
         let request = &held.request;
         let mut may_be_released = false;
-        let until = later(Instant::now(), self.patience);
+        let until = later(Instant::now(), self.operation_timeout);
         let mut topology = self.backend.topology();
         loop {
             if let Some(topology) = &mut topology {
@@ -108,7 +109,7 @@ impl Core {
             }
             let failure = match self.backend.release(request).await {
                 Ok(releasing) => {
-                    if !self.backend.calls_waiters(&request.keys) {
+                    if !self.backend.store_notifies_waiters(&request.keys) {
                         self.waiting.released(&request.keys);
                     }
                     return Ok(match releasing {
@@ -138,9 +139,9 @@ impl Core {
     /// Refuses everything new, ends what is held, and gives it back.
     pub(crate) async fn close(&self) {
         self.stop.stop(StopReason::Closed);
-        self.keeper.lose_all(&LostReason::Closed);
-        self.reaper.leave(self.waiting.take_unclaimed());
-        self.reaper.finished().await;
+        self.scheduler.lose_all(&LostReason::Closed);
+        self.cleanup.leave(self.waiting.take_unclaimed());
+        self.cleanup.finished().await;
     }
 }
 

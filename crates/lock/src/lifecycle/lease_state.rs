@@ -27,9 +27,9 @@ pub(crate) enum Purpose {
     Verify,
 }
 
-/// One lease, shared by its guard and the keeper.
+/// One lease, shared by its guard and the lease scheduler.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct LeaseState {
     /// Tells the leases of a process apart.
     pub(crate) id: u64,
     pub(crate) resource: Resource,
@@ -38,7 +38,7 @@ pub(crate) struct Held {
     pub(crate) terms: Terms,
     clock: Clock,
     stop: StopSignal,
-    standing: Mutex<Standing>,
+    confirmation: Mutex<LastConfirmation>,
     released: AtomicBool,
     lost: CancellationToken,
     reason: OnceLock<LostReason>,
@@ -47,13 +47,13 @@ pub(crate) struct Held {
 }
 
 #[derive(Debug)]
-struct Standing {
+struct LastConfirmation {
     /// When the last confirmed grant or renewal was *sent*.
     since: Moment,
     /// Where it was confirmed.
     data_set: DataSet,
     /// What kept the last renewal from being confirmed.
-    hindrance: Option<String>,
+    renewal_error: Option<String>,
 }
 
 /// A confirmed grant.
@@ -63,17 +63,17 @@ pub(crate) struct Grant {
     pub(crate) data_set: DataSet,
 }
 
-impl Granted for Arc<Held> {
+impl Granted for Arc<LeaseState> {
     fn fence(&self) -> Fence {
         self.fence
     }
 
     fn epoch(&self) -> u64 {
-        Held::epoch(self)
+        LeaseState::epoch(self)
     }
 }
 
-impl Held {
+impl LeaseState {
     pub(crate) fn new(
         resource: Resource,
         request: Request,
@@ -91,10 +91,10 @@ impl Held {
             terms,
             clock,
             stop,
-            standing: Mutex::new(Standing {
+            confirmation: Mutex::new(LastConfirmation {
                 since: grant.sent_at,
                 data_set: grant.data_set,
-                hindrance: None,
+                renewal_error: None,
             }),
             released: AtomicBool::new(false),
             lost: CancellationToken::new(),
@@ -118,7 +118,7 @@ impl Held {
             return Duration::ZERO;
         }
         self.clock
-            .remaining(self.standing().since, validity(self.request.ttl))
+            .remaining(self.confirmation().since, validity(self.request.ttl))
     }
 
     /// When the lease ends without a further renewal, or when it ended for lack of one.
@@ -155,38 +155,39 @@ impl Held {
 
     /// Sentinel's configuration epoch of where the lease was last confirmed.
     pub(crate) fn epoch(&self) -> u64 {
-        self.standing().data_set.epoch
+        self.confirmation().data_set.epoch
     }
 
     /// Time since the last confirmed grant or renewal was sent.
     pub(crate) fn age(&self) -> Duration {
-        self.clock.elapsed_since(self.standing().since)
+        self.clock.elapsed_since(self.confirmation().since)
     }
 
     /// Takes in a renewal that was sent at `sent_at` and confirmed now. One that is confirmed after
     /// the deadline revives nothing; then the answer is `false`.
     pub(crate) fn confirm(&self, purpose: Purpose, sent_at: Moment, data_set: &DataSet) -> bool {
-        let mut standing = self.standing();
+        let mut confirmation = self.confirmation();
         let remaining = self
             .clock
-            .remaining(standing.since, validity(self.request.ttl));
+            .remaining(confirmation.since, validity(self.request.ttl));
         if self.is_over() || remaining.is_zero() {
             return false;
         }
         self.span.margin(remaining, self.request.ttl);
         // Replies may overtake each other: the later sending counts.
-        let is_later = self.clock.elapsed_since(sent_at) < self.clock.elapsed_since(standing.since);
+        let is_later =
+            self.clock.elapsed_since(sent_at) < self.clock.elapsed_since(confirmation.since);
         if purpose == Purpose::Prolong && is_later {
-            standing.since = sent_at;
+            confirmation.since = sent_at;
         }
-        standing.data_set.clone_from(data_set);
-        standing.hindrance = None;
+        confirmation.data_set.clone_from(data_set);
+        confirmation.renewal_error = None;
         true
     }
 
     /// Records what kept a renewal from being confirmed, for the error if the lease is lost.
-    pub(crate) fn hindered(&self, by: String) {
-        self.standing().hindrance = Some(by);
+    pub(crate) fn renewal_failed(&self, by: String) {
+        self.confirmation().renewal_error = Some(by);
     }
 
     /// Why the lease is lost if its key is missing on `now`.
@@ -195,7 +196,7 @@ impl Held {
         if self.age() >= validity(self.request.ttl) {
             return self.expiry();
         }
-        let before = self.standing().data_set.clone();
+        let before = self.confirmation().data_set.clone();
         if before.incarnation == now.incarnation {
             LostReason::Deleted
         } else if before.epoch == now.epoch {
@@ -210,13 +211,13 @@ impl Held {
     /// those in which it was confirmed.
     pub(crate) fn must_be_kept_on(&self, now: &DataSet) -> bool {
         let is_in_time = self.age() < validity(self.request.ttl);
-        is_in_time && self.standing().data_set.incarnation == now.incarnation
+        is_in_time && self.confirmation().data_set.incarnation == now.incarnation
     }
 
     /// Why the lease is lost when its deadline has passed.
     pub(crate) fn expiry(&self) -> LostReason {
         LostReason::Expired {
-            because: self.standing().hindrance.clone(),
+            because: self.confirmation().renewal_error.clone(),
         }
     }
 
@@ -254,8 +255,10 @@ impl Held {
         self.reason.get().cloned().unwrap_or_else(|| self.expiry())
     }
 
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn confirmation(&self) -> MutexGuard<'_, LastConfirmation> {
+        self.confirmation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -270,7 +273,7 @@ mod tests {
     use crate::resource::Keys;
     use crate::token::Token;
 
-    fn held(clock: Clock) -> Held {
+    fn held(clock: Clock) -> LeaseState {
         let resource = Resource::new("report").expect("a name");
         let terms = AcquireOptions::new().resolve(&LockOptions::default());
         let terms = terms.expect("good terms");
@@ -288,7 +291,7 @@ mod tests {
             fence: Fence::try_from(1).expect("a fence"),
             data_set: DataSet::local(),
         };
-        Held::new(resource, request, terms, grant, clock, StopSignal::new())
+        LeaseState::new(resource, request, terms, grant, clock, StopSignal::new())
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,8 +10,8 @@ use crate::backend::Backend;
 use crate::backend::ops::RenewOutcome;
 use crate::clock::Clock;
 use crate::error::{Error, LostReason};
-use crate::lifecycle::cleanup::Reaper;
-use crate::lifecycle::lease_state::{Held, Purpose};
+use crate::lifecycle::cleanup::CleanupWorker;
+use crate::lifecycle::lease_state::{LeaseState, Purpose};
 use crate::telemetry::{self, Ended};
 use crate::transport::server_errors::{Failure, Outcome};
 use crate::unavailable::{Cause, Unavailable};
@@ -49,20 +49,20 @@ impl Ended for Renewed {
 /// Cancel safe: a renewal that is carried out unseen prolongs the key and not the lease.
 pub(crate) async fn renew(
     backend: &Backend,
-    reaper: &Reaper,
+    cleanup: &CleanupWorker,
     clock: Clock,
-    held: &Arc<Held>,
+    held: &Arc<LeaseState>,
     purpose: Purpose,
 ) -> Renewed {
-    let attempt = pin!(attempt(backend, reaper, clock, held, purpose));
+    let attempt = pin!(attempt(backend, cleanup, clock, held, purpose));
     telemetry::renewing(held.about(), attempt).await
 }
 
 async fn attempt(
     backend: &Backend,
-    reaper: &Reaper,
+    cleanup: &CleanupWorker,
     clock: Clock,
-    held: &Arc<Held>,
+    held: &Arc<LeaseState>,
     purpose: Purpose,
 ) -> Renewed {
     let sent_at = clock.now();
@@ -89,12 +89,12 @@ async fn attempt(
             // It came after the end and may have kept the key of a lost lease, or re-created that
             // of a released one. A key that was kept is the release's to delete, and to report.
             if reasserted || !held.is_released() {
-                reaper.take_back(&held.request, held.request.ttl);
+                cleanup.take_back(&held.request, held.request.ttl);
             }
             Renewed::Over(held.reason())
         }
         Ok(Ok(RenewOutcome::Renewed { .. })) => {
-            reaper.take_back(&held.request, held.request.ttl);
+            cleanup.take_back(&held.request, held.request.ttl);
             Renewed::Over(held.expiry())
         }
         Ok(Ok(RenewOutcome::Missing { data_set })) => Renewed::Over(held.missing_on(&data_set)),
@@ -115,13 +115,13 @@ async fn attempt(
     };
     match &outcome {
         Renewed::Over(reason) => held.lose(reason),
-        Renewed::TryAgain(error) => held.hindered(format!("{error:?}")),
+        Renewed::TryAgain(error) => held.renewal_failed(format!("{error:?}")),
         Renewed::Confirmed => {}
     }
     outcome
 }
 
-fn unanswered(held: &Held, failure: Failure) -> Error {
+fn unanswered(held: &LeaseState, failure: Failure) -> Error {
     match failure.outcome {
         Outcome::NotApplied => Error::Unavailable(failure.unavailable),
         Outcome::Unknown => Error::Ambiguous {

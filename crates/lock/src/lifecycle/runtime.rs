@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::task::coop;
 
 use crate::error::Error;
-use crate::lifecycle::cleanup::Reaper;
+use crate::lifecycle::cleanup::CleanupWorker;
 use crate::lifecycle::core::Core;
 use crate::lifecycle::stop::StopSignal;
 
@@ -19,7 +19,7 @@ const MORE_THAN_A_BUDGET: usize = 256;
 #[derive(Debug)]
 pub(crate) struct OwnedRuntime {
     runtime: Option<Runtime>,
-    reaper: Reaper,
+    cleanup: CleanupWorker,
     /// How long the last drop may be held up.
     limit: Duration,
     stop: StopSignal,
@@ -40,8 +40,8 @@ impl OwnedRuntime {
     pub(crate) fn new(runtime: Runtime, core: &Core) -> Self {
         Self {
             runtime: Some(runtime),
-            reaper: core.reaper.clone(),
-            limit: core.patience,
+            cleanup: core.cleanup.clone(),
+            limit: core.operation_timeout,
             stop: core.stop.clone(),
         }
     }
@@ -85,16 +85,16 @@ impl Drop for OwnedRuntime {
             std::mem::forget(runtime);
             return;
         }
-        let (reaper, limit) = (self.reaper.clone(), self.limit);
+        let (cleanup, limit) = (self.cleanup.clone(), self.limit);
         if Handle::try_current().is_err() {
-            return finish(runtime, &reaper, limit);
+            return finish(runtime, &cleanup, limit);
         }
         // A thread that runs async code may not block on another runtime, nor end it.
         let kept = Arc::new(Mutex::new(Some(runtime)));
         let taken = kept.clone();
         let thread = std::thread::Builder::new().spawn(move || {
             if let Some(runtime) = take(&taken) {
-                finish(runtime, &reaper, limit);
+                finish(runtime, &cleanup, limit);
             }
         });
         match thread {
@@ -113,11 +113,11 @@ fn take(kept: &Mutex<Option<Runtime>>) -> Option<Runtime> {
 }
 
 /// Waits until what was dropped is released, and ends the runtime.
-fn finish(runtime: Runtime, reaper: &Reaper, limit: Duration) {
-    let released = async { tokio::time::timeout(limit, reaper.finished()).await };
+fn finish(runtime: Runtime, cleanup: &CleanupWorker, limit: Duration) {
+    let released = async { tokio::time::timeout(limit, cleanup.finished()).await };
     if runtime.block_on(released).is_err() {
         // The time is used up: its end does not try again.
-        reaper.give_up();
+        cleanup.give_up();
     }
     drop(runtime);
 }

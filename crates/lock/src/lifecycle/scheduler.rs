@@ -1,4 +1,4 @@
-//! The keeper: one task per locker that renews every lease and fires every deadline.
+//! The lease scheduler: one task per locker that renews every lease and fires every deadline.
 //!
 //! Deadlines need no I/O: a lease whose renewal hangs is reported lost on time all the same.
 
@@ -17,8 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::backend::Backend;
 use crate::clock::{Clock, later};
 use crate::error::LostReason;
-use crate::lifecycle::cleanup::Reaper;
-use crate::lifecycle::lease_state::Held;
+use crate::lifecycle::cleanup::CleanupWorker;
+use crate::lifecycle::lease_state::LeaseState;
 use crate::lifecycle::lease_state::Purpose;
 use crate::lifecycle::renew::{self, Renewed};
 use crate::lifecycle::stop::{StopReason, StopSignal};
@@ -32,27 +32,27 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 const SLEPT: Duration = Duration::from_millis(200);
 
 /// Renews the leases of one locker; ends with it.
-pub(crate) struct Keeper {
-    agenda: Arc<Agenda>,
-    reaper: Reaper,
+pub(crate) struct LeaseScheduler {
+    timers: Arc<TimerQueue>,
+    cleanup: CleanupWorker,
     stop: StopSignal,
     _task: AbortOnDropHandle<()>,
 }
 
 /// Which lease needs attention when. Every lease that is held has one entry.
 #[derive(Default)]
-struct Agenda {
+struct TimerQueue {
     entries: Mutex<Entries>,
     changed: Notify,
 }
 
 #[derive(Default)]
 struct Entries {
-    by_time: BTreeMap<(Instant, u64), (Arc<Held>, Errand)>,
+    by_time: BTreeMap<(Instant, u64), (Arc<LeaseState>, Errand)>,
     times: HashMap<u64, Instant>,
-    /// When the keeper looks next without being told; `None` if only when it is told.
+    /// When the lease scheduler looks next without being told; `None` if only when it is told.
     looks_at: Option<Instant>,
-    /// Whether something was entered since the keeper looked last.
+    /// Whether something was entered since the lease scheduler looked last.
     is_in_use: bool,
 }
 
@@ -63,33 +63,33 @@ enum Errand {
     Expire,
 }
 
-impl Keeper {
+impl LeaseScheduler {
     pub(crate) fn start(
         backend: Arc<Backend>,
-        reaper: Reaper,
+        cleanup: CleanupWorker,
         clock: Clock,
         stop: StopSignal,
     ) -> Self {
-        let agenda = Arc::new(Agenda::default());
+        let timers = Arc::new(TimerQueue::default());
         let round = Round {
-            agenda: agenda.clone(),
+            timers: timers.clone(),
             backend,
-            reaper: reaper.clone(),
+            cleanup: cleanup.clone(),
             clock,
             stop: stop.clone(),
         };
         Self {
-            agenda,
-            reaper,
+            timers,
+            cleanup,
             stop,
             _task: AbortOnDropHandle::new(tokio::spawn(round.run())),
         }
     }
 
     /// Keeps a lease from now on.
-    pub(crate) fn keep(&self, held: &Arc<Held>) {
+    pub(crate) fn keep(&self, held: &Arc<LeaseState>) {
         let (at, errand) = next_renewal(held);
-        self.agenda.set(held, at, errand);
+        self.timers.set(held, at, errand);
         // It was granted while the locker stopped: nobody would renew it, nor see it expire.
         if let Some(reason) = self.stop.reason() {
             self.lose_all(&reason.loss());
@@ -97,19 +97,19 @@ impl Keeper {
     }
 
     /// Stops keeping a lease.
-    pub(crate) fn forget(&self, held: &Held) {
-        self.agenda.remove(held.id);
+    pub(crate) fn forget(&self, held: &LeaseState) {
+        self.timers.remove(held.id);
     }
 
     /// Ends every lease that is kept, and has it released in the background.
     pub(crate) fn lose_all(&self, reason: &LostReason) {
-        let leases = self.agenda.lose_all(reason);
-        self.reaper.take_all_back(&leases);
+        let leases = self.timers.lose_all(reason);
+        self.cleanup.take_all_back(&leases);
     }
 }
 
 /// When to look at a lease next, and what for: its renewal, or its deadline if it has none.
-fn next_renewal(held: &Held) -> (Instant, Errand) {
+fn next_renewal(held: &LeaseState) -> (Instant, Errand) {
     match held.terms.renew_every {
         Some(interval) => {
             let due = later(Instant::now(), interval.saturating_sub(held.age()));
@@ -119,16 +119,16 @@ fn next_renewal(held: &Held) -> (Instant, Errand) {
     }
 }
 
-fn deadline(held: &Held) -> Instant {
+fn deadline(held: &LeaseState) -> Instant {
     later(Instant::now(), held.remaining())
 }
 
-impl Agenda {
+impl TimerQueue {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, held: &Arc<Held>, at: Instant, errand: Errand) {
+    fn set(&self, held: &Arc<LeaseState>, at: Instant, errand: Errand) {
         let mut entries = self.entries();
         if let Some(before) = entries.times.insert(held.id, at) {
             entries.by_time.remove(&(before, held.id));
@@ -136,7 +136,7 @@ impl Agenda {
         entries
             .by_time
             .insert((at, held.id), (held.clone(), errand));
-        // A lease that is given back before the keeper would look again does not wake it at all.
+        // A lease that is given back before the lease scheduler would look again does not wake it at all.
         entries.is_in_use = true;
         if entries.looks_at.is_none_or(|looks_at| at < looks_at) {
             entries.looks_at = Some(at);
@@ -146,7 +146,7 @@ impl Agenda {
     }
 
     /// Moves a lease that is still kept.
-    fn reschedule(&self, held: &Arc<Held>, at: Instant, errand: Errand) {
+    fn reschedule(&self, held: &Arc<LeaseState>, at: Instant, errand: Errand) {
         let is_kept = self.entries().times.contains_key(&held.id);
         if is_kept && !held.is_over() {
             self.set(held, at, errand);
@@ -161,7 +161,7 @@ impl Agenda {
     }
 
     /// When to look next: at the first errand, and at the clock while there is any. For as long
-    /// after the last one, so that short leases one after the other do not each wake the keeper.
+    /// after the last one, so that short leases one after the other do not each wake the lease scheduler.
     fn plan(&self) -> Option<Instant> {
         let mut entries = self.entries();
         let first = entries.by_time.first_key_value().map(|((at, _), _)| *at);
@@ -174,7 +174,7 @@ impl Agenda {
     }
 
     /// Takes every lease that is due now or within `together`, if at least one is due now.
-    fn take_due(&self, now: Instant, together: Duration) -> Vec<(Arc<Held>, Errand)> {
+    fn take_due(&self, now: Instant, together: Duration) -> Vec<(Arc<LeaseState>, Errand)> {
         let mut entries = self.entries();
         if entries
             .by_time
@@ -191,9 +191,9 @@ impl Agenda {
         due.into_values().collect()
     }
 
-    fn lose_all(&self, reason: &LostReason) -> Vec<Arc<Held>> {
+    fn lose_all(&self, reason: &LostReason) -> Vec<Arc<LeaseState>> {
         let entries = std::mem::take(&mut *self.entries());
-        let leases: Vec<Arc<Held>> = entries
+        let leases: Vec<Arc<LeaseState>> = entries
             .by_time
             .into_values()
             .map(|(held, _)| held)
@@ -204,7 +204,7 @@ impl Agenda {
         leases
     }
 
-    fn all(&self) -> Vec<Arc<Held>> {
+    fn all(&self) -> Vec<Arc<LeaseState>> {
         self.entries()
             .by_time
             .values()
@@ -215,9 +215,9 @@ impl Agenda {
 
 /// The task's side.
 struct Round {
-    agenda: Arc<Agenda>,
+    timers: Arc<TimerQueue>,
     backend: Arc<Backend>,
-    reaper: Reaper,
+    cleanup: CleanupWorker,
     clock: Clock,
     stop: StopSignal,
 }
@@ -229,8 +229,8 @@ impl Drop for Round {
             return;
         }
         self.stop.stop(StopReason::RuntimeEnded);
-        let leases = self.agenda.lose_all(&LostReason::RuntimeEnded);
-        self.reaper.take_all_back(&leases);
+        let leases = self.timers.lose_all(&LostReason::RuntimeEnded);
+        self.cleanup.take_all_back(&leases);
     }
 }
 
@@ -242,24 +242,24 @@ impl Round {
         let mut generation = None;
         let mut looked = (Instant::now(), self.clock.now());
         loop {
-            let looks_at = self.agenda.plan();
+            let looks_at = self.timers.plan();
             tokio::select! {
                 biased;
                 () = until(looks_at) => {}
-                () = self.agenda.changed.notified() => {}
+                () = self.timers.changed.notified() => {}
                 Some((held, renewed)) = renewing.next(), if !renewing.is_empty() => {
-                    let held: Arc<Held> = held;
+                    let held: Arc<LeaseState> = held;
                     under_way.remove(&held.id);
                     self.after(&held, &renewed);
                 }
                 () = new_link(&mut topology, &mut generation) => {
                     // Every lease is verified on the new link at once.
-                    for held in self.agenda.all() {
+                    for held in self.timers.all() {
                         let purpose = match held.terms.renew_every {
                             Some(_) => Purpose::Prolong,
                             None => Purpose::Verify,
                         };
-                        self.agenda.reschedule(&held, Instant::now(), Errand::Renew(purpose));
+                        self.timers.reschedule(&held, Instant::now(), Errand::Renew(purpose));
                     }
                 }
             }
@@ -270,10 +270,10 @@ impl Round {
             looked = (timer, clock);
             for (held, purpose) in self.due() {
                 if under_way.insert(held.id) {
-                    let (backend, reaper) = (self.backend.clone(), self.reaper.clone());
+                    let (backend, cleanup) = (self.backend.clone(), self.cleanup.clone());
                     let clock = self.clock;
                     renewing.push(async move {
-                        let renewed = renew::renew(&backend, &reaper, clock, &held, purpose).await;
+                        let renewed = renew::renew(&backend, &cleanup, clock, &held, purpose).await;
                         (held, renewed)
                     });
                 }
@@ -283,9 +283,9 @@ impl Round {
 
     /// Loses what is past its deadline and returns what is to be renewed now, entered again at its
     /// deadline so that it fires even if the renewal hangs.
-    fn due(&self) -> Vec<(Arc<Held>, Purpose)> {
+    fn due(&self) -> Vec<(Arc<LeaseState>, Purpose)> {
         let mut to_renew = Vec::new();
-        for (held, errand) in self.agenda.take_due(Instant::now(), TOGETHER) {
+        for (held, errand) in self.timers.take_due(Instant::now(), TOGETHER) {
             if held.is_over() {
                 continue;
             }
@@ -293,7 +293,7 @@ impl Round {
                 held.lose(&held.expiry());
                 continue;
             }
-            self.agenda.set(&held, deadline(&held), Errand::Expire);
+            self.timers.set(&held, deadline(&held), Errand::Expire);
             if let Errand::Renew(purpose) = errand {
                 to_renew.push((held, purpose));
             }
@@ -301,11 +301,11 @@ impl Round {
         to_renew
     }
 
-    fn after(&self, held: &Arc<Held>, renewed: &Renewed) {
+    fn after(&self, held: &Arc<LeaseState>, renewed: &Renewed) {
         match renewed {
             Renewed::Confirmed => {
                 let (at, errand) = next_renewal(held);
-                self.agenda.reschedule(held, at, errand);
+                self.timers.reschedule(held, at, errand);
             }
             Renewed::TryAgain(_) => {
                 let remaining = held.remaining();
@@ -313,16 +313,16 @@ impl Round {
                     (remaining / 8).clamp(Duration::from_millis(20), Duration::from_secs(1));
                 let jittered = pause.mul_f64(0.5 + fastrand::f64());
                 let at = later(Instant::now(), jittered.min(remaining));
-                self.agenda.reschedule(held, at, next_renewal(held).1);
+                self.timers.reschedule(held, at, next_renewal(held).1);
             }
-            Renewed::Over(_) => self.agenda.remove(held.id),
+            Renewed::Over(_) => self.timers.remove(held.id),
         }
     }
 
     fn lose_expired(&self) {
-        for held in self.agenda.all() {
+        for held in self.timers.all() {
             if held.remaining().is_zero() {
-                self.agenda.remove(held.id);
+                self.timers.remove(held.id);
                 held.lose(&held.expiry());
             }
         }

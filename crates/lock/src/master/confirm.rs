@@ -145,7 +145,7 @@ impl Confirmer {
         data_nodes: usize,
     ) -> Result<(Vec<Value>, Confirmed), Failure> {
         let node = self.connection.node();
-        let ending = self.connection.ending();
+        let ending = self.connection.close_signal();
         let ended = |cause| Unavailable::on(node, cause);
         let (done, outcome) = oneshot::channel();
         let job = Job {
@@ -182,7 +182,7 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        while !self.connection.ending().has_ended() {
+        while !self.connection.close_signal().has_ended() {
             if !self.receive(&mut queue).await {
                 break;
             }
@@ -206,7 +206,7 @@ impl Worker {
         if self.jobs.is_empty() && self.unconfirmed.is_empty() {
             return tokio::select! {
                 received = queue.recv_many(&mut self.jobs, room) => received > 0,
-                _ = self.connection.ending().ended() => false,
+                _ = self.connection.close_signal().ended() => false,
             };
         }
         for _ in 0..room {

@@ -123,14 +123,14 @@ impl Gatekeeper {
             let pause = match self.open(link).await {
                 Ok(Gate::OpenIn(remaining)) => remaining,
                 Ok(Gate::OtherIncarnation) => {
-                    link.ending().end(Cause::NotMasterYet);
+                    link.close_signal().end(Cause::NotMasterYet);
                     return;
                 }
                 Ok(Gate::Unconfirmed) | Err(_) => PAUSE,
             };
             let is_open = pause.is_zero();
             tokio::select! {
-                _ = link.ending().ended() => return,
+                _ = link.close_signal().ended() => return,
                 _ = claimed_again.changed() => {}
                 () = sleep(pause), if !is_open => {}
             }

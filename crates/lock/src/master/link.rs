@@ -20,7 +20,7 @@ use crate::protocol::grant::Grant;
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::Call;
 use crate::resource::GateKeys;
-use crate::transport::connection::{Connection, Ending};
+use crate::transport::connection::{CloseSignal, Connection};
 use crate::transport::server_errors::{Failure, Outcome};
 use crate::unavailable::{Cause, Unavailable};
 
@@ -44,9 +44,9 @@ pub(crate) struct Link {
     /// The longest lease in ms that the gate allows while it is known to be open, else 0.
     open_gate_allows_ms: AtomicU64,
     /// Whether this link hears when a waiter is called.
-    pub(crate) hears_calls: bool,
+    pub(crate) receives_wakeups: bool,
     /// Whether the server reports changes of keys that are read with [`Link::read_and_watch`].
-    pub(crate) sees_changes: bool,
+    pub(crate) tracks_key_changes: bool,
     /// When the Sentinels were asked that named this master last.
     named_at: watch::Sender<Moment>,
     /// Somebody waits for the Sentinels to be asked again.
@@ -70,8 +70,8 @@ pub(crate) struct LinkParts {
     pub(crate) data_nodes: usize,
     pub(crate) down_after: Option<Duration>,
     pub(crate) gate: Option<Arc<GateKeys>>,
-    pub(crate) hears_calls: bool,
-    pub(crate) sees_changes: bool,
+    pub(crate) receives_wakeups: bool,
+    pub(crate) tracks_key_changes: bool,
 }
 
 impl Link {
@@ -86,8 +86,8 @@ impl Link {
             down_after: parts.down_after,
             gate: parts.gate,
             open_gate_allows_ms: AtomicU64::new(0),
-            hears_calls: parts.hears_calls,
-            sees_changes: parts.sees_changes,
+            receives_wakeups: parts.receives_wakeups,
+            tracks_key_changes: parts.tracks_key_changes,
             named_at: watch::Sender::new(Clock::System.now()),
             naming: Notify::new(),
             claims: watch::Sender::default(),
@@ -127,8 +127,8 @@ impl Link {
         &self.connection
     }
 
-    pub(crate) fn ending(&self) -> &Ending {
-        self.connection.ending()
+    pub(crate) fn close_signal(&self) -> &CloseSignal {
+        self.connection.close_signal()
     }
 
     /// Sentinel's configuration epoch, 0 without Sentinel.
@@ -342,7 +342,9 @@ impl Link {
     pub(crate) fn observe<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result {
             match failure.unavailable.cause() {
-                cause @ (Cause::ReadOnly | Cause::MasterDown) => self.ending().end(cause.clone()),
+                cause @ (Cause::ReadOnly | Cause::MasterDown) => {
+                    self.close_signal().end(cause.clone())
+                }
                 Cause::Timeout { .. } => self.suspected.notify_one(),
                 _ => {}
             }

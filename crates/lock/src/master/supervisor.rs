@@ -21,7 +21,7 @@ use crate::master::supervision::Supervision;
 use crate::master::verify::Verifier;
 use crate::resource::GateKeys;
 use crate::sentinel::Named;
-use crate::telemetry::MasterTelling;
+use crate::telemetry::MasterEvents;
 use crate::unavailable::{Cause, Unavailable};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -43,7 +43,7 @@ pub(crate) struct Supervisor {
     generation: u64,
     /// When to ask the Sentinels again without a hint.
     next_check: Instant,
-    telling: MasterTelling,
+    telling: MasterEvents,
 }
 
 impl Supervisor {
@@ -60,7 +60,7 @@ impl Supervisor {
             publish,
             generation: 0,
             next_check: Instant::now(),
-            telling: MasterTelling::default(),
+            telling: MasterEvents::default(),
         }
     }
 
@@ -73,7 +73,7 @@ impl Supervisor {
                     let established = Instant::now();
                     self.publish.send_replace(State::Ready(link.clone()));
                     let cause = self.watch_over(&link).await;
-                    link.ending().end(cause.clone());
+                    link.close_signal().end(cause.clone());
                     self.telling.lost(&link, &cause);
                     self.publish_down(Unavailable::on(link.node(), cause));
                     if established.elapsed() > 5 * LONGEST_PAUSE {
@@ -126,8 +126,8 @@ impl Supervisor {
                 data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
                 down_after: named_again.down_after,
                 gate: self.gate.clone(),
-                hears_calls: verified.hears_calls,
-                sees_changes: verified.sees_changes,
+                receives_wakeups: verified.receives_wakeups,
+                tracks_key_changes: verified.tracks_key_changes,
             });
             link.named(asked_at, link.epoch());
             return Ok(Arc::new(link));
@@ -165,7 +165,7 @@ impl Supervisor {
         loop {
             let examined = tokio::select! {
                 biased;
-                cause = link.ending().ended() => return cause,
+                cause = link.close_signal().ended() => return cause,
                 () = self.publish.closed() => return Cause::Disconnected,
                 () = link.suspected.notified() => self.while_listening(link, probe(link)).await,
                 () = link.naming_wanted() => self.confirm_named(link).await,
@@ -192,7 +192,7 @@ impl Supervisor {
         let asking = self.source.master();
         let named = tokio::select! {
             biased;
-            cause = link.ending().ended() => return Err(cause),
+            cause = link.close_signal().ended() => return Err(cause),
             named = asking => named,
         };
         let pause = match named {
@@ -225,7 +225,7 @@ impl Supervisor {
         loop {
             tokio::select! {
                 biased;
-                cause = link.ending().ended() => return Err(cause),
+                cause = link.close_signal().ended() => return Err(cause),
                 result = &mut examination => return result,
                 () = link.naming_wanted() => self.confirm_named(link).await?,
                 () = self.source.hint() => self.confirm_named(link).await?,

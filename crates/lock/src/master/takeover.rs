@@ -15,7 +15,7 @@ use redis::Value;
 use crate::master::confirm::majority;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, info_field};
-use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::server_errors::Failure;
 use crate::unavailable::Unavailable;
 
@@ -106,7 +106,7 @@ impl Replicas {
 
     /// Asks in this order, so that what the replica says of itself was so when it had the claim.
     async fn ask(&self, node: &Endpoint, gate_key: &str) -> Result<Said, String> {
-        let opening = Connection::open(node, &self.settings, Ending::default(), |_| {});
+        let opening = Connection::open(node, &self.settings, CloseSignal::default(), |_| {});
         let connection = opening.await.map_err(|error| reason(&error))?;
         let mut questions = redis::pipe();
         questions

@@ -32,8 +32,8 @@ impl Topology {
     /// The link to the master, or why there is none.
     pub(crate) fn link(&self) -> Result<Arc<Link>, Unavailable> {
         match &*self.state.borrow() {
-            State::Ready(link) if !link.ending().has_ended() => Ok(link.clone()),
-            State::Ready(link) => Err(Unavailable::on(link.node(), link.ending().cause())),
+            State::Ready(link) if !link.close_signal().has_ended() => Ok(link.clone()),
+            State::Ready(link) => Err(Unavailable::on(link.node(), link.close_signal().cause())),
             State::Connecting => Err(Unavailable::new(Cause::Connecting)),
             State::Down(unavailable) => Err(unavailable.clone()),
         }

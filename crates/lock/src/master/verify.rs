@@ -8,7 +8,7 @@ use leasehold_config::Endpoint;
 use crate::master::confirm::{Confirmer, Subject};
 use crate::master::identity::{self, Identity, Role};
 use crate::master::supervision::Supervision;
-use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::server_errors::Outcome;
 use crate::unavailable::{Cause, Unavailable};
 
@@ -18,8 +18,8 @@ pub(crate) struct Verified {
     /// What confirms writes, in strict mode.
     pub(crate) confirmer: Option<Confirmer>,
     pub(crate) identity: Identity,
-    pub(crate) hears_calls: bool,
-    pub(crate) sees_changes: bool,
+    pub(crate) receives_wakeups: bool,
+    pub(crate) tracks_key_changes: bool,
 }
 
 /// Makes verified connections.
@@ -53,7 +53,7 @@ impl Verifier {
     /// Cancel safe: a dropped attempt closes what it opened.
     pub(crate) async fn verify(&self, node: &Endpoint) -> Result<Verified, Unavailable> {
         let settings = &self.supervision.settings;
-        let ending = Ending::default();
+        let ending = CloseSignal::default();
         let calls = self.supervision.calls.clone();
         let on_push = move |message| calls.dispatch(&message);
         let connection = match Connection::open(node, settings, ending.clone(), on_push).await {
@@ -79,14 +79,14 @@ impl Verifier {
         } else {
             None
         };
-        let hears_calls = self.listen(&connection).await?;
-        let sees_changes = self.track(&connection).await?;
+        let receives_wakeups = self.listen(&connection).await?;
+        let tracks_key_changes = self.track(&connection).await?;
         Ok(Verified {
             connection,
             confirmer,
             identity,
-            hears_calls,
-            sees_changes,
+            receives_wakeups,
+            tracks_key_changes,
         })
     }
 
@@ -99,7 +99,7 @@ impl Verifier {
             database: 0,
             ..self.supervision.settings.clone()
         };
-        let opened = Connection::open(node, &settings, Ending::default(), |_| {}).await;
+        let opened = Connection::open(node, &settings, CloseSignal::default(), |_| {}).await;
         let Ok(connection) = opened else {
             return refused;
         };

@@ -8,7 +8,7 @@ use leasehold_config::{AddressMap, Endpoint};
 use redis::Value;
 
 use crate::protocol::reply::{self, Unexpected, info_field};
-use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::unavailable::{Cause, Unavailable};
 
 /// Hash slots of every Redis Cluster.
@@ -123,7 +123,7 @@ async fn ask(
     settings: &ConnectionSettings,
     address_map: &AddressMap,
 ) -> Result<SlotMap, Unavailable> {
-    let connection = Connection::open(node, settings, Ending::default(), |_| {}).await?;
+    let connection = Connection::open(node, settings, CloseSignal::default(), |_| {}).await?;
     let mut questions = redis::pipe();
     questions
         .cmd("CLUSTER")

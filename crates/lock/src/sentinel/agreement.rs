@@ -19,13 +19,13 @@ pub(super) struct Answer {
     /// Its place among the Sentinels that were asked.
     pub(super) member: usize,
     pub(super) sentinel: Endpoint,
-    pub(super) standing: Standing,
+    pub(super) confirmation: LastConfirmation,
     pub(super) reply: Result<View, Cause>,
 }
 
 /// How much is known of the Sentinel that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum LastConfirmation {
     /// It is configured.
     Configured,
     /// It was found, and has named the same master as a configured one.
@@ -37,7 +37,7 @@ pub(super) enum Standing {
 impl Answer {
     /// Whether a configured Sentinel says the same as a found one.
     pub(super) fn proves(&self, found: &View) -> bool {
-        self.standing == Standing::Configured
+        self.confirmation == LastConfirmation::Configured
             && self
                 .reply
                 .as_ref()
@@ -138,7 +138,7 @@ pub(super) fn verdict(answers: &[Answer], configured: usize, service: &str) -> V
 }
 
 fn is_found_and_silent(answer: &Answer) -> bool {
-    answer.standing != Standing::Configured && answer.reply.is_err()
+    answer.confirmation != LastConfirmation::Configured && answer.reply.is_err()
 }
 
 /// Nobody named a master: the cause that most helps the reader.
@@ -171,8 +171,8 @@ fn no_view(answers: &[Answer], service: &str) -> Verdict {
 /// The view of a Sentinel, if it counts.
 fn counted<'a>(answer: &'a Answer, all: &[Answer]) -> Option<&'a View> {
     let view = answer.reply.as_ref().ok()?;
-    let counts =
-        answer.standing != Standing::Unproven || all.iter().any(|other| other.proves(view));
+    let counts = answer.confirmation != LastConfirmation::Unproven
+        || all.iter().any(|other| other.proves(view));
     counts.then_some(view)
 }
 
@@ -228,7 +228,7 @@ mod tests {
         Answer {
             member: usize::from(number),
             sentinel: Endpoint::new("sentinel", number),
-            standing: Standing::Configured,
+            confirmation: LastConfirmation::Configured,
             reply: Ok(View {
                 sentinel_id: Some(format!("{number:040}")),
                 address: Endpoint::new("node", master),
@@ -245,7 +245,7 @@ mod tests {
         Answer {
             member: usize::from(number),
             sentinel: Endpoint::new("sentinel", number),
-            standing: Standing::Configured,
+            confirmation: LastConfirmation::Configured,
             reply: Err(cause),
         }
     }
@@ -294,21 +294,24 @@ mod tests {
         assert_eq!(agreed_on(&twice), None);
     }
 
-    fn found(answer: Answer, standing: Standing) -> Answer {
-        Answer { standing, ..answer }
+    fn found(answer: Answer, confirmation: LastConfirmation) -> Answer {
+        Answer {
+            confirmation,
+            ..answer
+        }
     }
 
     #[test]
     fn a_found_sentinel_counts_once_it_agreed_with_a_configured_one() {
         let agreed_on = |answers: &[Answer]| agreement(answers, 1).map(|agreed| agreed.epoch);
-        let unproven = |number, master| found(says(number, master, 4), Standing::Unproven);
+        let unproven = |number, master| found(says(number, master, 4), LastConfirmation::Unproven);
         assert_eq!(agreed_on(&[says(1, 7001, 4), unproven(2, 7001)]), Some(4));
         // In whatever order they answer.
         assert_eq!(agreed_on(&[unproven(2, 7001), says(1, 7001, 4)]), Some(4));
         let strangers = [says(1, 7001, 4), unproven(2, 666), unproven(3, 666)];
         assert_eq!(agreed_on(&strangers), None);
         // A proven one is believed where a configured one lags behind.
-        let proven = |number| found(says(number, 7002, 5), Standing::Proven);
+        let proven = |number| found(says(number, 7002, 5), LastConfirmation::Proven);
         assert_eq!(
             agreed_on(&[says(1, 7001, 4), proven(2), proven(3)]),
             Some(5)

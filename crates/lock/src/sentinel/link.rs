@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::names;
 use super::target::Target;
 use super::view::{self, View};
-use crate::transport::connection::{Connection, ConnectionSettings, Ending};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::unavailable::Cause;
 
 /// Events that may mean another master. They reach us from every Sentinel, because the one that
@@ -56,7 +56,7 @@ impl SentinelLink {
         settings.tls = settings
             .tls
             .map(|tls| tls.expecting(&target.certificate_name));
-        let keeper = Keeper {
+        let scheduler = LeaseScheduler {
             endpoint: target.endpoint,
             settings,
             service: service.clone(),
@@ -64,7 +64,7 @@ impl SentinelLink {
             only_polls: only_polls.clone(),
             publish,
         };
-        let task = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
+        let task = AbortOnDropHandle::new(tokio::spawn(scheduler.run()));
         Self {
             state,
             only_polls,
@@ -118,7 +118,7 @@ impl SentinelLink {
 }
 
 /// The task behind a [`SentinelLink`].
-struct Keeper {
+struct LeaseScheduler {
     endpoint: Endpoint,
     settings: ConnectionSettings,
     service: Arc<str>,
@@ -127,7 +127,7 @@ struct Keeper {
     publish: watch::Sender<State>,
 }
 
-impl Keeper {
+impl LeaseScheduler {
     async fn run(self) {
         let mut pause = SHORTEST_PAUSE;
         loop {
@@ -166,7 +166,7 @@ impl Keeper {
             .unwrap_or(Err(Cause::ConnectTimeout { after: RESOLVING }))?;
         let mut last = Cause::Refused;
         for address in &addresses {
-            let ending = Ending::default();
+            let ending = CloseSignal::default();
             match Connection::open(address, &self.settings, ending, on_push.clone()).await {
                 Ok(connection) => {
                     self.subscribe(&connection).await?;
@@ -204,14 +204,14 @@ impl Keeper {
         let mut missed = 0;
         loop {
             tokio::select! {
-                cause = connection.ending().ended() => return cause,
+                cause = connection.close_signal().ended() => return cause,
                 () = sleep(PING_EVERY) => {}
             }
             match connection.run_all(&ping, QUESTION).await {
                 Ok(_) => missed = 0,
                 Err(failure) => {
                     missed += 1;
-                    if missed == 2 || connection.ending().has_ended() {
+                    if missed == 2 || connection.close_signal().has_ended() {
                         return failure.unavailable.cause().clone();
                     }
                 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use leasehold_config::{AddressMap, Endpoint};
 use tokio::sync::Notify;
 
-use super::agreement::{Answer, Standing};
+use super::agreement::{Answer, LastConfirmation};
 use super::link::SentinelLink;
 use super::names::Name;
 use super::target::Target;
@@ -180,19 +180,24 @@ impl Members {
 impl Member {
     /// What its reply is worth.
     pub(super) fn answer(&self, index: usize, reply: Result<View, Cause>) -> Answer {
-        let (standing, reply) = match (&self.origin, reply) {
-            (Origin::Configured, reply) => (Standing::Configured, reply),
+        let (confirmation, reply) = match (&self.origin, reply) {
+            (Origin::Configured, reply) => (LastConfirmation::Configured, reply),
             (Origin::Found { id, .. }, Ok(view)) if view.sentinel_id.as_ref() != Some(id) => {
                 let named = view.address;
-                (Standing::Unproven, Err(Cause::ForeignSentinel { named }))
+                (
+                    LastConfirmation::Unproven,
+                    Err(Cause::ForeignSentinel { named }),
+                )
             }
-            (Origin::Found { is_proven, .. }, reply) if *is_proven => (Standing::Proven, reply),
-            (Origin::Found { .. }, reply) => (Standing::Unproven, reply),
+            (Origin::Found { is_proven, .. }, reply) if *is_proven => {
+                (LastConfirmation::Proven, reply)
+            }
+            (Origin::Found { .. }, reply) => (LastConfirmation::Unproven, reply),
         };
         Answer {
             member: index,
             sentinel: self.target.endpoint.clone(),
-            standing,
+            confirmation,
             reply,
         }
     }

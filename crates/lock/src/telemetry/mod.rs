@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-pub(crate) use self::master::{MasterTelling, gate_closed, gate_open, gate_opened_at_once};
+pub(crate) use self::master::{MasterEvents, gate_closed, gate_open, gate_opened_at_once};
 use self::measures as measure;
 pub(crate) use self::measures::locking_disabled;
 use crate::error::{Error, LostReason};
@@ -124,13 +124,13 @@ impl Drop for Acquisition {
 }
 
 /// What keeps one acquisition waiting; contention is counted once for each.
-pub(crate) struct Obstacles {
+pub(crate) struct WaitReasons {
     resource: Resource,
     label: &'static str,
     is_counted: bool,
 }
 
-impl Obstacles {
+impl WaitReasons {
     pub(crate) fn new(resource: &Resource, terms: Terms) -> Self {
         Self {
             resource: resource.clone(),

@@ -8,12 +8,12 @@ use crate::unavailable::Cause;
 
 /// Ends once; the first cause stays.
 #[derive(Clone, Default)]
-pub(crate) struct Ending {
+pub(crate) struct CloseSignal {
     ended: CancellationToken,
     cause: Arc<OnceLock<Cause>>,
 }
 
-impl Ending {
+impl CloseSignal {
     pub(crate) fn end(&self, cause: Cause) {
         let _ = self.cause.set(cause);
         self.ended.cancel();

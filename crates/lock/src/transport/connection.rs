@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::protocol::script::{Call, Manner};
-pub(crate) use crate::transport::close_signal::Ending;
+pub(crate) use crate::transport::close_signal::CloseSignal;
 use crate::transport::limits::Bounded;
 use crate::transport::login;
 use crate::transport::server_errors::{self, Failure};
@@ -41,7 +41,7 @@ pub(crate) struct Connection {
     node: Endpoint,
     multiplexed: MultiplexedConnection,
     command_timeout: Duration,
-    ending: Ending,
+    ending: CloseSignal,
     /// Ends the driver task when the last clone is gone.
     _owner: Arc<DropGuard>,
 }
@@ -54,7 +54,7 @@ impl Connection {
     pub(crate) async fn open(
         node: &Endpoint,
         settings: &ConnectionSettings,
-        ending: Ending,
+        ending: CloseSignal,
         on_push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, Unavailable> {
         let limit = settings.connect_timeout;
@@ -71,7 +71,7 @@ impl Connection {
     async fn open_unbounded(
         node: &Endpoint,
         settings: &ConnectionSettings,
-        ending: Ending,
+        ending: CloseSignal,
         on_push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, Cause> {
         let stream = TcpStream::connect((node.host(), node.port()))
@@ -104,7 +104,7 @@ impl Connection {
     pub(crate) async fn log_in(
         node: &Endpoint,
         settings: &ConnectionSettings,
-        ending: Ending,
+        ending: CloseSignal,
         on_push: impl Fn(PushInfo) + Send + Sync + 'static,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> Result<Self, Cause> {
@@ -162,7 +162,7 @@ impl Connection {
         self.command_timeout
     }
 
-    pub(crate) fn ending(&self) -> &Ending {
+    pub(crate) fn close_signal(&self) -> &CloseSignal {
         &self.ending
     }
 

@@ -145,7 +145,7 @@ impl Single {
                 self.contended.insert(&request.keys.name);
                 let is_free_now = foreign
                     && request.waits
-                    && link.sees_changes
+                    && link.tracks_key_changes
                     && link.read_and_watch(&request.keys.locks).await?;
                 GrantOutcome::Held {
                     owner,
@@ -181,7 +181,7 @@ impl Single {
             .argument(&keys.name)
             .argument(replication_id.unwrap_or_default());
         // Who cannot be called has no place in the queue, where it would only hold up others.
-        let enters = request.waits && link.hears_calls;
+        let enters = request.waits && link.receives_wakeups;
         if !enters && request.proposal.is_none() {
             return call;
         }
