@@ -123,24 +123,36 @@ impl Single {
     ) -> Result<RenewOutcome, Failure> {
         let link = self.link()?;
         let (mut answer, mut confirmed) = self.renew_once(&link, request, fence).await?;
-        if confirmed.look.is_some_and(|look| !look.allows_renewals()) {
-            // Claimed again, the gate vouches for those who confirm from now on.
+        if !counts(&answer, confirmed) {
+            // Claimed, the gate vouches for those who confirm from now on.
             self.open_gate(&link).await?;
             (answer, confirmed) = self.renew_once(&link, request, fence).await?;
         }
-        match answer {
-            Coded {
-                code: code @ (1 | 2),
-                ..
-            } => Ok(renewed(&link, confirmed, code == 2)),
-            Coded { code: 0, .. } => Ok(RenewOutcome::Missing {
+        match answer.code {
+            1 | 2 if !counts(&answer, confirmed) => Ok(RenewOutcome::NotReplicated {
+                confirmed: confirmed.by_nobody_else(),
+                reasserted: answer.code == 2,
+            }),
+            1 | 2 if !confirmed.by_majority() => Ok(RenewOutcome::NotReplicated {
+                confirmed,
+                reasserted: answer.code == 2,
+            }),
+            1 | 2 => Ok(RenewOutcome::Renewed {
+                data_set: data_set(&link),
+                reasserted: answer.code == 2,
+            }),
+            0 => Ok(RenewOutcome::Missing {
                 data_set: data_set(&link),
             }),
-            Coded { code: -1, holder } => Ok(RenewOutcome::Stolen {
-                by: owner_in(&holder),
+            -1 => Ok(RenewOutcome::Stolen {
+                by: owner_in(&answer.holder),
             }),
-            Coded { code: -3, .. } => Err(other_incarnation(&link)),
-            Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
+            -2 => Ok(RenewOutcome::NotReplicated {
+                confirmed: confirmed.by_nobody_else(),
+                reasserted: false,
+            }),
+            -3 => Err(other_incarnation(&link)),
+            code => Err(link.unexpected(unknown_code(code))),
         }
     }
 
@@ -259,21 +271,11 @@ fn data_set(link: &Link) -> DataSet {
     }
 }
 
-fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> RenewOutcome {
-    let allowed = confirmed.look.is_none_or(|look| look.allows_renewals());
-    match (confirmed.by_majority(), allowed) {
-        (true, true) => RenewOutcome::Renewed {
-            data_set: data_set(link),
-            reasserted,
-        },
-        (true, false) => RenewOutcome::NotReplicated {
-            confirmed: confirmed.by_nobody_else(),
-            reasserted,
-        },
-        (false, _) => RenewOutcome::NotReplicated {
-            confirmed,
-            reasserted,
-        },
+/// Whether a renewal was made under the claim of the gate that its confirmation found.
+fn counts(answer: &Coded, confirmed: Confirmed) -> bool {
+    match answer.code {
+        1 | 2 => (confirmed.look).is_none_or(|look| look.allows_renewals(answer.claim)),
+        code => code != -2,
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::master::gate_replies::{Claimed, Opened};
-use crate::master::link::Link;
+use crate::master::link::{Link, OpenGate};
 use crate::master::server_clock::{Estimate, ahead_by};
 use crate::master::state::State;
 use crate::master::takeover::{self, Replicas};
@@ -163,8 +163,13 @@ impl Gatekeeper {
             let (claimed, confirmed) = link.call_confirmed(claim).await?;
             let claimed = Claimed::parse(&claimed);
             match claimed.map_err(|unexpected| link.unexpected(unexpected))? {
-                Claimed::Open { remaining, longest } => {
-                    return Ok(self.opens(link, remaining, longest, None));
+                Claimed::Open {
+                    remaining,
+                    longest,
+                    claim,
+                } => {
+                    let gate = OpenGate { claim, longest };
+                    return Ok(self.opens(link, remaining, gate, None));
                 }
                 Claimed::OtherIncarnation => return Ok(Gate::OtherIncarnation),
                 Claimed::SyncsChanged => {}
@@ -267,7 +272,8 @@ impl Gatekeeper {
                 if let Way::Fast { hold } = &way {
                     telemetry::gate_opened_at_once(link, hold.limit, hold.is_measured);
                 }
-                Ok(self.opens(link, remaining, longest, Some(reason)))
+                let gate = OpenGate { claim, longest };
+                Ok(self.opens(link, remaining, gate, Some(reason)))
             }
             Opened::In { .. } => Ok(self.pending("the opening is on too few data nodes")),
             Opened::OtherClaim => Ok(self.pending("another client claims the gate")),
@@ -315,11 +321,11 @@ impl Gatekeeper {
         &self,
         link: &Link,
         remaining: Duration,
-        longest: Duration,
+        gate: OpenGate,
         reason: Option<&str>,
     ) -> Gate {
         let is_open = remaining.is_zero();
-        link.set_open_gate(is_open.then_some(longest));
+        link.set_open_gate(is_open.then_some(gate));
         if is_open {
             if self.set(GateState::Open) {
                 telemetry::gate_open(link);

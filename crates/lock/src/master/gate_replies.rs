@@ -11,6 +11,7 @@ pub(crate) enum Claimed {
     Open {
         remaining: Duration,
         longest: Duration,
+        claim: u64,
     },
     Pending {
         claim: u64,
@@ -69,6 +70,7 @@ impl Claimed {
             1 => Self::Open {
                 remaining: numbers.milliseconds(1)?,
                 longest: numbers.milliseconds(2)?,
+                claim: numbers.at(3)?,
             },
             0 => Self::Pending {
                 data_nodes: usize::try_from(numbers.at(1)?).unwrap_or(usize::MAX),

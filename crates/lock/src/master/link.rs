@@ -41,8 +41,7 @@ pub(crate) struct Link {
     pub(crate) down_after: Option<Duration>,
     /// The keys of the gate, where grants pass one.
     pub(crate) gate: Option<Arc<GateKeys>>,
-    /// The longest lease in ms that the gate allows while it is known to be open, else 0.
-    open_gate_allows_ms: AtomicU64,
+    open_gate: Mutex<Option<OpenGate>>,
     /// Whether this link hears when a waiter is called.
     pub(crate) receives_wakeups: bool,
     /// Whether the server reports changes of keys that are read with [`Link::read_and_watch`].
@@ -58,6 +57,15 @@ pub(crate) struct Link {
     pub(crate) suspected: Notify,
     /// One task at a time claims and opens the gate.
     pub(crate) opening_gate: tokio::sync::Mutex<()>,
+}
+
+/// A gate that is known to be open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenGate {
+    /// The number of its claim: what is granted counts under this one alone.
+    pub(crate) claim: u64,
+    /// The longest lease that it allows.
+    pub(crate) longest: Duration,
 }
 
 /// What a link is made of.
@@ -85,7 +93,7 @@ impl Link {
             data_nodes: AtomicU64::new(parts.data_nodes as u64),
             down_after: parts.down_after,
             gate: parts.gate,
-            open_gate_allows_ms: AtomicU64::new(0),
+            open_gate: Mutex::default(),
             receives_wakeups: parts.receives_wakeups,
             tracks_key_changes: parts.tracks_key_changes,
             named_at: watch::Sender::new(Clock::System.now()),
@@ -262,8 +270,12 @@ impl Link {
 
     /// Holds a confirmed grant back for as long as the gate demands: leases of the last master may live so
     /// much longer by their holders' clocks than their keys do here. Then looks again.
-    pub(crate) async fn held_back(&self, confirmed: Confirmed) -> Result<Confirmed, Failure> {
-        let held_back = confirmed.look.filter(|look| look.allows_grants());
+    pub(crate) async fn held_back(
+        &self,
+        confirmed: Confirmed,
+        claim: u64,
+    ) -> Result<Confirmed, Failure> {
+        let held_back = confirmed.look.filter(|look| look.allows_grants(claim));
         let held_back = held_back.map_or(Duration::ZERO, |look| look.held_back);
         let (false, Some(gate)) = (held_back.is_zero(), &self.gate) else {
             return Ok(confirmed);
@@ -277,8 +289,10 @@ impl Link {
     /// Remembers whether the gate is open, and how many data nodes it knows of. A record of an epoch
     /// before the Sentinels' is to be claimed anew.
     fn looked(&self, look: Look) {
-        let longest = look.allows_grants().then_some(look.longest);
-        self.set_open_gate(longest);
+        self.set_open_gate(look.open_claim().map(|claim| OpenGate {
+            claim,
+            longest: look.longest,
+        }));
         self.at_least_data_nodes(look.data_nodes);
         let is_outdated = look.is_claimed && look.epoch < self.epoch();
         if look.is_incarnation && (is_outdated || !look.is_claimed) {
@@ -286,24 +300,22 @@ impl Link {
         }
     }
 
-    /// Records that the gate is open for leases up to `longest`, or not known to be open.
-    pub(crate) fn set_open_gate(&self, longest: Option<Duration>) {
-        let allowed = longest.map_or(0, |longest| {
-            u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
-        });
-        self.open_gate_allows_ms.store(allowed, Ordering::Relaxed);
+    /// Records that the gate is open, or not known to be.
+    pub(crate) fn set_open_gate(&self, gate: Option<OpenGate>) {
+        *(self.open_gate.lock()).unwrap_or_else(PoisonError::into_inner) = gate;
     }
 
-    /// Whether plain commands may grant a lease of `ttl` over this link: no gate stands before it, or
-    /// the gate is known to be open, and is looked at again behind the confirmation.
-    pub(crate) fn grants_by_commands(&self, ttl: Duration) -> bool {
-        let allowed = self.open_gate_allows_ms.load(Ordering::Relaxed);
-        match (&self.gate, &self.confirmer) {
-            (None, _) => true,
-            (Some(_), Some(_)) => allowed > 0 && ttl <= Duration::from_millis(allowed),
-            // Nothing looks at the gate again: the script passes it.
-            (Some(_), None) => false,
+    /// The claim of the gate under which plain commands may grant a lease of `ttl` over this link, 0 where
+    /// there is no gate. `None`: the gate is not known to be open, or nothing looks at it again behind a
+    /// confirmation, so that the script has to pass it.
+    pub(crate) fn claim_for_commands(&self, ttl: Duration) -> Option<u64> {
+        if self.gate.is_none() {
+            return Some(0);
         }
+        self.confirmer.as_ref()?;
+        let gate = *(self.open_gate.lock()).unwrap_or_else(PoisonError::into_inner);
+        gate.filter(|gate| ttl <= gate.longest)
+            .map(|gate| gate.claim)
     }
 
     /// Runs a script on the master after everything that was sent to be confirmed before: on another

@@ -27,6 +27,8 @@ pub(crate) struct Look {
     pub(crate) held_back: Duration,
     /// The server's time in µs since 1970.
     pub(crate) server_us: i64,
+    /// The number of the gate's claim.
+    pub(crate) claim: u64,
 }
 
 /// Asks for a look.
@@ -50,17 +52,23 @@ impl Look {
             epoch: u64::try_from(number(7)?).unwrap_or_default(),
             held_back: milliseconds(number(8)?).unwrap_or_default(),
             server_us: number(9)?,
+            claim: u64::try_from(number(10)?).unwrap_or_default(),
         })
     }
 
-    /// Whether a renewal that was confirmed counts.
-    pub(crate) fn allows_renewals(self) -> bool {
-        self.is_incarnation && self.is_claimed
+    /// Whether a renewal that was made under this claim of the gate, and confirmed, counts.
+    pub(crate) fn allows_renewals(self, claim: u64) -> bool {
+        self.is_incarnation && self.is_claimed && self.claim == claim
     }
 
-    /// Whether a grant that was confirmed counts.
-    pub(crate) fn allows_grants(self) -> bool {
-        self.allows_renewals() && self.opens_in == Some(Duration::ZERO)
+    /// Whether a grant that was made under this claim of the gate, and confirmed, counts.
+    pub(crate) fn allows_grants(self, claim: u64) -> bool {
+        self.allows_renewals(claim) && self.opens_in == Some(Duration::ZERO)
+    }
+
+    /// The claim under which grants count now, if the gate is open.
+    pub(crate) fn open_claim(self) -> Option<u64> {
+        self.allows_grants(self.claim).then_some(self.claim)
     }
 }
 
@@ -81,22 +89,24 @@ mod tests {
             Value::Int(7),
             Value::Int(0),
             Value::Int(1_700_000_000_000_000),
+            Value::Int(9),
         ]);
         Look::parse(&reply, "life").expect("a look")
     }
 
     #[test]
     fn a_grant_counts_under_an_open_gate_of_this_history_alone() {
-        assert!(look("life", 3, 0).allows_grants());
+        assert!(look("life", 3, 0).allows_grants(9));
+        assert!(!look("life", 3, 0).allows_grants(8) && !look("life", 3, 0).allows_renewals(8));
         for other in [look("other", 3, 0), look("", 3, 0), look("life", 4, 0)] {
             assert!(
-                !other.allows_grants() && !other.allows_renewals(),
+                !other.allows_grants(9) && !other.allows_renewals(9),
                 "{other:?}"
             );
         }
         for closed in [look("life", 3, 1), look("life", 3, -1)] {
             assert!(
-                !closed.allows_grants() && closed.allows_renewals(),
+                !closed.allows_grants(9) && closed.allows_renewals(9),
                 "{closed:?}"
             );
         }

@@ -34,9 +34,11 @@ impl Single {
             let (reply, confirmed) = link.call_confirmed(call).await?;
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
-                Answer::Adopted { fence } => {
-                    let confirmed = link.held_back(confirmed).await?;
-                    let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
+                Answer::Adopted { fence, claim } => {
+                    let confirmed = link.held_back(confirmed, claim).await?;
+                    let is_void = confirmed
+                        .look
+                        .is_some_and(|look| !look.allows_grants(claim));
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
                         return Ok(AdoptOutcome::Adopted {
@@ -111,7 +113,7 @@ impl Single {
 
 /// The reply of `adopt.lua`.
 pub(super) enum Answer {
-    Adopted { fence: Fence },
+    Adopted { fence: Fence, claim: u64 },
     Missing,
     Stolen { by: String },
     GateUnclaimed,
@@ -130,6 +132,7 @@ impl Answer {
         match number(0)? {
             1 => Ok(Self::Adopted {
                 fence: replies::fence(number(1)?)?,
+                claim: u64::try_from(number(2)?).unwrap_or_default(),
             }),
             0 => Ok(Self::Missing),
             -1 => {

@@ -9,12 +9,23 @@
 -- ARGV[2]   the name that waiters are told
 -- ARGV[3]   floor: the greatest fence that this client has seen, or 0
 -- ARGV[4]   the reign that the fence counter is for: see fence.lua
+-- ARGV[5]   in strict mode the master_replid that the connection was verified for
 --
--- Replies  {1, token, fence}  taken from the owner of that token; later grants have a greater fence
+-- Replies  {1, token, fence, claim}  taken from the owner of that token; later grants have a greater fence
 --          {0}                nobody holds it
 --          {-1, token}        someone else holds it
+--          {-2}               the gate is not claimed for this incarnation: claim it first
 local is_gated = ARGV[4] == ''
 local locks = #KEYS - (is_gated and 2 or 0)
+local claim = 0
+if is_gated then
+  local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  local record = redis.call('HMGET', KEYS[locks + 1], 'incarnation', 'claim')
+  if incarnation ~= ARGV[5] or record[1] ~= incarnation then
+    return {-2}
+  end
+  claim = tonumber(record[2] or 0)
+end
 local other = nil
 for number = 4, locks do
   local holder = redis.call('GET', KEYS[number])
@@ -28,7 +39,7 @@ for number = 4, locks do
     redis.call('DEL', KEYS[number])
     local now_ms = math.floor(now_in_us() / 1000)
     call_next(KEYS[1], KEYS[2], ARGV[2], now_ms, number - 4)
-    return {1, holder, fence}
+    return {1, holder, fence, claim}
   end
   other = other or holder
 end

@@ -14,7 +14,7 @@
 --   fence_at, seed      the fence counter as it was found at the claim, and as it was set
 --   claimed_by, claimed_at, reason    for people: by whom, when (server ms), and why there is a pause
 --
--- Returns the reply that refuses, or nil and the longest lease in ms:
+-- Returns the reply that refuses, or nil, the longest lease in ms, and the number of the claim:
 --
 --   {-2}                no open record of this incarnation
 --   {-3}                this is another incarnation than the client knows
@@ -24,7 +24,7 @@ local function pass_gate(key, expected, now_us)
   if incarnation ~= expected then
     return {-3}
   end
-  local gate = redis.call('HMGET', key, 'incarnation', 'open_from', 'longest')
+  local gate = redis.call('HMGET', key, 'incarnation', 'open_from', 'longest', 'claim')
   if gate[1] ~= incarnation or not gate[2] then
     return {-2}
   end
@@ -38,5 +38,5 @@ local function pass_gate(key, expected, now_us)
   if closed_ms > 0 then
     return {-4, math.ceil(closed_ms)}
   end
-  return nil, longest_ms
+  return nil, longest_ms, tonumber(gate[4] or 0)
 end

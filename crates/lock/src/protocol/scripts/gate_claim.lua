@@ -18,7 +18,7 @@
 -- ARGV[5]  `sync_full`, read before the Sentinels named this master; empty where nobody confirms
 -- ARGV[6]  who claims
 --
--- Replies  {1, remaining ms, longest ms}  the gate has a time from which on it is open (0: it is open)
+-- Replies  {1, remaining ms, longest ms, claim}  the gate has a time from which on it is open (0: now)
 --          {0, data nodes, claim, fast, longest ms}  pending: confirm on a majority of so many, then
 --                                         gate_open with this claim; fast 1: perhaps at once
 --          {-3}                           this is another incarnation than the client knows
@@ -70,7 +70,7 @@ if is_ours and epoch == record_epoch and record.claim then
     closed_ms = longest
     redis.call('HSET', KEYS[1], 'open_from', string.format('%.0f', now_ms + closed_ms))
   end
-  return {1, closed_ms, longest}
+  return {1, closed_ms, longest, tonumber(record.claim)}
 end
 
 local was_open = record.was_open == '1' or record.resynced == '1'

@@ -14,17 +14,18 @@
 -- ARGV[3]  the fence of this lease
 -- ARGV[4]  in strict mode the master_replid that the connection was verified for
 --
--- Replies  {1}          renewed
---          {2}          written again, or taken from an older grant
+-- Replies  {1, claim}   renewed, in strict mode under this claim of the gate
+--          {2, claim}   written again, or taken from an older grant
 --          {0}          the key is missing, or a later grant is known
 --          {-1, token}  the key belongs to someone else
+--          {-2}         the gate is not claimed for this incarnation: claim it first
 --          {-3}         this is another incarnation than the client knows
-local holder = redis.call('GET', KEYS[1])
+local holder, claim = redis.call('GET', KEYS[1]), 0
 local function extend()
   -- Always a write, also when the key has more time left: the confirmation that follows must
   -- cover the expiry that this reply promises.
   redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1])))
-  return {1}
+  return {1, claim}
 end
 local function refuse()
   if holder then
@@ -40,10 +41,13 @@ local incarnation = string.match(redis.call('INFO', 'replication'), 'master_repl
 if incarnation ~= ARGV[4] then
   return {-3}
 end
-local claimed, open_from, was_open, resynced, fence_at, longest = unpack(redis.call(
-  'HMGET', KEYS[2], 'incarnation', 'open_from', 'was_open', 'resynced', 'fence_at', 'longest'))
-local is_claimed = claimed == incarnation
-if is_claimed and (was_open == '1' or resynced == '1'
+local claimed, open_from, was_open, resynced, fence_at, longest, number = unpack(redis.call(
+  'HMGET', KEYS[2], 'incarnation', 'open_from', 'was_open', 'resynced', 'fence_at', 'longest', 'claim'))
+if claimed ~= incarnation then
+  return {-2}
+end
+claim = tonumber(number or 0)
+if (was_open == '1' or resynced == '1'
   or (open_from and tonumber(open_from) <= now_in_us() / 1000)) then
   return holder == ARGV[1] and extend() or refuse()
 end
@@ -53,7 +57,7 @@ local known = tonumber(redis.call('HGET', KEYS[3], KEYS[1]) or 0)
 if known > fence then
   return {0}
 end
-local is_older = is_claimed and (known > 0 or fence > tonumber(fence_at or 0))
+local is_older = known > 0 or fence > tonumber(fence_at or 0)
 if holder and holder ~= ARGV[1] and not is_older then
   return {-1, holder}
 end
@@ -63,4 +67,4 @@ if holder == ARGV[1] then
   return extend()
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {2}
+return {2, claim}
