@@ -242,7 +242,7 @@ impl CleanupWorker {
     }
 
     /// Gives up places in queues that nobody wants any more.
-    pub(crate) fn leave(&self, names: HashSet<String>) {
+    pub(crate) fn leave(&self, names: &HashSet<String>) {
         self.shared.leave_all(names);
         self.shared.changed.notify_one();
     }
@@ -304,7 +304,7 @@ impl Shared {
     }
 
     /// Gives up places that nobody wants any more.
-    fn leave_all(&self, names: HashSet<String>) {
+    fn leave_all(&self, names: &HashSet<String>) {
         let mut state = self.state();
         if names.is_empty() || state.give_up_at.is_some() {
             return;
@@ -338,7 +338,7 @@ async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
     let mut pause = SHORTEST_PAUSE;
     let mut rest = pin!(sleep(Duration::ZERO));
     loop {
-        shared.leave_all(waiting.take_unclaimed());
+        shared.leave_all(&waiting.take_unclaimed());
         let is_resting = {
             let mut state = shared.state();
             while attempts.len() < AT_ONCE
@@ -369,7 +369,7 @@ async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
                 shared.state().end_rest();
             }
             () = shared.changed.notified() => {}
-            names = waiting.unclaimed() => shared.leave_all(names),
+            names = waiting.unclaimed() => shared.leave_all(&names),
         }
     }
 }

@@ -140,7 +140,7 @@ impl Core {
     pub(crate) async fn close(&self) {
         self.stop.stop(StopReason::Closed);
         self.scheduler.lose_all(&LostReason::Closed);
-        self.cleanup.leave(self.waiting.take_unclaimed());
+        self.cleanup.leave(&self.waiting.take_unclaimed());
         self.cleanup.finished().await;
     }
 }

@@ -355,7 +355,7 @@ impl Link {
         if let Err(failure) = &result {
             match failure.unavailable.cause() {
                 cause @ (Cause::ReadOnly | Cause::MasterDown) => {
-                    self.close_signal().end(cause.clone())
+                    self.close_signal().end(cause.clone());
                 }
                 Cause::Timeout { .. } => self.suspected.notify_one(),
                 _ => {}
