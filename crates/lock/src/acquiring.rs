@@ -132,7 +132,7 @@ pub(crate) async fn acquire_within(
 }
 
 async fn wait_for(core: &Arc<Core>, target: Target, terms: Terms) -> Result<Arc<Held>, Error> {
-    let mut place = core.waiting.enter(&target.keys.name);
+    let mut place = core.waiting.enter(&target.keys.wait_key);
     acquire_in_turn(core, target, terms, &mut place).await
 }
 
