@@ -2,7 +2,7 @@
 
 use super::Quorum;
 use super::member::Answer;
-use super::vote_count::{Decision, VoteCount};
+use super::vote_count::VoteCount;
 use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
 use crate::token::Token;
 use crate::transport::server_errors::Failure;
@@ -37,18 +37,18 @@ impl Quorum {
                 ) => {}
                 Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
             }
-            let granting = match votes.decision(self.needed()) {
-                Some(Decision::Stands(fence)) => self.granted(&request, fence),
-                Some(Decision::WriteBack(fence)) => self.write_back(&request, fence, votes).await,
-                None if self.rules_out(gone) => break,
-                None => continue,
-            };
-            return match granting {
-                GrantOutcome::Granted {
-                    fence, data_set, ..
-                } => Ok(AdoptOutcome::Adopted { fence, data_set }),
-                _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
-            };
+            if let Some(decision) = votes.decision(self.needed()) {
+                let settled = self.settle(&request, decision, &mut votes).await;
+                return match settled {
+                    Some(GrantOutcome::Granted {
+                        fence, data_set, ..
+                    }) => Ok(AdoptOutcome::Adopted { fence, data_set }),
+                    _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
+                };
+            }
+            if self.rules_out(gone) {
+                break;
+            }
         }
         if self.rules_out(gone) {
             return Ok(thief.map_or(AdoptOutcome::Missing, |by| AdoptOutcome::Stolen { by }));

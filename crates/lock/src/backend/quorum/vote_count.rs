@@ -78,6 +78,8 @@ pub(super) struct VoteCount {
     /// How many of them answered the proposed fence.
     pub(super) agreed: usize,
     pub(super) refused: usize,
+    /// Members whose queue the request has entered.
+    pub(super) queued: Vec<Member>,
     notes: Vec<String>,
     /// The owner who holds a member, for how long, and how many wait there before this one.
     holders: Vec<Holder>,
@@ -99,6 +101,7 @@ impl VoteCount {
             greatest: None,
             agreed: 0,
             refused: 0,
+            queued: Vec::new(),
             notes: Vec::new(),
             holders: Vec::new(),
             is_above_bound: None,
@@ -116,6 +119,9 @@ impl VoteCount {
             }) => {
                 let by = owner.as_deref().unwrap_or("someone else");
                 self.note(&member, &format!("held by {by}"));
+                if before.is_some() {
+                    self.queued.push(member);
+                }
                 self.holders.push(Holder {
                     owner,
                     remaining,
