@@ -21,8 +21,10 @@ if open_from then
   opens_in_ms = math.max(0, math.ceil(tonumber(open_from) - now_us / 1000))
 end
 local held_back_ms = 0
-if hold_until and tonumber(hold_until) > now_us / 1000 then
-  held_back_ms = tonumber(hold_ms)
+if hold_until then
+  -- Never beyond the end of the last master's leases.
+  local left_ms = math.ceil(tonumber(hold_until) - now_us / 1000)
+  held_back_ms = math.max(0, math.min(tonumber(hold_ms), left_ms))
 end
 return {
   incarnation,
