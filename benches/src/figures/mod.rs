@@ -76,7 +76,7 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
         "strict" => strict::measure(effort).await,
         "hand-over" => {
             let mut figure = hand_over::measure(effort).await?;
-            hand_over_quorum::measure(&mut figure, effort.rounds()).await?;
+            hand_over_quorum::measure(&mut figure, effort).await?;
             Ok(figure)
         }
         "idle" => idle::measure(effort).await,
