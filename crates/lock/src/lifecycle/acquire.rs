@@ -134,7 +134,7 @@ async fn wait_for(
     target: Target,
     terms: Terms,
 ) -> Result<Arc<LeaseState>, Error> {
-    let mut place = core.waiting.enter(&target.keys.name);
+    let mut place = core.waiting.enter(&target.keys.wait_key);
     acquire_in_turn(core, target, terms, &mut place).await
 }
 
