@@ -4,6 +4,7 @@ mod delay;
 mod holders;
 mod masters;
 mod replicas;
+mod revocations;
 mod takeover;
 mod waiters;
 

@@ -1,7 +1,7 @@
 //! What is known of one lease while it is held: until when it is valid, and whether it is lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ struct Standing {
     since: Moment,
     /// Where it was confirmed.
     data_set: DataSet,
+    /// The incarnation on which a ticket was issued, if one was.
+    issued_on: Option<Arc<str>>,
     /// What kept the last renewal from being confirmed.
     hindrance: Option<String>,
 }
@@ -71,6 +73,7 @@ impl Held {
             standing: Mutex::new(Standing {
                 since: grant.sent_at,
                 data_set: grant.data_set,
+                issued_on: None,
                 hindrance: None,
             }),
             released: AtomicBool::new(false),
@@ -142,6 +145,22 @@ impl Held {
         standing.data_set.clone_from(data_set);
         standing.hindrance = None;
         true
+    }
+
+    /// Remembers that somebody may take the lease over from now on.
+    pub(crate) fn ticket_issued(&self) {
+        let mut standing = self.standing();
+        let incarnation = standing.data_set.incarnation.clone();
+        standing.issued_on.get_or_insert(incarnation);
+    }
+
+    /// Whether somebody may have taken the lease over on a master before `now`. A renewal keeps the key
+    /// there, so that the ticket stays good, but proves nothing as long as nobody is granted anything: the
+    /// other may only be known where it took over.
+    pub(crate) fn may_be_adopted_before(&self, now: &DataSet) -> bool {
+        let standing = self.standing();
+        let issued_on = standing.issued_on.as_ref();
+        issued_on.is_some_and(|incarnation| *incarnation != now.incarnation)
     }
 
     /// Records what kept a renewal from being confirmed, for the error if the lease is lost.

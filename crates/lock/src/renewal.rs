@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::backend::{Backend, Renewing};
 use crate::clock::Clock;
-use crate::error::{Error, LostReason};
+use crate::error::{Error, GateClosed, LostReason};
 use crate::held::Held;
 use crate::reaper::Reaper;
 use crate::redis::classify::{Failure, Outcome};
@@ -69,6 +69,17 @@ async fn attempt(
     let renewing = backend.renew(&request, held.fence, is_over);
     let answer = timeout(limit, renewing).await;
     let outcome = match answer {
+        Ok(Ok(Renewing::Renewed {
+            data_set,
+            is_gate_closed: true,
+            ..
+        })) if !held.is_over() && held.may_be_adopted_before(&data_set) => {
+            Renewed::TryAgain(Error::GateClosed(GateClosed {
+                resource: held.resource.clone(),
+                remaining: None,
+                epoch: data_set.epoch,
+            }))
+        }
         Ok(Ok(Renewing::Renewed { data_set, .. })) if held.confirm(purpose, sent_at, &data_set) => {
             return Renewed::Confirmed;
         }

@@ -182,6 +182,7 @@ impl Memory {
             lock.ttl = request.ttl;
         }
         Ok(Renewing::Renewed {
+            is_gate_closed: false,
             data_set: DataSet::local(),
             reasserted: false,
         })

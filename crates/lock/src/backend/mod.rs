@@ -95,6 +95,8 @@ pub(crate) enum Renewing {
         data_set: DataSet,
         /// Whether the key had been missing and was written again.
         reasserted: bool,
+        /// Whether nobody may be granted anything at present, because of the gate.
+        is_gate_closed: bool,
     },
     Missing {
         data_set: DataSet,
@@ -232,6 +234,7 @@ impl Backend {
             Self::Noop(_) => Ok(Renewing::Renewed {
                 data_set: DataSet::local(),
                 reasserted: false,
+                is_gate_closed: false,
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,

@@ -31,6 +31,9 @@ use crate::resource::Keys;
 use crate::token::owner_in;
 use crate::unavailable::{Cause, Unavailable};
 
+/// The scripts' code for a gate whose record is not this incarnation's.
+const GATE_UNCLAIMED: i64 = -2;
+
 /// The backend over one master.
 #[derive(Clone)]
 pub(crate) struct Single {
@@ -119,7 +122,7 @@ impl Single {
     pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
         let link = self.link()?;
         let (mut answer, mut confirmed) = self.renew_once(&link, request, fence).await?;
-        if confirmed.look.is_some_and(|look| !look.allows_renewals()) {
+        if answer.code == GATE_UNCLAIMED || !counts(&confirmed, answer.claim) {
             // Claimed again, the gate vouches for those who confirm from now on.
             self.open_gate(&link).await?;
             (answer, confirmed) = self.renew_once(&link, request, fence).await?;
@@ -127,12 +130,22 @@ impl Single {
         match answer {
             Coded {
                 code: code @ (1 | 2),
+                claim,
                 ..
-            } => Ok(renewed(&link, confirmed, code == 2)),
+            } => Ok(renewed(&link, confirmed, claim, code == 2)),
+            Coded {
+                code: GATE_UNCLAIMED,
+                ..
+            } => Ok(Renewing::NotReplicated {
+                confirmed: confirmed.by_nobody_else(),
+                reasserted: false,
+            }),
             Coded { code: 0, .. } => Ok(Renewing::Missing {
                 data_set: data_set(&link),
             }),
-            Coded { code: -1, holder } => Ok(Renewing::Stolen {
+            Coded {
+                code: -1, holder, ..
+            } => Ok(Renewing::Stolen {
                 by: owner_in(&holder),
             }),
             Coded { code: -3, .. } => Err(other_incarnation(&link)),
@@ -255,12 +268,17 @@ fn data_set(link: &Link) -> DataSet {
     }
 }
 
-fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> Renewing {
-    let allowed = confirmed.look.is_none_or(|look| look.allows_renewals());
-    match (confirmed.by_majority(), allowed) {
+/// Whether the look behind a renewal found the claim that the renewal found.
+fn counts(confirmed: &Confirmed, claim: u64) -> bool {
+    (confirmed.look).is_none_or(|look| look.allows_renewals_under(claim))
+}
+
+fn renewed(link: &Link, confirmed: Confirmed, claim: u64, reasserted: bool) -> Renewing {
+    match (confirmed.by_majority(), counts(&confirmed, claim)) {
         (true, true) => Renewing::Renewed {
             data_set: data_set(link),
             reasserted,
+            is_gate_closed: confirmed.look.is_some_and(|look| !look.is_open()),
         },
         (true, false) => Renewing::NotReplicated {
             confirmed: confirmed.by_nobody_else(),

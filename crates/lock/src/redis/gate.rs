@@ -163,8 +163,8 @@ impl Gatekeeper {
             let (claimed, confirmed) = link.call_confirmed(claim).await?;
             let claimed = Claimed::parse(&claimed);
             match claimed.map_err(|unexpected| link.unexpected(unexpected))? {
-                Claimed::Open { remaining, longest } => {
-                    return Ok(self.opens(link, remaining, longest, None));
+                Claimed::Open { remaining } => {
+                    return Ok(self.opens(link, remaining, None));
                 }
                 Claimed::OtherIncarnation => return Ok(Gate::OtherIncarnation),
                 Claimed::SyncsChanged => {}
@@ -263,11 +263,11 @@ impl Gatekeeper {
         let (opened, confirmed) = link.call_confirmed(opening).await?;
         let opened = Opened::parse(&opened);
         match opened.map_err(|unexpected| link.unexpected(unexpected))? {
-            Opened::In { remaining, longest } if confirmed.by_majority() => {
+            Opened::In { remaining } if confirmed.by_majority() => {
                 if let Way::Fast { hold } = &way {
                     telemetry::gate_opened_at_once(link, hold.limit, hold.is_measured);
                 }
-                Ok(self.opens(link, remaining, longest, Some(reason)))
+                Ok(self.opens(link, remaining, Some(reason)))
             }
             Opened::In { .. } => Ok(self.pending("the opening is on too few data nodes")),
             Opened::OtherClaim => Ok(self.pending("another client claims the gate")),
@@ -310,21 +310,15 @@ impl Gatekeeper {
         Gate::Unconfirmed
     }
 
-    /// The gate has a time from which on it is open; the link remembers if that is now.
-    fn opens(
-        &self,
-        link: &Link,
-        remaining: Duration,
-        longest: Duration,
-        reason: Option<&str>,
-    ) -> Gate {
+    /// The gate has a time from which on it is open.
+    fn opens(&self, link: &Link, remaining: Duration, reason: Option<&str>) -> Gate {
         let is_open = remaining.is_zero();
-        link.set_open_gate(is_open.then_some(longest));
         if is_open {
             if self.set(GateState::Open) {
                 telemetry::gate_open(link);
             }
         } else {
+            link.forget_open_gate();
             let reason = reason.unwrap_or("another client has claimed it").to_owned();
             let closed = GateState::Closed {
                 until: Instant::now() + remaining,

@@ -10,7 +10,6 @@ use super::reply::{self, Unexpected};
 pub(crate) enum Claimed {
     Open {
         remaining: Duration,
-        longest: Duration,
     },
     Pending {
         claim: u64,
@@ -27,15 +26,10 @@ pub(crate) enum Claimed {
 
 /// The reply of `gate_open.lua`.
 pub(crate) enum Opened {
-    In {
-        remaining: Duration,
-        longest: Duration,
-    },
+    In { remaining: Duration },
     OtherClaim,
     OtherIncarnation,
-    NotAtOnce {
-        uptime: Duration,
-    },
+    NotAtOnce { uptime: Duration },
 }
 
 /// A code and numbers.
@@ -68,7 +62,6 @@ impl Claimed {
         Ok(match numbers.code()? {
             1 => Self::Open {
                 remaining: numbers.milliseconds(1)?,
-                longest: numbers.milliseconds(2)?,
             },
             0 => Self::Pending {
                 data_nodes: usize::try_from(numbers.at(1)?).unwrap_or(usize::MAX),
@@ -92,7 +85,6 @@ impl Opened {
         Ok(match numbers.code()? {
             1 => Self::In {
                 remaining: numbers.milliseconds(1)?,
-                longest: numbers.milliseconds(2)?,
             },
             -2 => Self::OtherClaim,
             -3 => Self::OtherIncarnation,

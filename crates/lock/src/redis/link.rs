@@ -2,7 +2,7 @@
 //! with it, so nobody asks "am I still on the right node?".
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
@@ -41,8 +41,8 @@ pub(crate) struct Link {
     pub(crate) down_after: Option<Duration>,
     /// The keys of the gate, where grants pass one.
     pub(crate) gate: Option<Arc<GateKeys>>,
-    /// The longest lease in ms that the gate allows while it is known to be open, else 0.
-    open_gate_allows_ms: AtomicU64,
+    /// The gate as it was last seen open.
+    open_gate: Mutex<Option<OpenGate>>,
     /// Whether this link hears when a waiter is called.
     pub(crate) hears_calls: bool,
     /// Whether the server reports changes of keys that are read with [`Link::read_and_watch`].
@@ -58,6 +58,14 @@ pub(crate) struct Link {
     pub(crate) suspected: Notify,
     /// One task at a time claims and opens the gate.
     pub(crate) opening_gate: tokio::sync::Mutex<()>,
+}
+
+/// A gate that is open.
+#[derive(Debug, Clone, Copy)]
+struct OpenGate {
+    claim: u64,
+    /// The longest lease that it allows.
+    longest: Duration,
 }
 
 /// What a link is made of.
@@ -85,7 +93,7 @@ impl Link {
             data_nodes: AtomicU64::new(parts.data_nodes as u64),
             down_after: parts.down_after,
             gate: parts.gate,
-            open_gate_allows_ms: AtomicU64::new(0),
+            open_gate: Mutex::default(),
             hears_calls: parts.hears_calls,
             sees_changes: parts.sees_changes,
             named_at: watch::Sender::new(Clock::System.now()),
@@ -263,7 +271,7 @@ impl Link {
     /// Holds a confirmed grant back for as long as the gate demands: leases of the last master may live so
     /// much longer by their holders' clocks than their keys do here. Then looks again.
     pub(crate) async fn held_back(&self, confirmed: Confirmed) -> Result<Confirmed, Failure> {
-        let held_back = confirmed.look.filter(|look| look.allows_grants());
+        let held_back = confirmed.look.filter(|look| look.is_open());
         let held_back = held_back.map_or(Duration::ZERO, |look| look.held_back);
         let (false, Some(gate)) = (held_back.is_zero(), &self.gate) else {
             return Ok(confirmed);
@@ -277,8 +285,8 @@ impl Link {
     /// Remembers whether the gate is open, and how many data nodes it knows of. A record of an epoch
     /// before the Sentinels' is to be claimed anew.
     fn looked(&self, look: Look) {
-        let longest = look.allows_grants().then_some(look.longest);
-        self.set_open_gate(longest);
+        let Look { claim, longest, .. } = look;
+        *self.open_gate() = look.is_open().then_some(OpenGate { claim, longest });
         self.at_least_data_nodes(look.data_nodes);
         let is_outdated = look.is_claimed && look.epoch < self.epoch();
         if look.is_incarnation && (is_outdated || !look.is_claimed) {
@@ -286,24 +294,29 @@ impl Link {
         }
     }
 
-    /// Records that the gate is open for leases up to `longest`, or not known to be open.
-    pub(crate) fn set_open_gate(&self, longest: Option<Duration>) {
-        let allowed = longest.map_or(0, |longest| {
-            u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
-        });
-        self.open_gate_allows_ms.store(allowed, Ordering::Relaxed);
+    /// Records that the gate is not known to be open. That it is, the look behind a confirmation tells.
+    pub(crate) fn forget_open_gate(&self) {
+        *self.open_gate() = None;
     }
 
-    /// Whether plain commands may grant a lease of `ttl` over this link: no gate stands before it, or
-    /// the gate is known to be open, and is looked at again behind the confirmation.
-    pub(crate) fn grants_by_commands(&self, ttl: Duration) -> bool {
-        let allowed = self.open_gate_allows_ms.load(Ordering::Relaxed);
+    /// Whether plain commands may grant a lease of `ttl` over this link, and under which claim: no gate
+    /// stands before it (0), or the gate is known to be open, and is looked at again behind the confirmation.
+    pub(crate) fn grants_by_commands(&self, ttl: Duration) -> Option<u64> {
         match (&self.gate, &self.confirmer) {
-            (None, _) => true,
-            (Some(_), Some(_)) => allowed > 0 && ttl <= Duration::from_millis(allowed),
+            (None, _) => Some(0),
+            (Some(_), Some(_)) => {
+                let open = self.open_gate().filter(|open| ttl <= open.longest);
+                open.map(|open| open.claim)
+            }
             // Nothing looks at the gate again: the script passes it.
-            (Some(_), None) => false,
+            (Some(_), None) => None,
         }
+    }
+
+    fn open_gate(&self) -> MutexGuard<'_, Option<OpenGate>> {
+        self.open_gate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a script on the master after everything that was sent to be confirmed before: on another

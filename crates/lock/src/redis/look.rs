@@ -21,6 +21,8 @@ pub(crate) struct Look {
     pub(crate) longest: Duration,
     /// Data nodes that the gate's record knows.
     pub(crate) data_nodes: usize,
+    /// The number of the gate's claim.
+    pub(crate) claim: u64,
     /// Sentinel's epoch at which the gate was claimed.
     pub(crate) epoch: u64,
     /// For how long a grant is held back before it counts.
@@ -50,17 +52,30 @@ impl Look {
             epoch: u64::try_from(number(7)?).unwrap_or_default(),
             held_back: milliseconds(number(8)?).unwrap_or_default(),
             server_us: number(9)?,
+            claim: u64::try_from(number(10)?).unwrap_or_default(),
         })
     }
 
-    /// Whether a renewal that was confirmed counts.
-    pub(crate) fn allows_renewals(self) -> bool {
+    /// Whether what was confirmed counts for this incarnation.
+    pub(crate) fn is_current(self) -> bool {
         self.is_incarnation && self.is_claimed
     }
 
-    /// Whether a grant that was confirmed counts.
-    pub(crate) fn allows_grants(self) -> bool {
-        self.allows_renewals() && self.opens_in == Some(Duration::ZERO)
+    /// Whether the gate is open.
+    pub(crate) fn is_open(self) -> bool {
+        self.is_current() && self.opens_in == Some(Duration::ZERO)
+    }
+
+    /// Whether a renewal that found this claim, and was confirmed, counts: another claim since then means
+    /// that others may have been master, and may have confirmed leases.
+    pub(crate) fn allows_renewals_under(self, claim: u64) -> bool {
+        self.is_current() && self.claim == claim
+    }
+
+    /// Whether a grant that was made while the gate was open under this claim, and was confirmed, counts.
+    /// Under a later claim it is void, even if the gate is open again.
+    pub(crate) fn allows_grants_under(self, claim: u64) -> bool {
+        self.is_open() && self.claim == claim
     }
 }
 
@@ -81,25 +96,28 @@ mod tests {
             Value::Int(7),
             Value::Int(0),
             Value::Int(1_700_000_000_000_000),
+            Value::Int(9),
         ]);
         Look::parse(&reply, "life").expect("a look")
     }
 
     #[test]
     fn a_grant_counts_under_an_open_gate_of_this_history_alone() {
-        assert!(look("life", 3, 0).allows_grants());
+        assert!(look("life", 3, 0).allows_grants_under(9));
         for other in [look("other", 3, 0), look("", 3, 0), look("life", 4, 0)] {
             assert!(
-                !other.allows_grants() && !other.allows_renewals(),
+                !other.allows_grants_under(9) && !other.allows_renewals_under(9),
                 "{other:?}"
             );
         }
         for closed in [look("life", 3, 1), look("life", 3, -1)] {
             assert!(
-                !closed.allows_grants() && closed.allows_renewals(),
+                !closed.allows_grants_under(9) && closed.allows_renewals_under(9),
                 "{closed:?}"
             );
         }
         assert_eq!(look("life", 3, 0).data_nodes, 5);
+        let claimed_again = look("life", 3, 0);
+        assert!(!claimed_again.allows_grants_under(8) && !claimed_again.allows_renewals_under(8));
     }
 }

@@ -21,6 +21,8 @@ enum Attempt {
     Granted {
         fence: Fence,
         slot: usize,
+        /// Under which claim the gate was open.
+        claim: u64,
         confirmed: Confirmed,
     },
     Refused(Granting),
@@ -44,12 +46,13 @@ impl Single {
                 Attempt::Granted {
                     fence,
                     slot,
+                    claim,
                     confirmed,
                 } => match link.held_back(confirmed).await? {
                     // Void: the token has the lock, but what confirmed it does not count.
                     Confirmed {
                         look: Some(look), ..
-                    } if !look.allows_grants() => may_be_set = true,
+                    } if !look.allows_grants_under(claim) => may_be_set = true,
                     confirmed if confirmed.by_majority() => {
                         return Ok(Granting::Granted {
                             fence,
@@ -86,9 +89,12 @@ impl Single {
         // A token is sent this way once: its commands, sent again, could come late and in pieces.
         let is_simple = request.keys.kind == Kind::Plain
             && !(request.is_repeated || self.is_asking || self.contended.contains(name));
-        if !is_simple || !link.grants_by_commands(request.ttl) {
+        if !is_simple {
             return Ok(None);
         }
+        let Some(claim) = link.grants_by_commands(request.ttl) else {
+            return Ok(None);
+        };
         let counter = self.counters.of(name);
         let Some(floor) = self.fences.floor_on(&counter, link.reign()) else {
             return Ok(None);
@@ -108,6 +114,7 @@ impl Single {
                 Ok(Some(Attempt::Granted {
                     fence,
                     slot: 0,
+                    claim,
                     confirmed,
                 }))
             }
@@ -124,11 +131,12 @@ impl Single {
         let (reply, confirmed) = link.call_confirmed(call).await?;
         let acquired = Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         let refusal = match acquired {
-            Acquired::Granted { fence, slot } => {
+            Acquired::Granted { fence, slot, claim } => {
                 self.fences.raised(counter, link.reign(), fence);
                 return Ok(Attempt::Granted {
                     fence,
                     slot,
+                    claim,
                     confirmed,
                 });
             }

@@ -12,7 +12,7 @@ use crate::fence::Fence;
 use crate::redis::classify::Failure;
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ADOPT, Call};
+use crate::redis::script::{ADOPT, Call, GIVE_BACK};
 use crate::token::{Token, owner_in};
 
 impl Single {
@@ -29,9 +29,10 @@ impl Single {
             let (reply, confirmed) = link.call_confirmed(call).await?;
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
-                Answer::Adopted { fence } => {
+                Answer::Adopted { fence, claim } => {
                     let confirmed = link.held_back(confirmed).await?;
-                    let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
+                    let look = confirmed.look;
+                    let is_void = look.is_some_and(|look| !look.allows_grants_under(claim));
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
                         return Ok(Adopting::Adopted {
@@ -42,7 +43,7 @@ impl Single {
                     if is_void && self.open_gate(&link).await? == Some(Duration::ZERO) {
                         continue;
                     }
-                    self.give_back(&link, request, from, &counter).await?;
+                    self.give_back(&link, request, from).await?;
                     if is_void {
                         Adopting::NotReplicated(confirmed.by_nobody_else())
                     } else {
@@ -64,14 +65,15 @@ impl Single {
     }
 
     /// Gives the lock back to the token that it was taken over from, so that its ticket stays good.
-    async fn give_back(
-        &self,
-        link: &Link,
-        request: &Request,
-        from: &Token,
-        counter: &str,
-    ) -> Result<(), Failure> {
-        let call = self.adoption(link, request, (&request.token, from), counter);
+    async fn give_back(&self, link: &Link, request: &Request, from: &Token) -> Result<(), Failure> {
+        let mut call = self
+            .call_of(&GIVE_BACK)
+            .keys(request.locks())
+            .argument(request.token.reveal())
+            .argument(from.reveal());
+        if link.gate.is_some() {
+            call = call.argument(&link.incarnation.replication_id);
+        }
         let given_back = link.call_behind_grants(call).await;
         // Unknown: whose token it is now. The caller releases its own.
         given_back
@@ -106,7 +108,7 @@ impl Single {
 
 /// The reply of `adopt.lua`.
 pub(super) enum Answer {
-    Adopted { fence: Fence },
+    Adopted { fence: Fence, claim: u64 },
     Missing,
     Stolen { by: String },
     GateUnclaimed,
@@ -125,6 +127,7 @@ impl Answer {
         match number(0)? {
             1 => Ok(Self::Adopted {
                 fence: replies::fence(number(1)?)?,
+                claim: u64::try_from(number(2)?).unwrap_or_default(),
             }),
             0 => Ok(Self::Missing),
             -1 => {

@@ -2,9 +2,9 @@
 
 use redis::Value;
 
-use super::Single;
 use super::looking::{self, questions};
 use super::replies::{self, unknown_code};
+use super::{Single, other_incarnation};
 use crate::backend::{Forcing, Found, Scanned};
 use crate::redis::classify::Failure;
 use crate::redis::link::Link;
@@ -12,6 +12,7 @@ use crate::redis::reply::{self, Unexpected};
 use crate::redis::script::FORCE_RELEASE;
 use crate::resource::{Keys, is_companion};
 use crate::token;
+use crate::unavailable::{Cause, Unavailable};
 
 /// Keys that Redis looks at in one step: a few tenths of a millisecond of its time.
 const STEP: usize = 500;
@@ -40,8 +41,26 @@ impl Single {
 
     pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
         let link = self.link()?;
+        // Twice: the first may find the gate of this incarnation unclaimed.
+        for _ in 0..2 {
+            if let Some(forcing) = self.force_release_once(&link, keys, id).await? {
+                return Ok(forcing);
+            }
+            self.open_gate(&link).await?;
+        }
+        let cause = Cause::NotMasterYet;
+        Err(Failure::not_applied(Unavailable::on(link.node(), cause)))
+    }
+
+    /// `None`: the gate has to be claimed before.
+    async fn force_release_once(
+        &self,
+        link: &Link,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<Option<Forcing>, Failure> {
         let counter = self.counters.of(&keys.name);
-        let call = self
+        let mut call = self
             .call_of(&FORCE_RELEASE)
             .key(&keys.queue)
             .key(&keys.alive)
@@ -56,30 +75,46 @@ impl Single {
             .argument(&keys.name)
             .argument(self.fences.floor(&counter))
             .argument(link.reign_id());
+        if link.gate.is_some() {
+            call = call.argument(&link.incarnation.replication_id);
+        }
         let (reply, confirmed) = link.call_confirmed(call).await?;
-        let forced = forced(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
-        let counts =
-            confirmed.by_majority() && confirmed.look.is_none_or(|look| look.allows_renewals());
-        match forced {
-            // A failover may bring the holder back.
-            Forcing::Taken { .. } if !counts => Ok(Forcing::NotReplicated(confirmed)),
-            forced => Ok(forced),
+        match forced(&reply).map_err(|unexpected| link.unexpected(unexpected))? {
+            Forced::By(Forcing::Taken { .. })
+                if !confirmed.by_majority()
+                    || confirmed.look.is_some_and(|look| !look.is_current()) =>
+            {
+                // A failover may bring the holder back.
+                Ok(Some(Forcing::NotReplicated(confirmed)))
+            }
+            Forced::By(forcing) => Ok(Some(forcing)),
+            Forced::GateUnclaimed => Ok(None),
+            Forced::OtherIncarnation => Err(other_incarnation(link)),
         }
     }
 }
 
-pub(super) fn forced(reply: &Value) -> Result<Forcing, Unexpected> {
+/// The reply of `force_release.lua`.
+pub(super) enum Forced {
+    By(Forcing),
+    GateUnclaimed,
+    OtherIncarnation,
+}
+
+pub(super) fn forced(reply: &Value) -> Result<Forced, Unexpected> {
     let items = reply::array(reply)?;
     let holder = || reply::text(reply::item(items, 1)?).map(|holder| token::owner_in(&holder));
-    match reply::integer(reply::item(items, 0)?)? {
-        1 => Ok(Forcing::Taken {
+    Ok(match reply::integer(reply::item(items, 0)?)? {
+        1 => Forced::By(Forcing::Taken {
             from: holder()?,
             fence: replies::fence(reply::integer(reply::item(items, 2)?)?)?,
         }),
-        0 => Ok(Forcing::Missing),
-        -1 => Ok(Forcing::HeldByAnother { by: holder()? }),
-        code => Err(unknown_code(code)),
-    }
+        0 => Forced::By(Forcing::Missing),
+        -1 => Forced::By(Forcing::HeldByAnother { by: holder()? }),
+        super::GATE_UNCLAIMED => Forced::GateUnclaimed,
+        -3 => Forced::OtherIncarnation,
+        code => return Err(unknown_code(code)),
+    })
 }
 
 pub(super) fn scanned(reply: &Value) -> Result<(u64, Vec<String>), Unexpected> {

@@ -13,6 +13,8 @@ pub(super) enum Acquired {
     Granted {
         fence: Fence,
         slot: usize,
+        /// Under which claim the gate was open, 0 where there is none.
+        claim: u64,
     },
     Held {
         owner: Option<String>,
@@ -36,6 +38,7 @@ impl Acquired {
             1 => Ok(Self::Granted {
                 fence: fence(number(1)?)?,
                 slot: usize::try_from(number(2)?).map_err(unexpected)?,
+                claim: u64::try_from(number(3)?).map_err(unexpected)?,
             }),
             0 => Ok(Self::Held {
                 owner: Some(match reply::text(reply::item(items, 2)?)?.as_str() {
@@ -83,22 +86,28 @@ impl Released {
     }
 }
 
-/// A reply that begins with a code and may name the holder.
+/// A reply that begins with a code, and may name the holder or the gate's claim.
 pub(super) struct Coded {
     pub(super) code: i64,
     pub(super) holder: String,
+    pub(super) claim: u64,
 }
 
 impl Coded {
     pub(super) fn parse(reply: &Value) -> Result<Self, Unexpected> {
         let items = reply::array(reply)?;
         let code = reply::integer(reply::item(items, 0)?)?;
-        let holder = items
-            .get(1)
-            .map(reply::text)
-            .transpose()?
-            .unwrap_or_default();
-        Ok(Self { code, holder })
+        let (mut holder, mut claim) = (String::new(), 0);
+        match items.get(1) {
+            None => {}
+            Some(Value::Int(number)) => claim = u64::try_from(*number).map_err(unexpected)?,
+            Some(text) => holder = reply::text(text)?,
+        }
+        Ok(Self {
+            code,
+            holder,
+            claim,
+        })
     }
 }
 

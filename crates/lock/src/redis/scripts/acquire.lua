@@ -14,7 +14,8 @@
 -- ARGV[7]   who waits; missing in an attempt that does not wait
 -- ARGV[8]   how long the waiter counts without asking again, in ms
 --
--- Replies  {1, fence, slot}                granted; asked again with the same token, granted again
+-- Replies  {1, fence, slot, claim}         granted; asked again with the same token, granted again;
+--                                          in strict mode under this claim of the gate, else 0
 --          {0, remaining ms or -1, token, before, foreign}  held; how many wait before (-1: not
 --                                          waiting); 1 if some holder is no Leasehold client, whose
 --                                          release calls nobody. Without a token the lock is free
@@ -26,13 +27,14 @@ local queue, alive = KEYS[2], KEYS[3]
 local now_us = now_in_us()
 local now_ms = math.floor(now_us / 1000)
 
-local slots = #KEYS - 3
+local slots, claim = #KEYS - 3, 0
 if ARGV[6] ~= '' then
   slots = slots - 1
-  local refusal, longest_ms = pass_gate(KEYS[#KEYS], ARGV[6], now_us)
+  local refusal, longest_ms, open_under = pass_gate(KEYS[#KEYS], ARGV[6], now_us)
   if refusal then
     return refusal
   end
+  claim = open_under
   if tonumber(ARGV[2]) > longest_ms then
     return {-5, longest_ms}
   end
@@ -82,4 +84,4 @@ redis.call('SET', KEYS[4 + slot], token, 'PX', ARGV[2])
 if waiter then
   leave_queue(queue, alive, waiter)
 end
-return {1, fence, slot}
+return {1, fence, slot, claim}

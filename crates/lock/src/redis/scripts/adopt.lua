@@ -11,16 +11,19 @@
 -- ARGV[5]  the reign that the fence counter is for
 -- ARGV[6]  in strict mode the master_replid that the connection was verified for
 --
--- Replies  {1, fence}   adopted; asked again with the same tokens, adopted again
+-- Replies  {1, fence, claim}  adopted; asked again with the same tokens, adopted again; in strict mode
+--                       under this claim of the gate, else 0
 --          {0}          the key is missing: it expired, was released or deleted
 --          {-1, token}  the key belongs to someone else
 --          {-2} {-3} {-4, ms}  refused by the gate: see gate.lua
 --          {-5, longest ms}    the TTL is above the longest lease agreed on
+local claim = 0
 if ARGV[6] then
-  local refusal, longest_ms = pass_gate(KEYS[3], ARGV[6], now_in_us())
+  local refusal, longest_ms, open_under = pass_gate(KEYS[3], ARGV[6], now_in_us())
   if refusal then
     return refusal
   end
+  claim = open_under
   if tonumber(ARGV[3]) > longest_ms then
     return {-5, longest_ms}
   end
@@ -38,4 +41,4 @@ if not fence then
   return {-2}
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return {1, fence}
+return {1, fence, claim}

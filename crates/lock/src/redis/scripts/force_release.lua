@@ -9,12 +9,25 @@
 -- ARGV[2]   the name that waiters are told
 -- ARGV[3]   floor: the greatest fence that this client has seen, or 0
 -- ARGV[4]   the reign that the fence counter is for: see fence.lua
+-- ARGV[5]   in strict mode the master_replid that the connection was verified for
 --
 -- Replies  {1, token, fence}  taken from the owner of that token; later grants have a greater fence
 --          {0}                nobody holds it
 --          {-1, token}        someone else holds it
-local is_gated = ARGV[4] == ''
+--          {-2}               the gate's record is not this incarnation's: claim it first. Nothing
+--                             was written
+--          {-3}               this is another incarnation than the client knows
+local is_gated = ARGV[5] ~= nil
 local locks = #KEYS - (is_gated and 2 or 0)
+if is_gated then
+  if string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') ~= ARGV[5] then
+    return {-3}
+  end
+  -- The claim forgets what was noted before it.
+  if redis.call('HGET', KEYS[locks + 1], 'incarnation') ~= ARGV[5] then
+    return {-2}
+  end
+end
 local other = nil
 for number = 4, locks do
   local holder = redis.call('GET', KEYS[number])

@@ -8,7 +8,7 @@
 -- ARGV[4]  fast: for how long (ms) a grant is held back while leases of the last master may live
 -- ARGV[5]  pause: why
 --
--- Replies  {1, remaining ms, longest ms}  open from then on
+-- Replies  {1, remaining ms}              open from then on
 --          {-2}                           this claim is not the record's
 --          {-3}                           this is another incarnation than the client knows
 --          {-8, uptime s}                 not at once: the server is not up for a longest lease, or the
@@ -18,15 +18,16 @@ local incarnation = string.match(replication, 'master_replid:(%x+)')
 if incarnation ~= ARGV[1] or not string.find(replication, 'role:master', 1, true) then
   return {-3}
 end
-local incarnation_now, claim, open_from, longest, first, fast, from, claimed_at = unpack(redis.call(
-  'HMGET', KEYS[1], 'incarnation', 'claim', 'open_from', 'longest', 'first', 'fast', 'from', 'claimed_at'))
+local incarnation_now, claim, open_from, longest, first, fast, from, claimed_at, hold_before = unpack(redis.call(
+  'HMGET', KEYS[1], 'incarnation', 'claim', 'open_from', 'longest', 'first', 'fast', 'from', 'claimed_at',
+  'hold_before'))
 if incarnation_now ~= incarnation or claim ~= ARGV[2] then
   return {-2}
 end
 local now_ms = math.ceil(now_in_us() / 1000)
 local longest_ms = tonumber(longest)
 if open_from then
-  return {1, math.max(0, tonumber(open_from) - now_ms), longest_ms}
+  return {1, math.max(0, tonumber(open_from) - now_ms)}
 end
 
 -- Whole seconds, rounded up by the server at worst, so one is taken off.
@@ -37,8 +38,9 @@ if ARGV[3] == 'fast' then
     return {-8, uptime}
   end
   redis.call('HSET', KEYS[1], 'open_from', string.format('%.0f', now_ms), 'was_open', 1,
-    'hold_until', string.format('%.0f', tonumber(claimed_at) + longest_ms), 'hold_ms', ARGV[4])
-  return {1, 0, longest_ms}
+    'hold_until', string.format('%.0f', tonumber(claimed_at) + longest_ms),
+    'hold_ms', tonumber(ARGV[4]) + tonumber(hold_before or 0))
+  return {1, 0}
 end
 local closed_ms = longest_ms
 -- The gate of a first life need only outlast the leases from before its start. At a fixed address
@@ -47,4 +49,4 @@ if first == '1' and ARGV[3] == 'pause' then
   closed_ms = math.max(0, longest_ms - up_ms)
 end
 redis.call('HSET', KEYS[1], 'open_from', string.format('%.0f', now_ms + closed_ms), 'reason', ARGV[5])
-return {1, closed_ms, longest_ms}
+return {1, closed_ms}

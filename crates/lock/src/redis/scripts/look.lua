@@ -5,16 +5,16 @@
 --
 -- Replies  {incarnation or '' (no master), sync_full, the gate's incarnation or '', ms until it opens
 --          (-1: it has no time), longest ms, syncs, data nodes, the gate's epoch, for how long (ms) a
---          grant is held back now, server time in µs}
+--          grant is held back now, server time in µs, the number of the claim}
 local replication = redis.call('INFO', 'replication')
 local incarnation = ''
 if string.find(replication, 'role:master', 1, true) then
   incarnation = string.match(replication, 'master_replid:(%x+)')
 end
 local syncs = string.match(redis.call('INFO', 'stats'), 'sync_full:(%d+)')
-local claimed, open_from, longest, claimed_syncs, data_nodes, epoch, hold_until, hold_ms = unpack(
+local claimed, open_from, longest, claimed_syncs, data_nodes, epoch, hold_until, hold_ms, claim = unpack(
   redis.call('HMGET', KEYS[1], 'incarnation', 'open_from', 'longest', 'syncs', 'data_nodes', 'epoch',
-    'hold_until', 'hold_ms'))
+    'hold_until', 'hold_ms', 'claim'))
 local now_us = now_in_us()
 local opens_in_ms = -1
 if open_from then
@@ -35,4 +35,5 @@ return {
   tonumber(epoch or 0),
   held_back_ms,
   now_us,
+  tonumber(claim or 0),
 }

@@ -14,17 +14,19 @@
 -- ARGV[3]  the fence of this lease
 -- ARGV[4]  in strict mode the master_replid that the connection was verified for
 --
--- Replies  {1}          renewed
---          {2}          written again, or taken from an older grant
+-- Replies  {1, claim}   renewed, in strict mode under this claim of the gate, else 0
+--          {2, claim}   written again, or taken from an older grant
 --          {0}          the key is missing, or a later grant is known
 --          {-1, token}  the key belongs to someone else
+--          {-2}         the gate's record is not this incarnation's: claim it first. Nothing was written
 --          {-3}         this is another incarnation than the client knows
 local holder = redis.call('GET', KEYS[1])
+local claim = 0
 local function extend()
   -- Always a write, also when the key has more time left: the confirmation that follows must
   -- cover the expiry that this reply promises.
   redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1])))
-  return {1}
+  return {1, claim}
 end
 local function refuse()
   if holder then
@@ -40,11 +42,14 @@ local incarnation = string.match(redis.call('INFO', 'replication'), 'master_repl
 if incarnation ~= ARGV[4] then
   return {-3}
 end
-local claimed, open_from, was_open, resynced, fence_at, longest = unpack(redis.call(
-  'HMGET', KEYS[2], 'incarnation', 'open_from', 'was_open', 'resynced', 'fence_at', 'longest'))
-local is_claimed = claimed == incarnation
-if is_claimed and (was_open == '1' or resynced == '1'
-  or (open_from and tonumber(open_from) <= now_in_us() / 1000)) then
+local claimed, open_from, was_open, resynced, fence_at, longest, number = unpack(redis.call(
+  'HMGET', KEYS[2], 'incarnation', 'open_from', 'was_open', 'resynced', 'fence_at', 'longest', 'claim'))
+if claimed ~= incarnation or not number then
+  return {-2}
+end
+claim = tonumber(number)
+if was_open == '1' or resynced == '1'
+  or (open_from and tonumber(open_from) <= now_in_us() / 1000) then
   return holder == ARGV[1] and extend() or refuse()
 end
 
@@ -53,14 +58,14 @@ local known = tonumber(redis.call('HGET', KEYS[3], KEYS[1]) or 0)
 if known > fence then
   return {0}
 end
-local is_older = is_claimed and (known > 0 or fence > tonumber(fence_at or 0))
+local is_older = known > 0 or fence > tonumber(fence_at or 0)
 if holder and holder ~= ARGV[1] and not is_older then
   return {-1, holder}
 end
 redis.call('HSET', KEYS[3], KEYS[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[3], 2 * math.max(tonumber(longest or 0), tonumber(ARGV[2])))
+redis.call('PEXPIRE', KEYS[3], 2 * math.max(tonumber(longest), tonumber(ARGV[2])))
 if holder == ARGV[1] then
   return extend()
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {2}
+return {2, claim}
