@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use leasehold::{AcquireOptions, Error, Lease, Locker, LostReason, Renewal};
 use leasehold_testkit::{RedisServer, SentinelCluster};
-use leasehold_tests::{blocking, connect, eventually, lease, opened, patient, sentinel_env, soon};
+use leasehold_tests::{
+    blocking, connect, eventually, fail_over, lease, opened, patient, sentinel_env, soon,
+};
 
 const NAME: &str = "wanted";
 
@@ -182,23 +184,10 @@ async fn a_lease_survives_a_failover_to_a_replica_that_has_the_one_before_it() {
 /// else can have taken it over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_with_a_ticket_is_prolonged_once_the_new_master_grants() {
-    let node = RedisServer::builder().append_only(true);
-    let cluster = SentinelCluster::builder()
-        .node(node)
-        .start()
-        .expect("a cluster");
-    let overrides = [
-        ("LOCK_SAFETY", "strict"),
-        ("LOCK_TTL", LONG),
-        ("LOCK_MAX_TTL", LONG),
-    ];
-    let locker = connect(sentinel_env(&cluster), &overrides)
-        .await
-        .expect("connect");
-    let held = lease(&locker, NAME).await;
+    let Behind { cluster, one, .. } = Behind::start().await;
+    let held = lease(&one, NAME).await;
     let _ticket = held.ticket();
-    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
-    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let (_, new) = fail_over(&cluster);
     soon("a renewal behind the closed gate", async {
         loop {
             match held.renew().await {
