@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use leasehold::probe::{Answer, Probe};
-use leasehold::{Config, Unavailable};
+use leasehold::config::{Endpoint, Locking, Safety, Topology};
+use leasehold::probe::{Answer, Hop, Probe};
+use leasehold::{Cause, Config, Unavailable};
 use serde_json::{Value, json};
 
 use crate::duration::shown;
 use crate::output::plain;
-use crate::servers::field;
+use crate::servers::{field, masters, views};
 
 const FIELDS: [&str; 10] = [
     "incarnation",
@@ -132,6 +133,76 @@ impl Gate {
             "hold_until_ms": record.and_then(|record| record.hold_until_ms),
             "epoch": record.map(|record| record.epoch),
         })
+    }
+}
+
+/// The gate of the present master, or why it is not known; `None` where there is none.
+pub(crate) type Looked = Option<Result<Gate, String>>;
+
+/// Finds the master, and reads its gate.
+pub(crate) async fn look(config: &Config) -> Looked {
+    if config.lock.safety != Safety::Strict {
+        return None;
+    }
+    let Locking::Enabled(topology) = &config.locking else {
+        return None;
+    };
+    let master = match topology {
+        Topology::Standalone(standalone) => standalone.endpoint.clone(),
+        Topology::Sentinel(sentinels) => {
+            let views = views(topology, sentinels).await;
+            match <[Endpoint; 1]>::try_from(masters(&views, sentinels)) {
+                Ok([master]) => master,
+                Err(named) if named.is_empty() => {
+                    return Some(Err("no Sentinel names a master".to_owned()));
+                }
+                Err(_) => return Some(Err("the Sentinels name different masters".to_owned())),
+            }
+        }
+        _ => return None,
+    };
+    Some(look_at(config, topology, &master).await)
+}
+
+async fn look_at(config: &Config, topology: &Topology, master: &Endpoint) -> Result<Gate, String> {
+    let probe = Probe::open(topology, Hop::Node, master).await;
+    let probe = probe.map_err(|error| unknown(&error))?;
+    let gate = Gate::read(&probe, config).await;
+    gate.map_err(|error| unknown(&error))
+}
+
+/// Why a gate is not known.
+pub(crate) fn unknown(error: &Unavailable) -> String {
+    match error.cause() {
+        Cause::NoPermission { detail } => {
+            format!("this user may not read its record ({detail}); give it +hmget, +info and +time")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// For people, on one line.
+pub(crate) fn described(looked: &Result<Gate, String>) -> String {
+    match looked {
+        Ok(gate) => gate.described(),
+        Err(reason) => format!("not known: {}", plain(reason)),
+    }
+}
+
+/// What people should know before they look at locks: that the gate is not open.
+pub(crate) fn remark(looked: &Looked) -> Option<String> {
+    match looked.as_ref()? {
+        Ok(gate) if matches!(gate.state, State::Open | State::NoRecord) => None,
+        looked => Some(format!("gate of strict mode: {}", described(looked))),
+    }
+}
+
+/// As JSON: `null` without a gate.
+pub(crate) fn document(looked: &Looked) -> Value {
+    match looked {
+        None => Value::Null,
+        Some(Ok(gate)) => gate.document(),
+        Some(Err(reason)) => json!({ "state": "not known", "reason": reason }),
     }
 }
 
