@@ -43,20 +43,15 @@ async fn write_report<R: Reports>(
     Path(day): Path<String>,
 ) -> Result<String, Refusal> {
     let short = AcquireOptions::new().timeout(PATIENCE).label("report");
-    let lease = app.locker.acquire_with(format!("report:{day}"), &short);
+    let lease = app.locker.acquire(format!("report:{day}")).options(&short);
     let lease = lease.await.map_err(refusal)?;
     // Dropped where it stands when the lease is lost: another machine may have begun.
-    let answer = tokio::select! {
-        answer = app.reports.write(&day, lease.fence()) => answer,
-        reason = lease.lost() => {
-            let resource = lease.resource().clone();
-            return Err(refusal(Error::Lost { resource, reason }));
-        }
-    };
+    let writing = app.reports.write(&day, lease.fence());
+    let answer = lease.guard(writing).await.map_err(refusal)?;
     // The report is written. If the release cannot be confirmed it goes on in the background, and
     // the next request waits for the TTL at worst.
     if let Err(error) = lease.release().await {
-        eprintln!("{error}");
+        eprintln!("{error:?}");
     }
     Ok(answer)
 }
@@ -65,7 +60,7 @@ async fn write_report<R: Reports>(
 /// come again. What no caller can mend is 500, and its text stays here.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refusal(error: Error) -> Refusal {
-    eprintln!("{error}");
+    eprintln!("{error:?}");
     let is_held = match &error {
         Error::TimedOut { because, .. } => matches!(**because, Error::Held(_)),
         other => matches!(other, Error::Held(_)),

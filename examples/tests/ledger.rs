@@ -35,7 +35,7 @@ async fn a_holder_that_wakes_up_too_late_is_refused() {
     let short = AcquireOptions::new()
         .ttl(Duration::from_millis(200))
         .renewal(Renewal::Off);
-    let first = locker.acquire_with("account:alice", &short).await;
+    let first = locker.acquire("account:alice").options(&short).await;
     let first = first.expect("a lease");
     enter(&mut late, "alice", first.fence(), 10)
         .await

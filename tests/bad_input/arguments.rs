@@ -52,7 +52,7 @@ async fn names_that_cannot_be_locked() {
         assert_eq!(name_refusal(&locker, name).await, expected);
     }
     let both = ["orders:{eu}", "orders:{eu}:queue"];
-    let refused = locker.acquire_all(both, &AcquireOptions::new()).await;
+    let refused = locker.acquire_all(both).await;
     assert!(refused.is_err());
     let untouched = redis.cli(&["EXISTS", both[0], both[1]]).expect("EXISTS");
     assert_eq!(untouched.trim(), "0", "nothing is taken first");
@@ -103,11 +103,11 @@ async fn lengths_out_of_bounds() {
         ),
     ] {
         let options = AcquireOptions::new().ttl(ttl);
-        let refused = locker.try_acquire_with("report", &options).await;
+        let refused = locker.try_acquire("report").options(&options).await;
         let refused = refused.expect_err("a bad length");
         assert_eq!(refused.to_string(), expected);
         assert!(!refused.is_retryable());
-        let waited = locker.acquire_with("report", &options).await;
+        let waited = locker.acquire("report").options(&options).await;
         assert_eq!(waited.expect_err("a bad length").to_string(), expected);
     }
 }

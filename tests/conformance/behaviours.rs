@@ -100,7 +100,7 @@ async fn a_wait_ends_with_its_timeout(on: &Deployment, first: &Locker, second: &
     let lease = first.acquire("busy").await.expect("a lease");
     let timeout = Duration::from_millis(150);
     let options = AcquireOptions::new().timeout(timeout);
-    match second.acquire_with("busy", &options).await {
+    match second.acquire("busy").options(&options).await {
         Err(Error::TimedOut {
             timeout: limit,
             because,
@@ -134,7 +134,7 @@ async fn a_cancelled_wait_leaves_nothing_behind(on: &Deployment, first: &Locker,
 
 async fn a_lease_is_renewed(first: &Locker) {
     let options = AcquireOptions::new().ttl(Duration::from_millis(600));
-    let lease = soon("a lease", first.acquire_with("renewed", &options))
+    let lease = soon("a lease", first.acquire("renewed").options(&options))
         .await
         .expect("a lease");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -150,7 +150,7 @@ async fn an_unrenewed_lease_ends(first: &Locker, second: &Locker) {
     let options = AcquireOptions::new()
         .ttl(Duration::from_millis(300))
         .renewal(Renewal::Off);
-    let lease = soon("a lease", first.acquire_with("ends", &options))
+    let lease = soon("a lease", first.acquire("ends").options(&options))
         .await
         .expect("a lease");
     assert_eq!(
@@ -229,7 +229,7 @@ async fn a_ticket_moves_a_lease(first: &Locker, second: &Locker) {
 async fn several_at_once(first: &Locker, second: &Locker) {
     let options = AcquireOptions::new();
     for locker in [first, second] {
-        let leases = soon("all", locker.acquire_all(["x", "y", "z"], &options))
+        let leases = soon("all", locker.acquire_all(["x", "y", "z"]).options(&options))
             .await
             .expect("all");
         assert!(leases.is_valid() && leases.get("y").is_some());
@@ -274,12 +274,12 @@ async fn bad_arguments_are_refused(first: &Locker) {
     ));
     let endless = AcquireOptions::new().ttl(Duration::from_secs(3600));
     assert!(matches!(
-        first.acquire_with("long", &endless).await,
+        first.acquire("long").options(&endless).await,
         Err(Error::Ttl { .. })
     ));
     assert!(matches!(
         first.slots("none", 0),
-        Err(Error::SlotLimit { asked: 0 })
+        Err(Error::SlotLimit { asked: 0, .. })
     ));
 }
 

@@ -31,7 +31,8 @@ async fn disabled_locking_connects_nowhere() {
         assert!(!locker.is_enabled());
         let short = AcquireOptions::new().ttl(Duration::from_millis(600));
         let held = locker
-            .acquire_with("report", &short)
+            .acquire("report")
+            .options(&short)
             .await
             .expect("a lease");
         let also = lease(&locker, "report").await;

@@ -57,8 +57,13 @@ fn run_worker(text: &str, locks: bool) {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "files::worker", "--nocapture"])
         .env_clear()
-        .env("LOCK_TTL", "2s")
-        .env("LOCK_MAX_TTL", "2s")
+        // Where nothing at all is configured, nothing is locked.
+        .envs(
+            locks
+                .then_some([("LOCK_TTL", "2s"), ("LOCK_MAX_TTL", "2s")])
+                .into_iter()
+                .flatten(),
+        )
         .env(EXPECTED, if locks { "locks" } else { "does nothing" })
         .current_dir(directory.path())
         .output()

@@ -47,7 +47,7 @@ async fn until(locker: &Locker, is_wanted: impl Fn(&Error) -> bool) -> String {
     soon("the message", async {
         loop {
             match locker.try_acquire("report").await {
-                Err(error) if is_wanted(&error) => break error.to_string(),
+                Err(error) if is_wanted(&error) => break format!("{error:?}"),
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
@@ -95,7 +95,7 @@ async fn what_the_user_may_not_do() {
     let login = [("REDIS_USERNAME", "app"), ("REDIS_PASSWORD", "secret")];
     let locker = connect(standalone_env(&redis), &login).await;
     let refused = locker.expect("a locker").try_acquire("report").await;
-    let message = refused.expect_err("no permission").to_string();
+    let message = format!("{:?}", refused.expect_err("no permission"));
     // In brackets are the server's own words, which differ from version to version.
     let (before, rest) = message.split_once('(').expect("the server's words");
     let (_, after) = rest.split_once(')').expect("their end");
@@ -164,7 +164,7 @@ async fn a_master_that_was_demoted() {
             if let Some(error) = error
                 && error.unavailable().map(Unavailable::cause) == Some(&Cause::ReadOnly)
             {
-                break error.to_string();
+                break format!("{error:?}");
             }
             drop(lease(&locker, "report").await);
         }
@@ -246,7 +246,7 @@ async fn somebody_holds_it() {
     let other = locker(&redis).await;
     let refused = async || {
         let refused = other.try_acquire("report").await;
-        refused.expect_err("held").to_string()
+        format!("{:?}", refused.expect_err("held"))
     };
     documented(&refused().await);
     held.release().await.expect("a release");

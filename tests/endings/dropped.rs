@@ -18,8 +18,8 @@ const LONG: [(&str, &str); 2] = [("LOCK_TTL", "9s"), ("LOCK_MAX_TTL", "9s")];
 const SOON: Duration = Duration::from_secs(6);
 
 /// Polls `future` at most `polls` times, each time that it is woken, and then drops it.
-async fn polled<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+async fn polled<T>(polls: usize, future: impl IntoFuture<Output = T>) -> Option<T> {
+    let mut future = pin!(future.into_future());
     let mut polled = 0;
     poll_fn(|context| {
         polled += 1;

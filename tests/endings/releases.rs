@@ -14,9 +14,13 @@ async fn a_release_during_a_renewal_is_still_a_release() {
         let locker = connect(standalone_env(&redis), &[("LOCK_SAFETY", safety)])
             .await
             .expect("connect");
-        let busy = AcquireOptions::new().renewal(Renewal::Every(Duration::from_micros(100)));
+        let busy = AcquireOptions::new().renewal(Renewal::Every(Duration::from_millis(1)));
         for round in 0..200 {
-            let held = locker.acquire_with("report", &busy).await.expect("a lease");
+            let held = locker
+                .acquire("report")
+                .options(&busy)
+                .await
+                .expect("a lease");
             tokio::time::sleep(Duration::from_millis(round % 4)).await;
             let released = held.release().await.expect("a release");
             assert_eq!(released, Released::Released, "{safety}, round {round}");

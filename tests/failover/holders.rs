@@ -25,7 +25,7 @@ async fn leases_are_verified_on_the_new_master_at_once() {
         .expect("connect");
     let kept = lease(&locker, "kept").await;
     let unrenewed = AcquireOptions::new().renewal(Renewal::Off);
-    let kept_unrenewed = locker.acquire_with("kept-2", &unrenewed).await;
+    let kept_unrenewed = locker.acquire("kept-2").options(&unrenewed).await;
     let kept_unrenewed = kept_unrenewed.expect("a lease");
     let deadline = kept_unrenewed.deadline();
     let old = blocking(|| cluster.master_index()).expect("a master");
@@ -43,7 +43,7 @@ async fn leases_are_verified_on_the_new_master_at_once() {
         .set_mode(Mode::Blackhole)
         .expect("a black hole");
     let lost = lease(&locker, "lost").await;
-    let lost_unrenewed = locker.acquire_with("lost-2", &unrenewed).await;
+    let lost_unrenewed = locker.acquire("lost-2").options(&unrenewed).await;
     let lost_unrenewed = lost_unrenewed.expect("a lease");
     let _ = fail_over(&cluster);
 
@@ -79,7 +79,7 @@ async fn renewals_in_flight_at_the_masters_death_end_no_lease() {
     let busy = AcquireOptions::new().renewal(Renewal::Every(Duration::from_millis(5)));
     let mut leases: Vec<Lease> = Vec::new();
     for number in 0..20 {
-        let acquired = locker.acquire_with(format!("report-{number}"), &busy);
+        let acquired = locker.acquire(format!("report-{number}")).options(&busy);
         leases.push(soon("a lease", acquired).await.expect("a lease"));
     }
     let old = blocking(|| cluster.kill_master()).expect("SIGKILL");

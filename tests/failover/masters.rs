@@ -188,7 +188,8 @@ async fn a_master_that_restarts_empty_before_it_is_missed() {
     let (relaxed, strict) = (relaxed.expect("connect"), strict.expect("connect"));
     let long = AcquireOptions::new().ttl(Duration::from_secs(3));
     let lost = relaxed
-        .acquire_with("report", &long)
+        .acquire("report")
+        .options(&long)
         .await
         .expect("a lease");
     let kept = lease(&strict, "report").await;

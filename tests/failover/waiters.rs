@@ -93,7 +93,7 @@ async fn a_waiter_whose_time_ends_without_a_master_is_told_why() {
     let late = soon("the end", locker.acquire("report")).await;
     let late = late.expect_err("nobody serves");
     assert_eq!(
-        late.to_string(),
+        format!("{late:?}"),
         format!(
             "`report` was not leased within 1s: master {}: the connection was refused; wait for \
              the Sentinels to name another, or start it; if they name an address that cannot be \

@@ -36,8 +36,8 @@ pub(crate) async fn start(
         let slots = locker.slots(name, limit).expect("slots");
         while !witness.is_done().await {
             let granted = match limit {
-                1 => locker.acquire_with(name, &patience).await,
-                _ => slots.acquire_with(&patience).await,
+                1 => locker.acquire(name).options(&patience).await,
+                _ => slots.acquire().options(&patience).await,
             };
             let lease = match granted {
                 Ok(lease) => lease,

@@ -1,6 +1,8 @@
 //! One lease on one Redis: granted, renewed, lost in time, released by its owner alone.
 
 mod handover;
+mod interface;
+mod limits;
 mod slots;
 mod waiting;
 
@@ -43,7 +45,7 @@ async fn a_lease_excludes_others_until_it_is_released() {
 }
 
 async fn lease_with(locker: &Locker, options: &AcquireOptions) -> Lease {
-    let lease = locker.acquire_with("report", options).await;
+    let lease = locker.acquire("report").options(options).await;
     lease.expect("a lease")
 }
 

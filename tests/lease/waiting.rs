@@ -168,7 +168,8 @@ async fn a_waiter_that_gives_up_leaves_nothing_behind() {
     let lease = holder.acquire("report").await.expect("a lease");
     let options = AcquireOptions::new().timeout(Duration::from_millis(200));
     let error = waiter
-        .acquire_with("report", &options)
+        .acquire("report")
+        .options(&options)
         .await
         .expect_err("it is held");
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
@@ -250,7 +251,8 @@ async fn an_attempt_that_is_cancelled_under_way_leaves_no_place_behind() {
     redis.pause().expect("SIGSTOP");
     let options = AcquireOptions::new().timeout(Duration::from_millis(50));
     waiter
-        .acquire_with("report", &options)
+        .acquire("report")
+        .options(&options)
         .await
         .expect_err("no reply comes");
     redis.resume().expect("SIGCONT");

@@ -109,10 +109,14 @@ async fn a_minority_may_be_dead_or_hung() {
     servers[2].kill();
     let options = AcquireOptions::new().timeout(Duration::from_secs(2));
     let error = locker
-        .acquire_with("report", &options)
+        .acquire("report")
+        .options(&options)
         .await
         .expect_err("no majority");
-    assert!(error.to_string().contains(&servers[0].address()), "{error}");
+    assert!(
+        format!("{error:?}").contains(&servers[0].address()),
+        "{error}"
+    );
     assert!(error.is_retryable());
     servers[1].resume().expect("SIGCONT");
     soon("a lease again", locker.acquire("report"))

@@ -60,7 +60,7 @@ async fn nonsense_is_an_error_in_time() {
     for answer in answers {
         let server = FakeServer::garbage(answer).expect("a listener");
         let error = refusal(server.port()).await;
-        let shown = error.to_string();
+        let shown = format!("{error:?}");
         assert!(error.unavailable().is_some(), "{shown}");
         assert!(
             shown.len() < 1000 && !shown.contains(char::is_control),
@@ -108,6 +108,6 @@ async fn answers_of_the_wrong_type_are_protocol_errors() {
         let error = refusal(server.port()).await;
         let cause = error.unavailable().map(leasehold::Unavailable::cause);
         assert!(matches!(cause, Some(Cause::Protocol { .. })), "{error}");
-        assert!(!error.to_string().contains(char::is_control), "{error}");
+        assert!(!format!("{error:?}").contains(char::is_control), "{error}");
     }
 }

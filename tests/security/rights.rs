@@ -74,7 +74,7 @@ async fn locker(server: &RedisServer) -> Result<Locker, Error> {
 async fn leases(server: &RedisServer) -> Result<(), Error> {
     let (first, second) = (locker(server).await?, locker(server).await?);
     let patient = AcquireOptions::new().timeout(Duration::from_secs(6));
-    let lease = first.acquire_with("order", &patient).await?;
+    let lease = first.acquire("order").options(&patient).await?;
     lease.renew().await?;
     first.inspect("order").await?;
     assert!(second.try_acquire("order").await.is_err());
@@ -96,7 +96,7 @@ async fn is_soon(server: &RedisServer, release: impl AsyncFnOnce()) -> bool {
     };
     let patient = AcquireOptions::new().timeout(Duration::from_secs(5));
     let waiting = async {
-        let lease = second.acquire_with("order", &patient).await;
+        let lease = second.acquire("order").options(&patient).await;
         lease.map(|lease| (Instant::now(), lease))
     };
     let releasing = async {
@@ -113,7 +113,7 @@ async fn is_soon(server: &RedisServer, release: impl AsyncFnOnce()) -> bool {
 }
 
 async fn try_everything(server: &RedisServer) -> Worked {
-    let leases = leases(server).await.map_err(|error| error.to_string());
+    let leases = leases(server).await.map_err(|error| format!("{error:?}"));
     let mut worked = Worked {
         waiter_was_called: false,
         foreign_release_was_seen: false,

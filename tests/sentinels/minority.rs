@@ -91,7 +91,7 @@ async fn without_a_majority_grants_end_and_renewals_go_on() {
         }
     })
     .await;
-    let message = refused.to_string();
+    let message = format!("{refused:?}");
     let before = format!(
         "127.0.0.1:{}: no majority of the Sentinels confirmed the master for ",
         redis.port()

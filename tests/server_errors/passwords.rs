@@ -100,7 +100,7 @@ async fn a_password_that_is_rotated_together_with_its_file() {
     // The server is ahead of the file for a while, as where secrets are mounted.
     proxy.cut();
     soon("the refusal", async {
-        while !refused_for_password(locker.try_acquire("report").await.map(drop).err()) {
+        while !refused_for_password(locker.try_acquire("report").await.err().as_ref()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -141,8 +141,8 @@ async fn a_sentinel_password_that_is_rotated_together_with_its_file() {
     held.release().await.expect("a release");
 }
 
-fn refused_for_password(error: Option<leasehold::Error>) -> bool {
-    let error = error.as_ref().and_then(leasehold::Error::unavailable);
+fn refused_for_password(error: Option<&leasehold::Error>) -> bool {
+    let error = error.and_then(leasehold::Error::unavailable);
     error.map(Unavailable::cause) == Some(&Cause::WrongPassword)
 }
 

@@ -22,7 +22,7 @@ fn say(redis: &RedisServer, words: &[&str]) {
 async fn refused(redis: &RedisServer, locker: &Locker) -> (Error, String) {
     let refused = soon("the refusal", locker.try_acquire("report")).await;
     let refused = refused.expect_err("the server is in trouble");
-    let message = refused.to_string();
+    let message = format!("{refused:?}");
     let message = message.strip_prefix(&format!("{}: ", redis.address()));
     let message = message.unwrap_or_else(|| panic!("{refused}")).to_owned();
     (refused, message)

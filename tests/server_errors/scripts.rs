@@ -18,7 +18,8 @@ async fn forgotten_scripts_are_sent_again() {
         for _ in 0..5 {
             forget();
             let held = locker
-                .acquire_with("report", &manual)
+                .acquire("report")
+                .options(&manual)
                 .await
                 .expect("a lease");
             forget();

@@ -68,7 +68,7 @@ pub async fn refusal(
 ) -> String {
     match soon("the refusal", connect(variables, overrides)).await {
         Ok(_) => panic!("a locker came about"),
-        Err(error) => error.to_string(),
+        Err(error) => format!("{error:?}"),
     }
 }
 
@@ -191,7 +191,7 @@ pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
 /// # Panics
 ///
 /// When [`PATIENCE`] is over.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub async fn soon<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
         Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),

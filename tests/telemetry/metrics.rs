@@ -58,7 +58,8 @@ fn leases_are_counted_and_measured() {
         let locker = Locker::in_memory(&MemoryStore::new());
         let labelled = AcquireOptions::new().label("reports");
         let lease = locker
-            .acquire_with("report:17", &labelled)
+            .acquire("report:17")
+            .options(&labelled)
             .await
             .expect("a lease");
         let seen = Seen::of(snapshotter);
@@ -71,7 +72,8 @@ fn leases_are_counted_and_measured() {
 
         let brief = AcquireOptions::new().timeout(Duration::from_millis(50));
         locker
-            .acquire_with("report:17", &brief)
+            .acquire("report:17")
+            .options(&brief)
             .await
             .expect_err("held");
         locker.try_acquire("report:17").await.expect_err("held");
@@ -134,7 +136,8 @@ fn losses_are_counted_by_cause_and_end_the_hold() {
             .ttl(Duration::from_millis(100))
             .renewal(Renewal::Off);
         let lease = locker
-            .acquire_with("report", &short)
+            .acquire("report")
+            .options(&short)
             .await
             .expect("a lease");
         let reason = soon("the loss", lease.lost()).await;

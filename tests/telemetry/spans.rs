@@ -95,7 +95,8 @@ async fn waiting_and_its_end_are_told() {
     let _lease = first.acquire("report").await.expect("a lease");
     let brief = AcquireOptions::new().timeout(Duration::from_millis(200));
     second
-        .acquire_with("report", &brief)
+        .acquire("report")
+        .options(&brief)
         .await
         .expect_err("held");
     let acquire = recorder.named("lock.acquire").remove(1);

@@ -24,7 +24,8 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         let old = deposing::depose(&cluster, round)?;
         let new = block_in_place(|| cluster.wait_for_new_master(old))?;
         let lease = locker
-            .acquire_with(format!("bench:{round}"), &patient)
+            .acquire(format!("bench:{round}"))
+            .options(&patient)
             .await?;
         let granted = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let record = ["HGET", "leasehold:gate", "open_from"];

@@ -156,7 +156,6 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         let back_to_back = Spread::of(pings.back_to_back);
         figure.add(&case, "PING back to back, p50", "µs", back_to_back);
     }
-    super::hand_over_quorum::measure(&mut figure, rounds).await?;
     Ok(figure)
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use leasehold_testkit::RedisServer;
 
+use super::Effort;
 use super::hand_over::{Client, Kind, run};
 use crate::report::{Figure, Target};
-use crate::rounds::Rounds;
 use crate::samples::Samples;
 use crate::spread::Spread;
 use crate::{Result, ours};
@@ -14,7 +14,9 @@ use crate::{Result, ours};
 const MEMBERS: usize = 3;
 const WAITERS: usize = 16;
 
-pub(super) async fn measure(figure: &mut Figure, rounds: Rounds) -> Result<()> {
+/// Adds to the figure of a single master.
+pub(super) async fn measure(figure: &mut Figure, effort: Effort) -> Result<()> {
+    let rounds = effort.rounds();
     let servers = (0..MEMBERS)
         .map(|_| RedisServer::start())
         .collect::<std::result::Result<Vec<_>, _>>()?;

@@ -74,7 +74,11 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
         "latency" => latency::measure(effort).await,
         "memory" => memory::measure(effort).await,
         "strict" => strict::measure(effort).await,
-        "hand-over" => hand_over::measure(effort).await,
+        "hand-over" => {
+            let mut figure = hand_over::measure(effort).await?;
+            hand_over_quorum::measure(&mut figure, effort).await?;
+            Ok(figure)
+        }
         "idle" => idle::measure(effort).await,
         "fairness" => fairness::measure(effort).await,
         "scale" => scale::measure(effort).await,

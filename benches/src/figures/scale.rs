@@ -74,7 +74,8 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
 
     let server = RedisServer::start()?;
     let holder = ours::standalone(&server, &[]).await?;
-    let holding = (0..RESOURCES).map(|number| holder.acquire(format!("bench:{number}")));
+    let holding =
+        (0..RESOURCES).map(|number| holder.acquire(format!("bench:{number}")).into_future());
     let leases = try_join_all(holding).await?;
     let waited = usage("wait", &server, seconds).await?;
     drop(leases);
@@ -120,7 +121,7 @@ pub(super) async fn hold(port: u16, seconds: f64) -> Result<()> {
     let mut leases = Vec::with_capacity(LEASES);
     for first in (0..LEASES).step_by(AT_ONCE) {
         let numbers = first..LEASES.min(first + AT_ONCE);
-        let taking = numbers.map(|number| locker.acquire(format!("bench:{number}")));
+        let taking = numbers.map(|number| locker.acquire(format!("bench:{number}")).into_future());
         leases.extend(try_join_all(taking).await?);
     }
     let usage = watch(&server, &before, LEASES, seconds).await?;

@@ -51,7 +51,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(code(&error), error.to_string())
+        Self::new(code(&error), format!("{error:?}"))
     }
 }
 

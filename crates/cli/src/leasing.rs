@@ -66,7 +66,10 @@ impl Terms {
                 return Err(error.into());
             }
             if !std::mem::replace(&mut is_told, true) && !output.quiet {
-                output.note(&format!("waiting for Redis: {}", plain(&error.to_string())));
+                output.note(&format!(
+                    "waiting for Redis: {}",
+                    plain(&format!("{error:?}"))
+                ));
             }
             sleep(RECONNECT).await;
         }
@@ -103,9 +106,15 @@ impl Terms {
         };
         match (self.slots, self.no_wait) {
             (None, true) => locker.try_acquire(resource).await,
-            (None, false) => locker.acquire_with(resource, &options).await,
+            (None, false) => locker.acquire(resource).options(&options).await,
             (Some(limit), true) => locker.slots(resource, limit)?.try_acquire().await,
-            (Some(limit), false) => locker.slots(resource, limit)?.acquire_with(&options).await,
+            (Some(limit), false) => {
+                locker
+                    .slots(resource, limit)?
+                    .acquire()
+                    .options(&options)
+                    .await
+            }
         }
     }
 

@@ -69,7 +69,7 @@ async fn look(locker: &Locker, resource: &str, slots: Option<usize>) -> Option<R
             text: plain(&gate.to_string()),
         }),
         Some(error) if !matches!(error, Error::Held(_)) => {
-            let text = plain(&error.to_string());
+            let text = plain(&format!("{error:?}"));
             Some(Reason {
                 id: text.clone(),
                 text,

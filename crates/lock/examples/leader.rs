@@ -37,7 +37,7 @@ pub(crate) async fn campaign(
         // Whoever is next need not wait for the TTL. A release that cannot be confirmed goes on in
         // the background.
         if let Err(error) = lease.release().await {
-            eprintln!("{error}");
+            eprintln!("{error:?}");
         }
         if stop.is_cancelled() {
             return Ok(());

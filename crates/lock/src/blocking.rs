@@ -1,18 +1,21 @@
 //! The same locks for programs without an async runtime.
 //!
 //! A [`Locker`] brings a small runtime of its own, with one thread for connections, renewals and
-//! deadlines. Its methods block the calling thread; do not call them from async code.
+//! deadlines. Its methods block the calling thread. In async code they return
+//! [`Error::BlockingInAsync`]; there, call them in `tokio::task::spawn_blocking`.
+//!
+//! Dropping the last of a locker and its leases waits until they are released, for at most twice
+//! `REDIS_COMMAND_TIMEOUT`, wherever it is dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
-
-use crate::config::Config;
+use crate::config::{Config, Renewal};
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
+use crate::holder::Holder;
 use crate::lease::Released;
-use crate::locker::{Holder, NameError};
+use crate::lifecycle::runtime::{self, OwnedRuntime};
 use crate::options::AcquireOptions;
 use crate::resource::Resource;
 use crate::ticket::Ticket;
@@ -23,7 +26,7 @@ use crate::ticket::Ticket;
 /// use leasehold::blocking::Locker;
 ///
 /// let locker = Locker::from_env()?;
-/// let lease = locker.acquire("nightly-report")?;
+/// let lease = locker.acquire("nightly-report").wait()?;
 /// println!("fence {}", lease.fence());
 /// lease.release()?;
 /// # Ok::<(), leasehold::Error>(())
@@ -32,7 +35,7 @@ use crate::ticket::Ticket;
 pub struct Locker {
     // Before the runtime, so that it is dropped while its tasks can still end.
     locker: crate::Locker,
-    runtime: Arc<Runtime>,
+    runtime: Arc<OwnedRuntime>,
 }
 
 /// A lease that is held; see [`crate::Lease`].
@@ -40,7 +43,7 @@ pub struct Locker {
 #[must_use = "a lease that is dropped is released at once"]
 pub struct Lease {
     lease: crate::Lease,
-    runtime: Arc<Runtime>,
+    runtime: Arc<OwnedRuntime>,
 }
 
 impl Locker {
@@ -59,13 +62,9 @@ impl Locker {
     ///
     /// As [`crate::Locker::connect`], and [`Error::Runtime`] if no thread could be started.
     pub fn connect(config: Config) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("leasehold")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::Runtime(error.to_string()))?;
+        let runtime = runtime::start()?;
         let locker = runtime.block_on(crate::Locker::connect(config))?;
+        let runtime = OwnedRuntime::new(runtime, locker.core());
         Ok(Self {
             locker,
             runtime: Arc::new(runtime),
@@ -73,45 +72,55 @@ impl Locker {
     }
 
     /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
+    /// The request is sent by [`Acquire::wait`] or [`Acquire::with_lock`].
     ///
     /// # Errors
     ///
     /// As [`crate::Locker::acquire`].
-    pub fn acquire<R>(&self, resource: R) -> Result<Lease, Error>
+    pub fn acquire<R>(&self, resource: R) -> Acquire
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        self.acquire_with(resource, &AcquireOptions::new())
+        self.request(self.locker.acquire(resource))
     }
 
-    /// As [`Locker::acquire`], with options of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`crate::Locker::acquire_with`].
-    pub fn acquire_with<R>(&self, resource: R, options: &AcquireOptions) -> Result<Lease, Error>
-    where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
-    {
-        self.hold(
-            self.runtime
-                .block_on(self.locker.acquire_with(resource, options)),
-        )
-    }
-
-    /// Leases a resource if it is free now.
+    /// Leases a resource if it is free now. The timeout has no effect.
     ///
     /// # Errors
     ///
     /// As [`crate::Locker::try_acquire`].
-    pub fn try_acquire<R>(&self, resource: R) -> Result<Lease, Error>
+    pub fn try_acquire<R>(&self, resource: R) -> Acquire
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        self.hold(self.runtime.block_on(self.locker.try_acquire(resource)))
+        self.request(self.locker.try_acquire(resource))
+    }
+
+    /// As [`Locker::acquire`] and then [`Acquire::with_lock`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Acquire::with_lock`].
+    pub fn with_lock<R, T>(&self, resource: R, body: impl FnOnce(&Lease) -> T) -> Result<T, Error>
+    where
+        R: TryInto<Resource, Error: Into<Error>>,
+    {
+        self.acquire(resource).with_lock(body)
+    }
+
+    /// A resource that `limit` holders at a time may lease; 1 to 1,000.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Locker::slots`].
+    pub fn slots<R>(&self, resource: R, limit: usize) -> Result<Slots, Error>
+    where
+        R: TryInto<Resource, Error: Into<Error>>,
+    {
+        Ok(Slots {
+            slots: self.locker.slots(resource, limit)?,
+            runtime: self.runtime.clone(),
+        })
     }
 
     /// Takes over a lease from another process.
@@ -119,8 +128,8 @@ impl Locker {
     /// # Errors
     ///
     /// As [`crate::Locker::adopt`].
-    pub fn adopt(&self, ticket: &Ticket) -> Result<Lease, Error> {
-        self.hold(self.runtime.block_on(self.locker.adopt(ticket)))
+    pub fn adopt(&self, ticket: &Ticket) -> Acquire {
+        self.request(self.locker.adopt(ticket))
     }
 
     /// Reads who holds a resource, without touching it.
@@ -130,10 +139,9 @@ impl Locker {
     /// As [`crate::Locker::inspect`].
     pub fn inspect<R>(&self, resource: R) -> Result<Option<Holder>, Error>
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        self.runtime.block_on(self.locker.inspect(resource))
+        self.runtime.run(self.locker.inspect(resource))
     }
 
     /// Ends and gives back everything, within `limit`.
@@ -142,14 +150,152 @@ impl Locker {
     ///
     /// As [`crate::Locker::close`].
     pub fn close(self, limit: Duration) -> Result<(), Error> {
-        self.runtime.block_on(self.locker.close(limit))
+        self.runtime.run(self.locker.close(limit))
     }
 
-    fn hold(&self, lease: Result<crate::Lease, Error>) -> Result<Lease, Error> {
-        lease.map(|lease| Lease {
-            lease,
+    fn request(&self, request: crate::Acquire) -> Acquire {
+        Acquire {
+            request,
             runtime: self.runtime.clone(),
+        }
+    }
+}
+
+/// A request for a lease; see [`crate::Acquire`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use leasehold::blocking::Locker;
+///
+/// let locker = Locker::from_env()?;
+/// let lease = locker.acquire("report").timeout(Duration::from_secs(60)).wait()?;
+/// lease.release()?;
+/// # Ok::<(), leasehold::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is asked for before `wait` or `with_lock`"]
+pub struct Acquire {
+    request: crate::Acquire,
+    runtime: Arc<OwnedRuntime>,
+}
+
+impl Acquire {
+    /// As [`crate::Acquire::options`].
+    pub fn options(self, options: &AcquireOptions) -> Self {
+        self.with(|request| request.options(options))
+    }
+
+    /// As [`AcquireOptions::ttl`].
+    pub fn ttl(self, ttl: Duration) -> Self {
+        self.with(|request| request.ttl(ttl))
+    }
+
+    /// As [`AcquireOptions::timeout`].
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|request| request.timeout(timeout))
+    }
+
+    /// As [`AcquireOptions::renewal`].
+    pub fn renewal(self, renewal: Renewal) -> Self {
+        self.with(|request| request.renewal(renewal))
+    }
+
+    /// As [`AcquireOptions::owner`].
+    pub fn owner(self, owner: impl Into<Arc<str>>) -> Self {
+        self.with(|request| request.owner(owner))
+    }
+
+    /// As [`AcquireOptions::label`].
+    pub fn label(self, label: &'static str) -> Self {
+        self.with(|request| request.label(label))
+    }
+
+    /// Blocks until the lease is granted or refused.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method that made the request, and [`Error::BlockingInAsync`].
+    pub fn wait(self) -> Result<Lease, Error> {
+        let lease = self.runtime.run(self.request.into_future())?;
+        Ok(Lease {
+            lease,
+            runtime: self.runtime,
         })
+    }
+
+    /// Acquires the lease, runs `body` under it, and releases it.
+    ///
+    /// Nothing can stop `body` when the lease is lost: call [`Lease::check`] before each step that
+    /// needs it, and give the [`Lease::fence`] to whatever it writes to.
+    ///
+    /// ```no_run
+    /// use leasehold::blocking::Locker;
+    ///
+    /// let locker = Locker::from_env()?;
+    /// let fence = locker.acquire("report").with_lock(|lease| lease.fence())?;
+    /// # Ok::<(), leasehold::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Acquire::wait`], and [`Error::Lost`] if the lease was lost before `body` ended.
+    pub fn with_lock<T>(self, body: impl FnOnce(&Lease) -> T) -> Result<T, Error> {
+        let lease = self.wait()?;
+        let output = body(&lease);
+        lease.check()?;
+        if let Err(error) = lease.release() {
+            tracing::warn!(?error, "the release goes on in the background");
+        }
+        Ok(output)
+    }
+
+    fn with(mut self, set: impl FnOnce(crate::Acquire) -> crate::Acquire) -> Self {
+        self.request = set(self.request);
+        self
+    }
+}
+
+/// A resource with several slots; see [`crate::Slots`].
+#[derive(Debug, Clone)]
+pub struct Slots {
+    // Before the runtime, so that it is dropped while its tasks can still end.
+    slots: crate::Slots,
+    runtime: Arc<OwnedRuntime>,
+}
+
+impl Slots {
+    /// Leases any free slot, and waits for one.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Slots::acquire`].
+    pub fn acquire(&self) -> Acquire {
+        self.request(self.slots.acquire())
+    }
+
+    /// Leases a slot if one is free now.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Slots::try_acquire`].
+    pub fn try_acquire(&self) -> Acquire {
+        self.request(self.slots.try_acquire())
+    }
+
+    /// Reads who holds each slot, without touching any. The first is slot 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Slots::inspect`].
+    pub fn inspect(&self) -> Result<Vec<Option<Holder>>, Error> {
+        self.runtime.run(self.slots.inspect())
+    }
+
+    fn request(&self, request: crate::Acquire) -> Acquire {
+        Acquire {
+            request,
+            runtime: self.runtime.clone(),
+        }
     }
 }
 
@@ -193,11 +339,16 @@ impl Lease {
         self.lease.check()
     }
 
-    /// Blocks until the lease is lost or `limit` has passed; `None` if it still holds.
+    /// Blocks until the lease is lost or `limit` has passed; `None` if it still holds. With
+    /// [`Duration::MAX`] it waits for the loss without end.
     #[must_use]
     pub fn lost_within(&self, limit: Duration) -> Option<LostReason> {
-        let lost = async { tokio::time::timeout(limit, self.lease.lost()).await };
-        self.runtime.block_on(lost).ok()
+        if let Err(Error::Lost { reason, .. }) = self.check() {
+            return Some(reason);
+        }
+        let watch = self.lease.watch();
+        let lost = async move { tokio::time::timeout(limit, watch.lost()).await.ok() };
+        self.runtime.wait(lost).flatten()
     }
 
     /// Renews now instead of at the next interval.
@@ -206,7 +357,19 @@ impl Lease {
     ///
     /// As [`crate::Lease::renew`].
     pub fn renew(&self) -> Result<(), Error> {
-        self.runtime.block_on(self.lease.renew())
+        self.runtime.run(self.lease.renew())
+    }
+
+    /// Which of the resource's slots is leased, from 0; 0 too where there is only one.
+    #[must_use]
+    pub fn slot(&self) -> usize {
+        self.lease.slot()
+    }
+
+    /// As [`crate::Lease::ticket`].
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        self.lease.ticket()
     }
 
     /// Ends this side of the lease and returns what another process needs to take it over.
@@ -221,6 +384,6 @@ impl Lease {
     ///
     /// As [`crate::Lease::release`].
     pub fn release(self) -> Result<Released, Error> {
-        self.runtime.block_on(self.lease.release())
+        self.runtime.run(self.lease.release())
     }
 }

@@ -89,6 +89,19 @@ pub(crate) fn validity(ttl: Duration) -> Duration {
     ttl.saturating_sub(ttl / 100 + Duration::from_millis(2))
 }
 
+/// So long that nobody waits for its end, and short enough for every clock.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// `span` after `now`, or at the end of what a timer can wait for.
+pub(crate) fn later(now: Instant, span: Duration) -> Instant {
+    now.checked_add(span.min(FAR)).unwrap_or(now)
+}
+
+/// As [`later`], for the standard library's clock.
+pub(crate) fn later_std(now: std::time::Instant, span: Duration) -> std::time::Instant {
+    now.checked_add(span.min(FAR)).unwrap_or(now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +142,40 @@ mod tests {
         assert!(clock.elapsed_since(restored) >= hour);
         assert!(clock.elapsed_since(slept) >= hour.min(now.steady));
         assert!(clock.elapsed_since(set_back) < hour);
+    }
+
+    /// Lengths at and around every edge that arithmetic on time has.
+    const EDGES: [Duration; 12] = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_millis(1),
+        Duration::from_millis(100),
+        Duration::from_secs(1),
+        Duration::from_secs(60),
+        FAR,
+        Duration::from_secs(i64::MAX as u64 - 1),
+        Duration::from_secs(i64::MAX as u64),
+        Duration::from_secs(i64::MAX as u64 + 1),
+        Duration::from_secs(u64::MAX),
+        Duration::MAX,
+    ];
+
+    #[test]
+    fn no_length_of_time_overflows_a_clock() {
+        let (now, std_now) = (Instant::now(), std::time::Instant::now());
+        for span in EDGES {
+            assert!(later(now, span) >= now && later_std(std_now, span) >= std_now);
+            assert!(span.is_zero() || later(now, span) > now, "{span:?}");
+            assert!(validity(span) <= span, "{span:?}");
+            for clock in [Clock::System, Clock::Runtime { origin: now }] {
+                for steady in EDGES {
+                    for wall in EDGES {
+                        let left = clock.remaining(Moment { steady, wall }, span);
+                        assert!(left <= span, "{span:?} since {steady:?}, {wall:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

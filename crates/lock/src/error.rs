@@ -1,7 +1,10 @@
 //! What can go wrong: what happened, to which resource, and what to do now.
 
-use std::fmt;
+use std::convert::Infallible;
+use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use leasehold_config::ConfigError;
 
@@ -12,7 +15,28 @@ use crate::unavailable::Unavailable;
 ///
 /// The message says what happened, to which resource and on which node, and what to do about it.
 /// [`is_retryable`](Error::is_retryable) tells whether the same call may succeed later.
-#[derive(Debug, Clone, thiserror::Error)]
+///
+/// `Display` is this error alone, and [`source`](std::error::Error::source) what caused it.
+/// `Debug`, which `fn main() -> Result<(), Error>` prints, is both in one line.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # use std::time::Duration;
+/// # use leasehold::{Error, Locker, MemoryStore};
+/// # let locker = Locker::in_memory(&MemoryStore::new());
+/// # let _held = locker.try_acquire("report").await;
+/// match locker.acquire("report").timeout(Duration::ZERO).await {
+///     Ok(lease) => println!("fence {}", lease.fence()),
+///     Err(Error::TimedOut { because, .. }) if matches!(*because, Error::Held(_)) => {
+///         println!("another worker does it");
+///     }
+///     Err(error) if error.is_retryable() => eprintln!("later: {error:?}"),
+///     Err(error) => eprintln!("{error:?}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration cannot be used.
@@ -25,6 +49,7 @@ pub enum Error {
 
     /// The asked lease length cannot be granted.
     #[error("a lease of {asked:?} cannot be granted: {bound}")]
+    #[non_exhaustive]
     Ttl {
         /// The length that was asked for.
         asked: Duration,
@@ -34,6 +59,7 @@ pub enum Error {
 
     /// The number of slots is out of bounds.
     #[error("{asked} slots cannot be given out; choose 1 to 1000")]
+    #[non_exhaustive]
     SlotLimit {
         /// The number that was asked for.
         asked: usize,
@@ -44,13 +70,15 @@ pub enum Error {
     Held(Held),
 
     /// The acquire timeout passed before the resource could be leased.
-    #[error("`{resource}` was not leased within {timeout:?}: {because}")]
+    #[error("`{resource}` was not leased within {timeout:?}")]
+    #[non_exhaustive]
     TimedOut {
         /// What was to be leased.
         resource: Resource,
         /// The acquire timeout.
         timeout: Duration,
-        /// What stood in the way at the end.
+        /// What prevented the grant at the end.
+        #[source]
         because: Box<Error>,
     },
 
@@ -66,13 +94,15 @@ pub enum Error {
     /// A command was sent and its reply never came: it may or may not have been carried out.
     ///
     /// Nothing is left to clean up: a grant that may have happened is taken back in the background.
-    #[error("whether `{resource}` was {operation} is unknown: {cause}")]
+    #[error("whether `{resource}` was {operation} is unknown")]
+    #[non_exhaustive]
     Ambiguous {
         /// What the command was about.
         resource: Resource,
         /// `leased`, `renewed` or `released`.
         operation: &'static str,
         /// Why no reply came.
+        #[source]
         cause: Unavailable,
     },
 
@@ -86,6 +116,7 @@ pub enum Error {
          strict mode needs {needed}; bring the replicas back, or set LOCK_SAFETY=relaxed and do \
          without one holder across failovers"
     )]
+    #[non_exhaustive]
     NotReplicated {
         /// What was to be leased.
         resource: Resource,
@@ -99,6 +130,7 @@ pub enum Error {
 
     /// Too few of the independent masters granted the lease; what was granted is taken back.
     #[error("`{resource}` is not leased: {granted} of {members} granted: {nodes}")]
+    #[non_exhaustive]
     NoQuorum {
         /// What was to be leased.
         resource: Resource,
@@ -111,11 +143,12 @@ pub enum Error {
     },
 
     /// Redis or its Sentinels could not be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Unavailable(#[from] Unavailable),
 
     /// This version cannot do what is configured.
     #[error("{feature} is not supported by this version; {instead}")]
+    #[non_exhaustive]
     Unsupported {
         /// What is configured.
         feature: String,
@@ -127,16 +160,71 @@ pub enum Error {
     #[error("the locker is closed; connect a new one")]
     Closed,
 
+    /// The tokio runtime that the locker was connected in has ended, and with it the tasks that
+    /// renew and release.
+    #[error(
+        "the tokio runtime that this locker was connected in has ended; connect a locker in the \
+         runtime that uses it"
+    )]
+    RuntimeEnded,
+
+    /// This process was forked from the one that connected the locker.
+    #[error("this locker belongs to the parent process; connect another after the fork")]
+    Forked,
+
+    /// A blocking call was made in async code, which it would hold up.
+    #[error(
+        "a blocking locker was used in async code; use `leasehold::Locker` there, or \
+         `tokio::task::spawn_blocking`"
+    )]
+    BlockingInAsync,
+
     /// The blocking interface could not start its thread.
-    #[error("the runtime of the blocking interface could not be started: {0}")]
-    Runtime(String),
+    #[error("the runtime of the blocking interface could not be started")]
+    Runtime(#[source] Arc<io::Error>),
 
     /// The operating system gave no random bytes for a token.
-    #[error("the operating system gave no random bytes for a token: {0}")]
-    Random(String),
+    #[error("the operating system gave no random bytes for a token")]
+    Random(#[source] Arc<io::Error>),
+
+    /// The ticket comes from another version of this library.
+    #[error("a ticket of version {found} cannot be read: this library knows version {known}")]
+    #[non_exhaustive]
+    TicketVersion {
+        /// The version of the ticket.
+        found: u32,
+        /// The version that this library writes and reads.
+        known: u32,
+    },
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
 }
 
 impl Error {
+    pub(crate) fn random(error: getrandom::Error) -> Self {
+        let error = match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::other(error.to_string()),
+        };
+        Self::Random(Arc::new(error))
+    }
+
     /// Whether the same call may succeed later without anything being changed by hand.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -147,6 +235,10 @@ impl Error {
             | Self::Runtime(_)
             | Self::Ttl { .. }
             | Self::Closed
+            | Self::RuntimeEnded
+            | Self::TicketVersion { .. }
+            | Self::Forked
+            | Self::BlockingInAsync
             | Self::Unsupported { .. } => false,
             Self::Held(_)
             | Self::TimedOut { .. }
@@ -180,6 +272,8 @@ pub struct Held {
     pub owner: Option<String>,
     /// After how long the key expires unless it is renewed; `None` if it never does.
     pub remaining: Option<Duration>,
+    /// The key, where it is known which one holds the lock.
+    pub(crate) key: Option<Arc<str>>,
 }
 
 impl fmt::Display for Held {
@@ -191,11 +285,16 @@ impl fmt::Display for Held {
         }
         match self.remaining {
             Some(remaining) => write!(f, " for another {remaining:.1?} unless renewed"),
-            None => write!(
-                f,
-                " without an expiry, so only its owner or an operator can free it (DEL {})",
-                self.resource
-            ),
+            None => {
+                write!(
+                    f,
+                    " without an expiry, so only its owner or an operator can free it"
+                )?;
+                match &self.key {
+                    Some(key) => write!(f, " (DEL {key})"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -233,16 +332,19 @@ impl fmt::Display for GateClosed {
 #[non_exhaustive]
 pub enum TtlBound {
     /// Shorter than the least that can be renewed in time.
+    #[non_exhaustive]
     TooShort {
         /// The shortest lease.
         least: Duration,
     },
     /// Longer than `LOCK_MAX_TTL`, the longest lease that this locker may ask for.
+    #[non_exhaustive]
     TooLong {
         /// The longest lease.
         most: Duration,
     },
     /// Longer than the longest lease that the other clients of this Redis agreed on.
+    #[non_exhaustive]
     AboveShared {
         /// The longest lease recorded in Redis.
         most: Duration,
@@ -278,6 +380,9 @@ pub enum LostReason {
     },
     /// The key is gone although it had time left: deleted, evicted, or flushed.
     Deleted,
+    /// The key is gone, and nothing tells why: a lease that was to be taken over had expired, or was
+    /// released or deleted.
+    Missing,
     /// The key belongs to someone else.
     Stolen {
         /// Who holds it now.
@@ -292,6 +397,10 @@ pub enum LostReason {
     Restart,
     /// The locker was closed while the lease was held.
     Closed,
+    /// The tokio runtime of the locker ended while the lease was held; nobody renews it any more.
+    RuntimeEnded,
+    /// This process was forked from the one that holds the lease.
+    Forked,
 }
 
 impl fmt::Display for LostReason {
@@ -311,6 +420,7 @@ impl fmt::Display for LostReason {
                 "its key was deleted before its time; look for DEL, FLUSHALL, a forced release, or \
                  a maxmemory-policy other than noeviction"
             ),
+            Self::Missing => write!(f, "its key is gone: it expired, or was released or deleted"),
             Self::Stolen { by } => write!(f, "its key now belongs to {by}"),
             Self::Failover { epoch } => {
                 write!(f, "the new master (epoch {epoch}) does not have its key")
@@ -320,6 +430,10 @@ impl fmt::Display for LostReason {
                 "its master restarted without its data; keep an append-only file (appendonly yes)"
             ),
             Self::Closed => write!(f, "the locker was closed"),
+            Self::RuntimeEnded => {
+                write!(f, "the tokio runtime that renewed it has ended")
+            }
+            Self::Forked => write!(f, "it belongs to the process that this one was forked from"),
         }
     }
 }

@@ -10,11 +10,14 @@ use leasehold_config::{AddressMap, Credentials, Endpoint};
 use redis::{Parser, PushInfo, Value};
 
 use crate::backend::single;
-use crate::redis::calls::{Call, Calls};
-use crate::redis::connection::{Connection, ConnectionSettings, Ending};
-use crate::redis::gate_replies::{Claimed, Opened};
-use crate::redis::sentinel::{link, names, view};
-use crate::redis::{classify, identity, reply, slots};
+use crate::master::gate_replies::{Claimed, Opened};
+use crate::master::identity;
+use crate::protocol::reply;
+use crate::protocol::slots;
+use crate::protocol::wakeups::{Call, Calls};
+use crate::sentinel::{link, names, view};
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
+use crate::transport::server_errors;
 use crate::unavailable::{Cause, Unavailable};
 
 /// More than the longest message has characters.
@@ -34,8 +37,8 @@ pub fn replies(bytes: &[u8]) {
         match parser.parse_value(&mut rest) {
             Ok(value) => values.push(value),
             Err(error) => {
-                told(classify::command_error(&error).0);
-                told(classify::handshake_error(&error));
+                told(server_errors::command_error(&error).0);
+                told(server_errors::handshake_error(&error));
                 break;
             }
         }
@@ -52,12 +55,12 @@ fn one(value: &Value) {
     }
     Claimed::parse(value).map_err(protocol).ok();
     Opened::parse(value).map_err(protocol).ok();
-    classify::is_unknown_script(value);
+    server_errors::is_unknown_script(value);
     reply::pairs(value).map_err(protocol).ok();
     view::others(value).map_err(told).ok();
     match value {
         Value::ServerError(error) => {
-            told(classify::server_error(error));
+            told(server_errors::server_error(error));
         }
         Value::Push { kind, data } => pushed(&PushInfo {
             kind: kind.clone(),
@@ -117,7 +120,7 @@ async fn talk(said: Vec<u8>) {
     let opening = Connection::log_in(
         &node,
         &settings,
-        Ending::default(),
+        CloseSignal::default(),
         |push| pushed(&push),
         stream,
     );
@@ -141,7 +144,7 @@ async fn talk(said: Vec<u8>) {
         Err(failure) => told_of(&failure.unavailable),
     }
     // Nothing more comes, so the connection ends by itself.
-    connection.ending().ended().await;
+    connection.close_signal().ended().await;
 }
 
 fn pushed(message: &PushInfo) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::redis::gate::GateState;
+use crate::master::gate::GateState;
 
 /// Whether the gate of strict mode lets new leases through, as far as this process knows.
 ///

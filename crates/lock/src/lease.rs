@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
-use crate::backend::Releasing;
-use crate::core::Core;
+use crate::backend::ops::ReleaseOutcome;
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
-use crate::held::Held;
-use crate::renewal::{Purpose, Renewed};
+use crate::lifecycle::core::Core;
+use crate::lifecycle::lease_state::LeaseState;
+use crate::lifecycle::lease_state::Purpose;
+use crate::lifecycle::renew::Renewed;
 use crate::resource::Resource;
 use crate::telemetry;
 use crate::ticket::Ticket;
@@ -27,11 +26,65 @@ use crate::ticket::Ticket;
 ///
 /// Dropping a lease hands its release to a background task, which never blocks. Call
 /// [`release`](Lease::release) to wait for the outcome.
+///
+/// # When a program ends
+///
+/// At the end of `main`, after an error and after a panic, the runtime is dropped with its tasks.
+/// Whoever drops it then waits until everything that was leased is released, for at most twice
+/// `REDIS_COMMAND_TIMEOUT`. Leases that outlive their runtime are lost
+/// ([`LostReason::RuntimeEnded`]).
+///
+/// Nothing is released by [`std::process::exit`], by an abort, by SIGKILL, or for a lease in a
+/// `static` of a program without a runtime that ends; `Runtime::shutdown_background` waits for
+/// nothing. There the lock stays until its TTL has passed, so call
+/// [`Locker::close`](crate::Locker::close) before.
 #[must_use = "a lease that is dropped is released at once"]
 pub struct Lease {
     core: Arc<Core>,
-    held: Arc<Held>,
+    held: Arc<LeaseState>,
     is_settled: bool,
+}
+
+const _: () = {
+    const fn is_shared_between_threads<T: Send + Sync + 'static>() {}
+    is_shared_between_threads::<Lease>();
+    is_shared_between_threads::<LeaseWatch>();
+};
+
+/// Tells other tasks of a lease's end; see [`Lease::watch`]. Clones watch the same lease.
+#[derive(Clone)]
+pub struct LeaseWatch {
+    held: Arc<LeaseState>,
+}
+
+impl LeaseWatch {
+    /// As [`Lease::lost`]; never ends for a lease that is released.
+    ///
+    /// Cancel safe.
+    pub async fn lost(&self) -> LostReason {
+        self.held.loss().await
+    }
+
+    /// As [`Lease::is_valid`]; `false` too once the lease is released.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        !self.held.remaining().is_zero()
+    }
+
+    /// As [`Lease::remaining`].
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.held.remaining()
+    }
+}
+
+impl fmt::Debug for LeaseWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseWatch")
+            .field("resource", &self.held.resource)
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a release ended.
@@ -50,7 +103,7 @@ pub enum Released {
 }
 
 impl Lease {
-    pub(crate) fn new(core: Arc<Core>, held: Arc<Held>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, held: Arc<LeaseState>) -> Self {
         Self {
             core,
             held,
@@ -132,16 +185,31 @@ impl Lease {
     ///
     /// Cancel safe.
     pub async fn lost(&self) -> LostReason {
-        self.held.lost().cancelled().await;
-        self.held.reason()
+        self.held.loss().await
     }
 
-    /// A token that is cancelled when the lease is lost, to hand down to other tasks.
+    /// Watches the lease from other tasks, which outlive neither its end nor need the lease itself.
     ///
-    /// It is not cancelled by a release.
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), leasehold::Error> {
+    /// # use leasehold::{Locker, MemoryStore};
+    /// # let store = MemoryStore::new();
+    /// # let locker = Locker::in_memory(&store);
+    /// let lease = locker.acquire("report").await?;
+    /// let watch = lease.watch();
+    /// let alarm = tokio::spawn(async move { watch.lost().await });
+    /// store.delete("report");
+    /// let _ = lease.renew().await;
+    /// println!("lost: {}", alarm.await.expect("the task"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub fn cancellation_token(&self) -> CancellationToken {
-        self.held.lost().child_token()
+    pub fn watch(&self) -> LeaseWatch {
+        LeaseWatch {
+            held: self.held.clone(),
+        }
     }
 
     /// Renews now instead of at the next interval.
@@ -190,13 +258,13 @@ impl Lease {
         self.core.end(&self.held);
         let releasing = {
             let releasing = pin!(self.core.release(&self.held));
-            telemetry::releasing(&self.held, releasing).await?
+            telemetry::releasing(self.held.about(), releasing).await?
         };
         self.is_settled = true;
         Ok(match releasing {
-            Releasing::Released => Released::Released,
-            Releasing::Missing { .. } => Released::Expired,
-            Releasing::Stolen { by } => Released::HeldByAnother { by },
+            ReleaseOutcome::Released => Released::Released,
+            ReleaseOutcome::Missing { .. } => Released::Expired,
+            ReleaseOutcome::Stolen { by } => Released::HeldByAnother { by },
         })
     }
 
@@ -260,9 +328,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if !self.is_settled {
             self.core.end(&self.held);
-            self.core
-                .reaper
-                .take_back(&self.held.request, self.held.request.ttl);
+            if !self.held.ended_with_locker() {
+                self.core
+                    .cleanup
+                    .take_back(&self.held.request, self.held.request.ttl);
+            }
         }
     }
 }
@@ -289,7 +359,7 @@ mod tests {
         let locker = Locker::in_memory(&MemoryStore::new());
         let ttl = Duration::from_millis(150);
         let options = AcquireOptions::new().ttl(ttl).renewal(Renewal::Off);
-        let lease = locker.acquire_with("report", &options).await;
+        let lease = locker.acquire("report").options(&options).await;
         let lease = lease.expect("a lease");
         let granted = Instant::now();
         assert!(lease.deadline() > granted && lease.deadline() < granted + ttl);
@@ -303,7 +373,7 @@ mod tests {
         let locker = Locker::in_memory(&MemoryStore::new());
         let ttl = Duration::from_millis(150);
         let options = AcquireOptions::new().ttl(ttl).renewal(Renewal::Off);
-        let lease = locker.acquire_with("report", &options).await;
+        let lease = locker.acquire("report").options(&options).await;
         let lease = lease.expect("a lease");
         // The whole process stands still, its timers too, so that nothing has been told yet.
         std::thread::sleep(2 * ttl);

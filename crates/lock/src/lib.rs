@@ -37,46 +37,48 @@
 //! Spans and events go to `tracing` in any case. Features only add: each may be switched on by any
 //! crate of a program. The oldest Rust that works is 1.88; raising it is a minor version.
 
-mod acquiring;
+mod admin;
 mod backend;
 pub mod blocking;
 mod clock;
-mod connecting;
-mod core;
 mod error;
 mod fence;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod grants;
-mod held;
-mod keeper;
+mod holder;
 mod lease;
 mod leases;
+mod lifecycle;
 mod locker;
+mod master;
 mod options;
 #[cfg(feature = "probe")]
 pub mod probe;
-mod reaper;
-mod redis;
-mod renewal;
+mod protocol;
+mod request;
 mod resource;
+mod sentinel;
 mod slots;
 mod telemetry;
 mod ticket;
 mod token;
+mod transport;
 mod unavailable;
-mod waiting;
 
+pub use admin::{Forced, Listed, Page};
 pub use backend::memory::MemoryStore;
 pub use error::{Error, GateClosed, Held, LostReason, TtlBound};
 pub use fence::{Fence, InvalidFence};
 pub use grants::Grants;
-pub use lease::{Lease, Released};
+pub use holder::Holder;
+pub use lease::{Lease, LeaseWatch, Released};
 pub use leasehold_config::{self as config, Config, ConfigError, Endpoint, Renewal, Safety};
 pub use leases::Leases;
-pub use locker::{Forced, Holder, Listed, Locker, NameError, Page};
+pub use locker::Locker;
 pub use options::AcquireOptions;
+pub use request::Acquire;
 pub use resource::{InvalidResource, Resource};
 pub use slots::Slots;
 pub use ticket::Ticket;

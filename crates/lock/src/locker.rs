@@ -1,7 +1,5 @@
 //! The locker: says what is to be done, in order.
 
-mod operator;
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -9,29 +7,36 @@ use std::time::Duration;
 
 use leasehold_config::{Config, LockOptions, Locking};
 
-use crate::acquiring::{self, Target};
+use crate::backend::Backend;
+use crate::backend::connect;
 use crate::backend::memory::{Memory, MemoryStore};
 use crate::backend::noop::Noop;
-use crate::backend::{Backend, Holding};
 use crate::clock::Clock;
-use crate::connecting;
-use crate::core::Core;
 use crate::error::Error;
 use crate::grants::Grants;
+use crate::holder::Holder;
 use crate::lease::Lease;
 use crate::leases::Leases;
+use crate::lifecycle::acquire::{self, Limit};
+use crate::lifecycle::core::Core;
+use crate::lifecycle::last_release::LastRelease;
+use crate::lifecycle::target::Target;
+use crate::lifecycle::wait_queue::Waiting;
 use crate::options::AcquireOptions;
-use crate::resource::{InvalidResource, Keys, Resource};
+use crate::request::{Acquire, named};
+use crate::resource::{Keys, Resource};
 use crate::slots::Slots;
 use crate::telemetry;
 use crate::ticket::Ticket;
 use crate::token::Token;
 use crate::unavailable::{Cause, Unavailable};
-use crate::waiting::Waiting;
-
-pub use self::operator::{Forced, Listed, Page};
 
 /// Hands out leases. Cheap to clone; all clones share one connection and one set of tasks.
+///
+/// The tasks run in the tokio runtime that the locker was connected in. Once that has ended, each
+/// call returns [`Error::RuntimeEnded`]; in a process that was forked afterwards,
+/// [`Error::Forked`]. Connect after a fork, and once per runtime: a `static` outlives
+/// the runtime of a `#[tokio::test]`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), leasehold::Error> {
@@ -49,38 +54,8 @@ pub struct Locker {
     core: Arc<Core>,
 }
 
-/// Who holds a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Holder {
-    /// Who holds it: the owner that a Leasehold client gave, or the beginning of a foreign token.
-    pub owner: Option<String>,
-    /// After how long the key expires unless it is renewed; `None` if it never does.
-    pub remaining: Option<Duration>,
-    /// For how long, by the holder's clock, against the clock of this process. `None` for a foreign
-    /// client.
-    pub held_for: Option<Duration>,
-    /// How many processes wait in the queue for the resource; `None` if the store has no queue.
-    pub waiters: Option<u64>,
-    /// Tells this holding from every other, for [`Locker::force_release`]. It is no secret: the
-    /// token cannot be found from it.
-    pub id: Option<String>,
-}
-
 const DISABLED: &str = "LOCKING IS DISABLED: every lease is granted at once and excludes nobody; \
                         set IS_LOCKING_DISABLED=false wherever two workers may run";
-
-impl From<Holding> for Holder {
-    fn from(holding: Holding) -> Self {
-        Self {
-            owner: holding.owner,
-            remaining: holding.remaining,
-            held_for: holding.held_for,
-            waiters: holding.waiters,
-            id: holding.id,
-        }
-    }
-}
 
 impl Locker {
     /// Reads the configuration from the environment and `.env`, and connects.
@@ -120,10 +95,22 @@ impl Locker {
             Locking::Enabled(topology) => topology,
         };
         let waiting = Arc::new(Waiting::default());
-        let (backend, patience) =
-            connecting::connect(topology, &config.lock, config.client_name, &waiting).await?;
+        let last_release = LastRelease {
+            topology: topology.clone(),
+            lock: config.lock.clone(),
+            client_name: config.client_name.clone(),
+        };
+        let (backend, operation_timeout) =
+            connect::connect(topology, &config.lock, config.client_name, &waiting).await?;
         Ok(Self {
-            core: Core::start(backend, waiting, config.lock, Clock::System, patience),
+            core: Core::start(
+                backend,
+                waiting,
+                config.lock,
+                Clock::System,
+                operation_timeout,
+                Some(last_release),
+            ),
         })
     }
 
@@ -154,9 +141,16 @@ impl Locker {
 
     fn over_memory(store: &MemoryStore, options: LockOptions) -> Self {
         let backend = Backend::Memory(Memory::new(store.clone()));
-        let patience = Duration::from_secs(2);
+        let operation_timeout = Duration::from_secs(2);
         Self {
-            core: Core::start(backend, Arc::default(), options, store.clock(), patience),
+            core: Core::start(
+                backend,
+                Arc::default(),
+                options,
+                store.clock(),
+                operation_timeout,
+                None,
+            ),
         }
     }
 
@@ -168,16 +162,21 @@ impl Locker {
             eprintln!("WARNING: {DISABLED}");
         }
         telemetry::locking_disabled();
-        let patience = Duration::from_secs(2);
+        let operation_timeout = Duration::from_secs(2);
         Self {
             core: Core::start(
                 Backend::Noop(Noop),
                 Arc::default(),
                 options,
                 Clock::runtime(),
-                patience,
+                operation_timeout,
+                None,
             ),
         }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     /// Whether leases exclude anybody: `false` with locking disabled.
@@ -192,15 +191,7 @@ impl Locker {
         &self.core.options
     }
 
-    fn target(&self, resource: Resource, options: &AcquireOptions) -> Result<Target, Error> {
-        Ok(Target {
-            keys: Arc::new(self.keys(&resource)?),
-            resource,
-            owner: options.owner.clone(),
-        })
-    }
-
-    fn keys(&self, resource: &Resource) -> Result<Keys, Error> {
+    pub(crate) fn keys(&self, resource: &Resource) -> Result<Keys, Error> {
         Ok(Keys::new(&self.core.options.key_prefix, resource)?)
     }
 
@@ -208,88 +199,84 @@ impl Locker {
     ///
     /// Waiters of one locker are served in the order of asking. A failover does not end the wait.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), leasehold::Error> {
+    /// # use std::time::Duration;
+    /// # use leasehold::{Locker, MemoryStore};
+    /// # let locker = Locker::in_memory(&MemoryStore::new());
+    /// let lease = locker.acquire("report").await?;
+    /// println!("fence {}", lease.fence());
+    /// lease.release().await?;
+    ///
+    /// let patient = locker.acquire("report").timeout(Duration::from_secs(60)).await?;
+    /// # drop(patient);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] names what stood in the way at the end; whatever waiting cannot mend
-    /// (wrong credentials, missing permissions, an invalid name) is returned at once.
+    /// [`Error::TimedOut`], whose source is what prevented the grant at the end; errors that
+    /// waiting cannot fix (wrong credentials, missing permissions, an invalid name) are returned at
+    /// once.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the place in the queue and takes back, in the background, what
-    /// may have been granted unseen.
-    pub async fn acquire<R>(&self, resource: R) -> Result<Lease, Error>
+    /// Dropping the future leaves the queue and releases, in the background, what may have been
+    /// granted unseen.
+    pub fn acquire<R>(&self, resource: R) -> Acquire
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        self.acquire_with(resource, &AcquireOptions::new()).await
+        let (core, resource) = (self.core.clone(), named(resource));
+        Acquire::new(async move |options: AcquireOptions| {
+            let target = Target::new(&core, resource?, &options)?;
+            let terms = options.resolve(&core.options)?;
+            let held = acquire::acquire(&core, target, terms).await?;
+            Ok(Lease::new(core, held))
+        })
     }
 
-    /// As [`Locker::acquire`], with options of its own.
+    /// Leases a resource if it is free now. The timeout has no effect.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), leasehold::Error> {
+    /// # use leasehold::{Error, Locker, MemoryStore};
+    /// # let locker = Locker::in_memory(&MemoryStore::new());
+    /// let lease = locker.try_acquire("report").await?;
+    /// let refused = locker.try_acquire("report").await;
+    /// assert!(matches!(refused, Err(Error::Held(_))));
+    /// # drop(lease);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`Locker::acquire`], and [`Error::Ttl`] for a lease length out of bounds.
-    pub async fn acquire_with<R>(
-        &self,
-        resource: R,
-        options: &AcquireOptions,
-    ) -> Result<Lease, Error>
-    where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
-    {
-        let resource = named(resource)?;
-        let terms = options.resolve(&self.core.options)?;
-        let held = acquiring::acquire(&self.core, self.target(resource, options)?, terms).await?;
-        Ok(Lease::new(self.core.clone(), held))
-    }
-
-    /// Leases a resource if it is free now.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Held`] if somebody else holds it, [`Error::GateClosed`] and
+    /// [`Error::Held`] if another client holds it, [`Error::GateClosed`] and
     /// [`Error::NotReplicated`] in strict mode, [`Error::Unavailable`] and [`Error::Ambiguous`] if
     /// Redis could not be asked.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes back, in the background, what may have been granted unseen.
-    pub async fn try_acquire<R>(&self, resource: R) -> Result<Lease, Error>
+    /// Dropping the future releases, in the background, what may have been granted unseen.
+    pub fn try_acquire<R>(&self, resource: R) -> Acquire
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        self.try_acquire_with(resource, &AcquireOptions::new())
-            .await
+        let (core, resource) = (self.core.clone(), named(resource));
+        Acquire::new(async move |options: AcquireOptions| {
+            let target = Target::new(&core, resource?, &options)?;
+            let terms = options.resolve(&core.options)?;
+            let held = acquire::try_acquire(&core, target, terms).await?;
+            Ok(Lease::new(core, held))
+        })
     }
 
-    /// As [`Locker::try_acquire`], with options of its own; their timeout does not matter.
-    ///
-    /// # Errors
-    ///
-    /// As [`Locker::try_acquire`], and [`Error::Ttl`] for a lease length out of bounds.
-    pub async fn try_acquire_with<R>(
-        &self,
-        resource: R,
-        options: &AcquireOptions,
-    ) -> Result<Lease, Error>
-    where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
-    {
-        let resource = named(resource)?;
-        let terms = options.resolve(&self.core.options)?;
-        let held =
-            acquiring::try_acquire(&self.core, self.target(resource, options)?, terms).await?;
-        Ok(Lease::new(self.core.clone(), held))
-    }
-
-    /// Leases a resource, runs `body` under the lease, and releases it.
-    ///
-    /// If the lease is lost, `body` is dropped where it stands and the call ends with
-    /// [`Error::Lost`].
+    /// As [`Locker::acquire`] and then [`Acquire::with_lock`]: leases a resource, runs `body` under
+    /// the lease, and releases it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -318,15 +305,9 @@ impl Locker {
         body: impl AsyncFnOnce(&Lease) -> T,
     ) -> Result<T, Error>
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        let lease = self.acquire(resource).await?;
-        let output = lease.guard(body(&lease)).await?;
-        if let Err(error) = lease.release().await {
-            tracing::warn!(%error, "the release goes on in the background");
-        }
-        Ok(output)
+        self.acquire(resource).with_lock(body).await
     }
 
     /// A resource that `limit` holders at a time may lease; 1 to 1,000.
@@ -336,8 +317,7 @@ impl Locker {
     /// [`Error::Resource`] for a bad name, [`Error::SlotLimit`] for a limit out of bounds.
     pub fn slots<R>(&self, resource: R, limit: usize) -> Result<Slots, Error>
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
         Slots::new(self.core.clone(), named(resource)?, limit)
     }
@@ -350,38 +330,34 @@ impl Locker {
     ///
     /// # Errors
     ///
-    /// As [`Locker::acquire_with`]. What was leased before the error is released.
+    /// As [`Locker::acquire`]. What was leased before the error is released.
     ///
     /// # Cancel safety
     ///
     /// As [`Locker::acquire`], for each of them.
-    pub async fn acquire_all<R>(
-        &self,
-        resources: impl IntoIterator<Item = R>,
-        options: &AcquireOptions,
-    ) -> Result<Leases, Error>
+    pub fn acquire_all<R>(&self, resources: impl IntoIterator<Item = R>) -> Acquire<Leases>
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
-        let resources: BTreeSet<Resource> =
-            resources.into_iter().map(named).collect::<Result<_, _>>()?;
-        let targets: Vec<Target> = resources
-            .into_iter()
-            .map(|resource| self.target(resource, options))
-            .collect::<Result<_, _>>()?;
-        let mut terms = options.resolve(&self.core.options)?;
-        let started = tokio::time::Instant::now();
-        let timeout = terms.timeout;
-        let mut leases = Vec::with_capacity(targets.len());
-        for target in targets {
-            terms.timeout = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-            let held = acquiring::acquire(&self.core, target, terms).await?;
-            leases.push(Lease::new(self.core.clone(), held));
-        }
-        let leases = Leases::new(leases);
-        leases.check()?;
-        Ok(leases)
+        let core = self.core.clone();
+        let resources: Result<BTreeSet<Resource>, Error> =
+            resources.into_iter().map(named).collect();
+        Acquire::new(async move |options: AcquireOptions| {
+            let targets = resources?
+                .into_iter()
+                .map(|resource| Target::new(&core, resource, &options));
+            let targets: Vec<Target> = targets.collect::<Result<_, _>>()?;
+            let terms = options.resolve(&core.options)?;
+            let limit = terms.timeout.map(Limit::from_now);
+            let mut leases = Vec::with_capacity(targets.len());
+            for target in targets {
+                let held = acquire::acquire_within(&core, target, terms, limit).await?;
+                leases.push(Lease::new(core.clone(), held));
+            }
+            let leases = Leases::new(leases);
+            leases.check()?;
+            Ok(leases)
+        })
     }
 
     /// Takes over a lease from another process: atomically, with a new token and a greater fence.
@@ -395,24 +371,27 @@ impl Locker {
     /// # Cancel safety
     ///
     /// Dropping the future releases, in the background, what may have been taken over unseen.
-    pub async fn adopt(&self, ticket: &Ticket) -> Result<Lease, Error> {
-        let resource = Resource::new(&ticket.resource)?;
-        let options = AcquireOptions::new().ttl(ticket.ttl());
-        let terms = options.resolve(&self.core.options)?;
-        let (slot, target) = match ticket.slot {
-            None => (0, self.target(resource, &options)?),
-            Some((slot, limit)) => {
-                let slots = Slots::new(
-                    self.core.clone(),
-                    resource,
-                    limit.max(slot.saturating_add(1)),
-                )?;
-                (slot, slots.target())
-            }
-        };
-        let from = Token::from_stored(&ticket.token);
-        let held = acquiring::adopt(&self.core, target, terms, slot, &from).await?;
-        Ok(Lease::new(self.core.clone(), held))
+    pub fn adopt(&self, ticket: &Ticket) -> Acquire {
+        let (core, ticket) = (self.core.clone(), ticket.clone());
+        Acquire::new(async move |options: AcquireOptions| {
+            ticket.check()?;
+            let options = AcquireOptions::new()
+                .ttl(ticket.ttl())
+                .overridden_by(&options);
+            let resource = Resource::new(&ticket.resource)?;
+            let terms = options.resolve(&core.options)?;
+            let (slot, target) = match ticket.slot {
+                None => (0, Target::new(&core, resource, &options)?),
+                Some((slot, limit)) => {
+                    let limit = limit.max(slot.saturating_add(1));
+                    let slots = Slots::new(core.clone(), resource, limit)?;
+                    (slot, slots.target(&options))
+                }
+            };
+            let from = Token::from_stored(&ticket.token);
+            let held = acquire::adopt(&core, target, terms, slot, &from).await?;
+            Ok(Lease::new(core, held))
+        })
     }
 
     /// Whether new leases are granted at present, or why not: after a failover strict mode may pause them.
@@ -445,8 +424,7 @@ impl Locker {
     /// [`Error::Resource`] for an invalid name.
     pub fn obstacle<R>(&self, resource: R) -> Result<Option<Error>, Error>
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
         let keys = self.keys(&named(resource)?)?;
         Ok(self.core.waiting.obstacle(&keys.wait_key))
@@ -459,10 +437,10 @@ impl Locker {
     /// [`Error::Unavailable`] if Redis could not be asked.
     pub async fn inspect<R>(&self, resource: R) -> Result<Option<Holder>, Error>
     where
-        R: TryInto<Resource>,
-        R::Error: Into<NameError>,
+        R: TryInto<Resource, Error: Into<Error>>,
     {
         let keys = self.keys(&named(resource)?)?;
+        self.core.stop.check_tasks()?;
         let holdings = self.core.backend.inspect(&keys).await;
         let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         Ok(holdings.into_iter().next().flatten().map(Holder::from))
@@ -493,31 +471,4 @@ impl fmt::Debug for Locker {
             .field("is_enabled", &self.is_enabled())
             .finish_non_exhaustive()
     }
-}
-
-/// Why something could not become a [`Resource`]; lets the same methods take a name or a checked
-/// resource.
-#[derive(Debug, Clone)]
-pub struct NameError(InvalidResource);
-
-impl From<InvalidResource> for NameError {
-    fn from(error: InvalidResource) -> Self {
-        Self(error)
-    }
-}
-
-impl From<std::convert::Infallible> for NameError {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
-    }
-}
-
-fn named<R>(resource: R) -> Result<Resource, Error>
-where
-    R: TryInto<Resource>,
-    R::Error: Into<NameError>,
-{
-    resource
-        .try_into()
-        .map_err(|error| Error::Resource(error.into().0))
 }

@@ -44,14 +44,16 @@ impl AcquireOptions {
         self
     }
 
-    /// How long to wait for the lease instead of `LOCK_ACQUIRE_TIMEOUT`.
+    /// How long to wait for the lease instead of `LOCK_ACQUIRE_TIMEOUT`. With [`Duration::ZERO`]
+    /// Redis is asked once and its answer awaited; with [`Duration::MAX`] the wait has no end.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How to renew instead of `LOCK_RENEW_INTERVAL`: an interval is at least 1 ms.
+    /// How to renew instead of `LOCK_RENEW_INTERVAL`: at least 1 ms apart. An interval above a third
+    /// of the lease length counts as that third.
     #[must_use]
     pub fn renewal(mut self, renewal: Renewal) -> Self {
         self.renewal = Some(renewal);
@@ -72,6 +74,17 @@ impl AcquireOptions {
     pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {
         self.owner = Some(owner.into());
         self
+    }
+
+    /// These options, and those that are set in `other` in their place.
+    pub(crate) fn overridden_by(self, other: &Self) -> Self {
+        Self {
+            ttl: other.ttl.or(self.ttl),
+            timeout: other.timeout.or(self.timeout),
+            renewal: other.renewal.or(self.renewal),
+            owner: other.owner.clone().or(self.owner),
+            label: other.label.or(self.label),
+        }
     }
 
     pub(crate) fn resolve(&self, configured: &LockOptions) -> Result<Terms, Error> {
@@ -120,6 +133,9 @@ pub(crate) struct Terms {
 mod tests {
     use super::*;
 
+    /// The shortest time between two renewals, as in the configuration.
+    const SHORTEST_RENEWAL: Duration = Duration::from_millis(1);
+
     fn rejection(ttl: Duration) -> String {
         let resolved = AcquireOptions::new()
             .ttl(ttl)
@@ -141,14 +157,50 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_of_zero_is_refused() {
-        let resolved = AcquireOptions::new()
-            .renewal(Renewal::Every(Duration::ZERO))
-            .resolve(&LockOptions::default());
-        let Err(Error::Config(error)) = resolved else {
-            panic!("renews without pause: {resolved:?}");
-        };
-        assert_eq!(error.problems()[0].variable(), "LOCK_RENEW_INTERVAL");
+    fn a_lease_is_not_renewed_without_a_pause() {
+        for interval in [Duration::ZERO, Duration::from_nanos(999_999)] {
+            let options = AcquireOptions::new().renewal(Renewal::Every(interval));
+            let refused = options.resolve(&LockOptions::default());
+            let Err(Error::Config(error)) = refused else {
+                panic!("renews without a pause: {refused:?}");
+            };
+            assert_eq!(error.problems()[0].variable(), "LOCK_RENEW_INTERVAL");
+        }
+    }
+
+    #[test]
+    fn any_length_of_time_is_refused_or_makes_terms_that_can_be_kept() {
+        let lengths = [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_millis(1),
+            Duration::from_millis(100),
+            Duration::from_secs(30),
+            Duration::from_secs(31),
+            Duration::from_secs(u64::MAX),
+            Duration::MAX,
+        ];
+        for ttl in lengths {
+            for every in lengths {
+                for timeout in lengths {
+                    let options = AcquireOptions::new()
+                        .ttl(ttl)
+                        .timeout(timeout)
+                        .renewal(Renewal::Every(every));
+                    let Ok(terms) = options.resolve(&LockOptions::default()) else {
+                        assert!(
+                            every < SHORTEST_RENEWAL
+                                || ttl < SHORTEST_TTL
+                                || ttl > Duration::from_secs(30)
+                        );
+                        continue;
+                    };
+                    let renewed = terms.renew_every.expect("a renewal");
+                    assert!(renewed >= SHORTEST_RENEWAL && renewed <= terms.ttl / 3);
+                    assert_eq!(terms.timeout, Some(timeout));
+                }
+            }
+        }
     }
 
     #[test]
@@ -165,8 +217,8 @@ mod tests {
         let locker = crate::Locker::in_memory(&crate::MemoryStore::new());
         let options = AcquireOptions::new().owner("import-7/run-1");
         let slots = locker.slots("warehouse", 2).expect("slots");
-        let _slot = slots.acquire_with(&options).await.expect("a slot");
-        let _lease = locker.acquire_with("report", &options).await;
+        let _slot = slots.acquire().options(&options).await.expect("a slot");
+        let _lease = locker.acquire("report").options(&options).await;
         let holders = slots.inspect().await.expect("the holders");
         let holder = locker.inspect("report").await.expect("an answer");
         for holder in [holders[0].clone(), holder] {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use leasehold_config::{Endpoint, Topology};
 use redis::Value;
 
-use crate::redis::connection::{Connection, ConnectionSettings, Ending};
-use crate::redis::reply;
-use crate::redis::tls::TlsClient;
+use crate::protocol::reply;
+use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
+use crate::transport::tls::TlsClient;
 use crate::unavailable::{Cause, Part, Unavailable, printable};
 
 /// Which of the two hops a server belongs to; each has credentials and TLS of its own.
@@ -82,7 +82,7 @@ impl Probe {
         endpoint: &Endpoint,
     ) -> Result<Self, Unavailable> {
         let settings = settings(topology, hop).map_err(|cause| Unavailable::on(endpoint, cause))?;
-        let opening = Connection::open(endpoint, &settings, Ending::default(), |_| {});
+        let opening = Connection::open(endpoint, &settings, CloseSignal::default(), |_| {});
         let connection = opening.await.map_err(|unavailable| match hop {
             Hop::Sentinel => unavailable.with_part(Part::Sentinel),
             Hop::Node => unavailable,

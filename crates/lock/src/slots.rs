@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::acquiring::{self, Target};
-use crate::core::Core;
 use crate::error::Error;
+use crate::holder::Holder;
 use crate::lease::Lease;
-use crate::locker::Holder;
+use crate::lifecycle::acquire;
+use crate::lifecycle::core::Core;
+use crate::lifecycle::target::Target;
 use crate::options::AcquireOptions;
+use crate::request::Acquire;
 use crate::resource::{Keys, Resource};
 
 /// A resource with several slots, each of which is a lease of its own: renewed, fenced, and lost or
@@ -42,8 +44,11 @@ impl Slots {
         })
     }
 
-    pub(crate) fn target(self) -> Target {
-        self.target
+    pub(crate) fn target(&self, options: &AcquireOptions) -> Target {
+        Target {
+            owner: options.owner.clone(),
+            ..self.target.clone()
+        }
     }
 
     /// How many holders there may be.
@@ -61,35 +66,43 @@ impl Slots {
     /// # Cancel safety
     ///
     /// As [`Locker::acquire`](crate::Locker::acquire).
-    pub async fn acquire(&self) -> Result<Lease, Error> {
-        self.acquire_with(&AcquireOptions::new()).await
+    pub fn acquire(&self) -> Acquire {
+        let slots = self.clone();
+        Acquire::new(async move |options: AcquireOptions| {
+            let terms = options.resolve(&slots.core.options)?;
+            let target = slots.target(&options);
+            let held = acquire::acquire(&slots.core, target, terms).await?;
+            Ok(Lease::new(slots.core, held))
+        })
     }
 
-    /// As [`Slots::acquire`], with options of its own.
+    /// Leases a slot if one is free now. The timeout has no effect.
     ///
-    /// # Errors
-    ///
-    /// As [`Locker::acquire_with`](crate::Locker::acquire_with).
-    pub async fn acquire_with(&self, options: &AcquireOptions) -> Result<Lease, Error> {
-        let terms = options.resolve(&self.core.options)?;
-        let target = Target {
-            owner: options.owner.clone(),
-            ..self.target.clone()
-        };
-        let held = acquiring::acquire(&self.core, target, terms).await?;
-        Ok(Lease::new(self.core.clone(), held))
-    }
-
-    /// Leases a slot if one is free now.
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), leasehold::Error> {
+    /// # use leasehold::{Error, Locker, MemoryStore};
+    /// # let locker = Locker::in_memory(&MemoryStore::new());
+    /// let gpu = locker.slots("gpu", 1)?;
+    /// let lease = gpu.try_acquire().await?;
+    /// assert!(matches!(gpu.try_acquire().await, Err(Error::Held(_))));
+    /// # drop(lease);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// As [`Locker::try_acquire`](crate::Locker::try_acquire); [`Error::Held`] tells of the slot
     /// that expires first.
-    pub async fn try_acquire(&self) -> Result<Lease, Error> {
-        let terms = AcquireOptions::new().resolve(&self.core.options)?;
-        let held = acquiring::try_acquire(&self.core, self.target.clone(), terms).await?;
-        Ok(Lease::new(self.core.clone(), held))
+    pub fn try_acquire(&self) -> Acquire {
+        let slots = self.clone();
+        Acquire::new(async move |options: AcquireOptions| {
+            let terms = options.resolve(&slots.core.options)?;
+            let target = slots.target(&options);
+            let held = acquire::try_acquire(&slots.core, target, terms).await?;
+            Ok(Lease::new(slots.core, held))
+        })
     }
 
     /// As [`Locker::obstacle`](crate::Locker::obstacle), for those who wait for a slot.
@@ -104,6 +117,7 @@ impl Slots {
     ///
     /// [`Error::Unavailable`] if Redis could not be asked.
     pub async fn inspect(&self) -> Result<Vec<Option<Holder>>, Error> {
+        self.core.stop.check_tasks()?;
         let holdings = self.core.backend.inspect(&self.target.keys).await;
         let holdings = holdings.map_err(|failure| Error::Unavailable(failure.unavailable))?;
         let holders = holdings

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::fence::Fence;
-use crate::held::Held;
+use crate::lifecycle::lease_state::LeaseState;
 
 /// A lease that another process can take over with [`Locker::adopt`](crate::Locker::adopt).
 ///
@@ -14,6 +15,9 @@ use crate::held::Held;
 /// treat it like a password; `Debug` does not show its token.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ticket {
+    /// What the other fields mean. Tickets of before there were versions have the first.
+    #[serde(default = "first_version")]
+    pub(crate) version: u32,
     pub(crate) resource: String,
     pub(crate) token: String,
     pub(crate) fence: i64,
@@ -23,12 +27,31 @@ pub struct Ticket {
     pub(crate) slot: Option<(usize, usize)>,
 }
 
+/// What is written and read today.
+const VERSION: u32 = 1;
+
+fn first_version() -> u32 {
+    1
+}
+
 impl Ticket {
-    pub(crate) fn of(held: &Held) -> Self {
+    /// Refuses a ticket whose fields may mean something else.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.version == VERSION {
+            return Ok(());
+        }
+        Err(Error::TicketVersion {
+            found: self.version,
+            known: VERSION,
+        })
+    }
+
+    pub(crate) fn of(held: &LeaseState) -> Self {
         let slots = held.request.keys.locks.len();
         let is_single = held.request.keys.locks.first() == Some(&held.request.keys.name);
         let slot = held.request.slot.unwrap_or_default();
         Self {
+            version: VERSION,
             resource: held.resource.as_str().to_owned(),
             token: held.request.token.reveal().to_owned(),
             fence: held.fence.as_i64(),

@@ -144,15 +144,6 @@ fn fix_of_named_master(cause: &Cause) -> Option<&'static str> {
     )
 }
 
-/// Nodes with a cause each, as one piece of a message.
-fn each(nodes: &[(Endpoint, Cause)]) -> String {
-    let shown: Vec<String> = nodes
-        .iter()
-        .map(|(endpoint, cause)| format!("{endpoint}: {cause}"))
-        .collect();
-    shown.join("; ")
-}
-
 /// Server text that is put into a message: one line, bounded, without secrets, and nothing that
 /// moves a cursor.
 pub(crate) fn printable(text: &str) -> String {

@@ -57,7 +57,7 @@ async fn options_of_a_memory_locker_are_checked() {
 async fn the_renewal_of_one_lease_is_checked() {
     let locker = Locker::in_memory(&MemoryStore::new());
     let often = AcquireOptions::new().renewal(Renewal::Every(Duration::ZERO));
-    let error = locker.try_acquire_with("report", &often).await;
+    let error = locker.try_acquire("report").options(&often).await;
     let error = error.expect_err("renews without pause");
     assert_eq!(blamed(&error), ["LOCK_RENEW_INTERVAL"]);
 }

@@ -14,13 +14,12 @@ use crate::outcome::Outcome;
 use crate::prepare::{self, Need};
 use crate::{cargo, process};
 
-/// What is published, in the order of their dependencies.
-pub(crate) const PACKAGES: [&str; 5] = [
+/// What is published, in the order of their dependencies. `leasehold-temporal` has a workspace of its own and follows the SDK.
+pub(crate) const PACKAGES: [&str; 4] = [
     "leasehold-config",
     "leasehold",
     "leasehold-testkit",
     "leasehold-cli",
-    "leasehold-temporal",
 ];
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -67,7 +66,7 @@ pub(crate) fn package(
 }
 
 /// The packages of a version that were made below a directory.
-pub(crate) fn files(directory: &Path, version: &str) -> [PathBuf; 5] {
+pub(crate) fn files(directory: &Path, version: &str) -> [PathBuf; 4] {
     PACKAGES.map(|name| {
         directory
             .join("package")

@@ -49,8 +49,8 @@ impl Lock {
     pub(crate) async fn acquire(&self, terms: &Terms) -> Result<Lease, Error> {
         let options = terms.options();
         match &self.kind {
-            Kind::One(locker, resource) => locker.acquire_with(resource.clone(), &options).await,
-            Kind::Slots(slots) => slots.acquire_with(&options).await,
+            Kind::One(locker, resource) => locker.acquire(resource.clone()).options(&options).await,
+            Kind::Slots(slots) => slots.acquire().options(&options).await,
         }
     }
 

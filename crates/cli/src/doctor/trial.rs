@@ -40,10 +40,13 @@ async fn trial_lock(config: &Config, locker: &Locker, report: &mut Report) -> Op
     let asked = Instant::now();
     let options = AcquireOptions::new().timeout(patience(config, report));
     let awaited = || match locker.obstacle(name.as_str()) {
-        Ok(Some(reason)) => format!("a lock: {reason}"),
+        Ok(Some(reason)) => format!("a lock: {reason:?}"),
         _ => "a lock".to_owned(),
     };
-    let acquiring = locker.acquire_with(name.as_str(), &options);
+    let acquiring = locker
+        .acquire(name.as_str())
+        .options(&options)
+        .into_future();
     let lease = match report.watched(awaited, acquiring).await {
         Ok(lease) => lease,
         Err(error) => {
@@ -83,11 +86,11 @@ fn patience(config: &Config, report: &Report) -> Duration {
 /// Two who want the same: the second is called when the first releases, or has to poll.
 async fn examine_calls(locker: &Locker, name: &str, report: &mut Report) {
     let options = AcquireOptions::new().timeout(Duration::from_secs(5));
-    let (Ok(first), second) = (locker.acquire_with(name, &options).await, locker.clone()) else {
+    let (Ok(first), second) = (locker.acquire(name).options(&options).await, locker.clone()) else {
         return report.skip(CALLED, "the lock was not free");
     };
     let waiting = async {
-        let lease = second.acquire_with(name, &options).await?;
+        let lease = second.acquire(name).options(&options).await?;
         let at = Instant::now();
         lease.release().await.map(|_| at)
     };
@@ -140,6 +143,6 @@ fn fail(check: Check, error: &Error, report: &mut Report) {
             }
             report.fail_with(check, unavailable);
         }
-        None => report.fail(check, error.to_string(), "see the message"),
+        None => report.fail(check, format!("{error:?}"), "see the message"),
     }
 }

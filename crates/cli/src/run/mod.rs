@@ -123,7 +123,7 @@ async fn give_back(lease: Option<Lease>, ending: &Result<Ending, Failure>) {
         return;
     }
     if let Err(error) = lease.release().await {
-        complain(&format!("the release was not confirmed: {error}"));
+        complain(&format!("the release was not confirmed: {error:?}"));
     }
 }
 

@@ -12,20 +12,23 @@ use leasehold_config::{AddressMap, Endpoint};
 use tokio::time::Instant;
 
 use super::single::Single;
-use super::{Adopting, Forcing, Granting, Holding, Releasing, Renewing, Request, Scanned};
+use crate::backend::ops::{
+    AdoptOutcome, ForceOutcome, GrantOutcome, Holding, ReleaseOutcome, RenewOutcome, Request,
+    Scanned,
+};
 use crate::fence::Fence;
-use crate::redis::calls::Calls;
-use crate::redis::classify::Failure;
-use crate::redis::connection::ConnectionSettings;
-use crate::redis::fences::Counters;
-use crate::redis::gate::GateSettings;
-use crate::redis::slots::{self, SlotMap, slot_of};
-use crate::redis::source::Source;
-use crate::redis::supervision::Supervision;
-use crate::redis::topology::Topology;
-use crate::redis::waiter::Waiter;
+use crate::master::gate::GateSettings;
+use crate::master::source::Source;
+use crate::master::supervision::Supervision;
+use crate::master::topology::Topology;
+use crate::protocol::fences::Counters;
+use crate::protocol::slots::{self, SlotMap, slot_of};
+use crate::protocol::waiter::Waiter;
+use crate::protocol::wakeups::Calls;
 use crate::resource::Keys;
 use crate::token::Token;
+use crate::transport::connection::ConnectionSettings;
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Part, Unavailable};
 
 /// Redirections that one operation follows.
@@ -67,13 +70,13 @@ impl Cluster {
         })
     }
 
-    pub(crate) fn calls_waiters(&self, keys: &Keys) -> bool {
+    pub(crate) fn store_notifies_waiters(&self, keys: &Keys) -> bool {
         let master = self.map().master_of(slot_of(&keys.name)).cloned();
         let single = master.and_then(|master| self.masters().get(&master).cloned());
-        single.is_some_and(|single| single.calls_waiters())
+        single.is_some_and(|single| single.store_notifies_waiters())
     }
 
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         check_slots(&request.keys)?;
         self.at(&request.keys, |single| {
             let request = request.clone();
@@ -82,7 +85,11 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+    ) -> Result<RenewOutcome, Failure> {
         self.at(&request.keys, |single| {
             let request = request.clone();
             async move { single.renew(&request, fence).await }
@@ -90,7 +97,11 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         self.at(&request.keys, |single| {
             let (request, from) = (request.clone(), from.clone());
             async move { single.adopt(&request, &from).await }
@@ -98,7 +109,7 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         self.at(&request.keys, |single| {
             let request = request.clone();
             async move { single.release(&request).await }
@@ -123,7 +134,11 @@ impl Cluster {
         .await
     }
 
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+    pub(crate) async fn force_release(
+        &self,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<ForceOutcome, Failure> {
         self.at(keys, |single| {
             let (keys, id) = (keys.clone(), id.to_owned());
             async move { single.force_release(&keys, &id).await }

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Adopting, DataSet, Granting, Holding, Releasing, Renewing, Request};
+use crate::backend::ops::{
+    AdoptOutcome, DataSet, GrantOutcome, Holding, ReleaseOutcome, RenewOutcome, Request,
+};
 use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
 use crate::resource::Keys;
 use crate::token::{self, Token};
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
 /// What in-memory lockers share, as processes share a Redis; and the faults to inject into it.
@@ -120,7 +122,7 @@ impl Memory {
         Self { store }
     }
 
-    pub(crate) fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
         let mut soonest: Option<(Duration, String)> = None;
@@ -139,7 +141,7 @@ impl Memory {
         }
         let Some(slot) = vacant else {
             let (remaining, owner) = soonest.unzip();
-            return Ok(Granting::Held {
+            return Ok(GrantOutcome::Held {
                 owner,
                 remaining,
                 before: None,
@@ -153,14 +155,14 @@ impl Memory {
             ttl: request.ttl,
         };
         state.locks.insert(request.keys.locks[slot].clone(), lock);
-        Ok(Granting::Granted {
+        Ok(GrantOutcome::Granted {
             fence,
             slot,
             data_set: DataSet::local(),
         })
     }
 
-    pub(crate) fn renew(&self, request: &Request) -> Result<Renewing, Failure> {
+    pub(crate) fn renew(&self, request: &Request) -> Result<RenewOutcome, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
         let held = request
@@ -168,12 +170,12 @@ impl Memory {
             .first()
             .and_then(|key| live(&mut state, clock, key));
         let Some(lock) = held else {
-            return Ok(Renewing::Missing {
+            return Ok(RenewOutcome::Missing {
                 data_set: DataSet::local(),
             });
         };
         if lock.token != request.token {
-            return Ok(Renewing::Stolen {
+            return Ok(RenewOutcome::Stolen {
                 by: lock.token.owner(),
             });
         }
@@ -181,13 +183,13 @@ impl Memory {
             lock.since = clock.now();
             lock.ttl = request.ttl;
         }
-        Ok(Renewing::Renewed {
+        Ok(RenewOutcome::Renewed {
             data_set: DataSet::local(),
             reasserted: false,
         })
     }
 
-    pub(crate) fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) fn adopt(&self, request: &Request, from: &Token) -> Result<AdoptOutcome, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
         let held = request
@@ -195,10 +197,10 @@ impl Memory {
             .first()
             .and_then(|key| live(&mut state, clock, key));
         let Some(lock) = held else {
-            return Ok(Adopting::Missing);
+            return Ok(AdoptOutcome::Missing);
         };
         if lock.token != *from && lock.token != request.token {
-            return Ok(Adopting::Stolen {
+            return Ok(AdoptOutcome::Stolen {
                 by: lock.token.owner(),
             });
         }
@@ -209,13 +211,13 @@ impl Memory {
         };
         state.last_fence += 1;
         let fence = Fence::try_from(state.last_fence).unwrap_or(Fence::MAX);
-        Ok(Adopting::Adopted {
+        Ok(AdoptOutcome::Adopted {
             fence,
             data_set: DataSet::local(),
         })
     }
 
-    pub(crate) fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let clock = self.store.clock();
         let mut state = self.usable()?;
         let mut other = None;
@@ -223,13 +225,13 @@ impl Memory {
             match live(&mut state, clock, key) {
                 Some(lock) if lock.token == request.token => {
                     state.locks.remove(key);
-                    return Ok(Releasing::Released);
+                    return Ok(ReleaseOutcome::Released);
                 }
                 Some(lock) => other = Some(lock.token.owner()),
                 None => {}
             }
         }
-        Ok(other.map_or_else(Releasing::missing, |by| Releasing::Stolen { by }))
+        Ok(other.map_or_else(ReleaseOutcome::missing, |by| ReleaseOutcome::Stolen { by }))
     }
 
     pub(crate) fn inspect(&self, keys: &Keys) -> Result<Vec<Option<Holding>>, Failure> {

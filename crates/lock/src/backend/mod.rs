@@ -1,23 +1,25 @@
 //! The few operations that a lock needs, over each kind of store. A closed set, so an enum.
 
 pub(crate) mod cluster;
+pub(crate) mod connect;
 pub(crate) mod memory;
 pub(crate) mod noop;
+pub(crate) mod ops;
 pub(crate) mod quorum;
 pub(crate) mod single;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use tokio::sync::watch;
 
+use self::ops::{
+    AdoptOutcome, DataSet, ForceOutcome, GrantOutcome, Holding, ReleaseOutcome, RenewOutcome,
+    Request, Scanned,
+};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::confirm::Confirmed;
-use crate::redis::gate::GateState;
-use crate::redis::topology::State;
+use crate::master::gate::GateState;
+use crate::master::state::State;
 use crate::resource::Keys;
 use crate::token::Token;
+use crate::transport::server_errors::Failure;
 
 /// Where leases are kept.
 pub(crate) enum Backend {
@@ -33,195 +35,9 @@ pub(crate) enum Backend {
     Cluster(Box<cluster::Cluster>),
 }
 
-/// A lease asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) token: Token,
-    pub(crate) ttl: Duration,
-    /// Which of the locks was granted, once that is known.
-    pub(crate) slot: Option<usize>,
-    /// Whether its caller will wait if the lock is held, and so enters the queue.
-    pub(crate) waits: bool,
-    /// Whether its token was sent before, in an attempt whose reply never came.
-    pub(crate) is_repeated: bool,
-    /// What every member of a quorum is asked for alike.
-    pub(crate) proposal: Option<Proposal>,
-}
-
-/// What the members of a quorum are asked for, so that they agree.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Proposal {
-    /// The fence, unless a member has granted that one or a greater one already.
-    pub(crate) fence: Fence,
-    /// When the client arrived, in µs: its place in the queue.
-    pub(crate) arrival: i64,
-}
-
-impl Request {
-    /// The locks that the token may hold.
-    pub(crate) fn locks(&self) -> &[Arc<str>] {
-        self.keys.locks_of(self.slot)
-    }
-}
-
-/// The answer to [`Backend::grant`].
-#[derive(Debug, Clone)]
-pub(crate) enum Granting {
-    Granted {
-        fence: Fence,
-        slot: usize,
-        data_set: DataSet,
-    },
-    Held {
-        owner: Option<String>,
-        remaining: Option<Duration>,
-        /// Waiters before this one, if it entered the queue.
-        before: Option<u32>,
-    },
-    GateClosed {
-        remaining: Option<Duration>,
-        epoch: u64,
-    },
-    NotReplicated(Confirmed),
-    /// A replica brought a history of its own: the gate closes again, and the grant is void.
-    Resynced {
-        remaining: Option<Duration>,
-        epoch: u64,
-    },
-    NoQuorum {
-        granted: usize,
-        members: usize,
-        nodes: String,
-    },
-    AboveSharedBound {
-        most: Duration,
-    },
-}
-
-/// The answer to [`Backend::renew`].
-#[derive(Debug, Clone)]
-pub(crate) enum Renewing {
-    Renewed {
-        data_set: DataSet,
-        /// Whether the key had been missing and was written again.
-        reasserted: bool,
-    },
-    Missing {
-        data_set: DataSet,
-    },
-    Stolen {
-        by: String,
-    },
-    NotReplicated {
-        confirmed: Confirmed,
-        reasserted: bool,
-    },
-}
-
-/// The answer to [`Backend::adopt`].
-#[derive(Debug, Clone)]
-pub(crate) enum Adopting {
-    Adopted {
-        fence: Fence,
-        data_set: DataSet,
-    },
-    Missing,
-    Stolen {
-        by: String,
-    },
-    NotReplicated(Confirmed),
-    GateClosed {
-        remaining: Option<Duration>,
-        epoch: u64,
-    },
-    AboveSharedBound {
-        most: Duration,
-    },
-}
-
-/// The answer to [`Backend::release`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Releasing {
-    Released,
-    Missing { data_set: DataSet },
-    Stolen { by: String },
-}
-
-impl Releasing {
-    /// Missing where there is but one life of the data.
-    pub(crate) fn missing() -> Self {
-        Self::Missing {
-            data_set: DataSet::local(),
-        }
-    }
-}
-
-/// Who holds a lock now.
-#[derive(Debug, Clone)]
-pub(crate) struct Holding {
-    pub(crate) owner: Option<String>,
-    pub(crate) remaining: Option<Duration>,
-    /// Since the grant, by the holder's clock, where that can be told.
-    pub(crate) held_for: Option<Duration>,
-    /// Processes in the queue.
-    pub(crate) waiters: Option<u64>,
-    /// Tells this holding from every other without giving the token away.
-    pub(crate) id: Option<String>,
-}
-
-/// A key that a scan came by.
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    pub(crate) name: String,
-    /// Which slot of the resource `name`, if its key is that of a slot.
-    pub(crate) slot: Option<usize>,
-    pub(crate) holding: Holding,
-    /// Whether it is surely a lock, and not just any string.
-    pub(crate) is_lock: bool,
-}
-
-/// The answer to [`Backend::scan`]: what was found, and where to go on, 0 at the end.
-#[derive(Debug, Clone)]
-pub(crate) struct Scanned {
-    pub(crate) found: Vec<Found>,
-    pub(crate) next: u64,
-}
-
-/// The answer to [`Backend::force_release`].
-#[derive(Debug, Clone)]
-pub(crate) enum Forcing {
-    Taken {
-        from: String,
-        fence: Fence,
-    },
-    /// Taken, but on too few data nodes: a failover may undo it.
-    NotReplicated(Confirmed),
-    Missing,
-    HeldByAnother {
-        by: String,
-    },
-}
-
-/// The incarnation that answered, and Sentinel's configuration epoch of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DataSet {
-    pub(crate) incarnation: Arc<str>,
-    pub(crate) epoch: u64,
-}
-
-impl DataSet {
-    pub(crate) fn local() -> Self {
-        Self {
-            incarnation: Arc::from(""),
-            epoch: 0,
-        }
-    }
-}
-
 impl Backend {
     /// Grants a lock to a token unless another holds it. Asking again with the same token is safe.
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         match self {
             Self::Noop(noop) => Ok(noop.grant()),
             Self::Memory(memory) => memory.grant(request),
@@ -238,9 +54,9 @@ impl Backend {
         request: &Request,
         fence: Fence,
         is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    ) -> Result<Renewing, Failure> {
+    ) -> Result<RenewOutcome, Failure> {
         match self {
-            Self::Noop(_) => Ok(Renewing::Renewed {
+            Self::Noop(_) => Ok(RenewOutcome::Renewed {
                 data_set: DataSet::local(),
                 reasserted: false,
             }),
@@ -252,7 +68,11 @@ impl Backend {
     }
 
     /// Hands a held lock over from the token `from` to that of the request.
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         match self {
             Self::Noop(noop) => Ok(noop.adopt()),
             Self::Memory(memory) => memory.adopt(request, from),
@@ -263,9 +83,9 @@ impl Backend {
     }
 
     /// Deletes a lock if the token still holds it.
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         match self {
-            Self::Noop(_) => Ok(Releasing::Released),
+            Self::Noop(_) => Ok(ReleaseOutcome::Released),
             Self::Memory(memory) => memory.release(request),
             Self::Single(single) => single.release(request).await,
             Self::Quorum(quorum) => quorum.release(request).await,
@@ -297,12 +117,12 @@ impl Backend {
 
     /// Whether waiters are called by the store; if not, whoever frees a lock in this process calls
     /// the next one here.
-    pub(crate) fn calls_waiters(&self, keys: &Keys) -> bool {
+    pub(crate) fn store_notifies_waiters(&self, keys: &Keys) -> bool {
         match self {
             Self::Noop(_) | Self::Memory(_) => false,
-            Self::Single(single) => single.calls_waiters(),
-            Self::Quorum(quorum) => quorum.calls_waiters(),
-            Self::Cluster(cluster) => cluster.calls_waiters(keys),
+            Self::Single(single) => single.store_notifies_waiters(),
+            Self::Quorum(quorum) => quorum.store_notifies_waiters(),
+            Self::Cluster(cluster) => cluster.store_notifies_waiters(keys),
         }
     }
 
@@ -331,9 +151,13 @@ impl Backend {
     }
 
     /// Takes a lock from the holder with this id.
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+    pub(crate) async fn force_release(
+        &self,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<ForceOutcome, Failure> {
         match self {
-            Self::Noop(_) | Self::Memory(_) => Ok(Forcing::Missing),
+            Self::Noop(_) | Self::Memory(_) => Ok(ForceOutcome::Missing),
             Self::Single(single) => single.force_release(keys, id).await,
             Self::Quorum(quorum) => quorum.force_release(keys, id).await,
             Self::Cluster(cluster) => cluster.force_release(keys, id).await,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{Adopting, DataSet, Granting};
+use crate::backend::ops::{AdoptOutcome, DataSet, GrantOutcome};
 use crate::fence::Fence;
 
 /// Grants everything; fences increase within the process.
@@ -13,16 +13,16 @@ pub(crate) struct Noop;
 static LAST_FENCE: AtomicI64 = AtomicI64::new(0);
 
 impl Noop {
-    pub(crate) fn grant(&self) -> Granting {
-        Granting::Granted {
+    pub(crate) fn grant(&self) -> GrantOutcome {
+        GrantOutcome::Granted {
             fence: next_fence(),
             slot: 0,
             data_set: DataSet::local(),
         }
     }
 
-    pub(crate) fn adopt(&self) -> Adopting {
-        Adopting::Adopted {
+    pub(crate) fn adopt(&self) -> AdoptOutcome {
+        AdoptOutcome::Adopted {
             fence: next_fence(),
             data_set: DataSet::local(),
         }

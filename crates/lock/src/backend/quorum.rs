@@ -12,32 +12,25 @@ mod fan_out;
 mod member;
 mod operator;
 mod proposals;
+mod releasing;
 mod renewing;
 mod vote_count;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::{FuturesUnordered, unfold};
 use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
 
 use self::fan_out::FanOut;
 use self::member::{Answer, Member};
 use self::proposals::Proposals;
-use self::vote_count::{Decision, ReleaseCount, VoteCount};
+use self::vote_count::{Decision, VoteCount};
 use super::single::Single;
-use super::{DataSet, Granting, Releasing, Request};
+use crate::backend::ops::{DataSet, GrantOutcome, Request};
 use crate::fence::Fence;
-use crate::redis::classify::{Failure, Outcome};
-use crate::redis::confirm::majority;
-use crate::resource::Keys;
+use crate::master::confirm::majority;
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
-
-/// Between attempts to release a lock on one member.
-const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The backend over several masters.
 pub(crate) struct Quorum {
@@ -100,7 +93,7 @@ impl Quorum {
 
     /// Grants one of the request's locks. Members must agree on which, so slots are tried one by
     /// one, from a random one on.
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         if request.slot.is_some() {
             return self.grant_one(request).await;
         }
@@ -114,7 +107,7 @@ impl Quorum {
                 ..request.clone()
             };
             let granting = self.grant_one(&one).await?;
-            if matches!(granting, Granting::Granted { .. }) {
+            if matches!(granting, GrantOutcome::Granted { .. }) {
                 return Ok(granting);
             }
             refusal = Some(granting);
@@ -122,7 +115,7 @@ impl Quorum {
         refusal.ok_or_else(|| Failure::not_applied(self.too_few(0, Vec::new())))
     }
 
-    async fn grant_one(&self, request: &Request) -> Result<Granting, Failure> {
+    async fn grant_one(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         let (request, proposed) = self.proposing(request)?;
         let asked = request.clone();
         let mut answers = self.send(move |member| {
@@ -130,26 +123,51 @@ impl Quorum {
             async move { member.single.grant(&request).await }
         });
         let mut votes = VoteCount::of(proposed);
-        while let Some(answer) = answers.recv().await {
+        let mut decision = None;
+        while decision.is_none() && !self.rules_out(votes.refused) {
+            let Some(answer) = answers.recv().await else {
+                break;
+            };
             votes.add(answer);
-            match votes.decision(self.needed()) {
-                Some(Decision::Stands(fence)) => return Ok(self.granted(&request, fence)),
-                Some(Decision::WriteBack(fence)) => {
-                    return Ok(self.write_back(&request, fence, votes).await);
-                }
-                None if self.rules_out(votes.refused) => break,
-                None => {}
-            }
+            decision = votes.decision(self.needed());
         }
-        votes
-            .greatest
-            .into_iter()
-            .for_each(|fence| self.proposals.seen(fence));
+        if let Some(decision) = decision
+            && let Some(granting) = self.settle(&request, decision, &mut votes).await
+        {
+            self.leave_the_rest(&request, std::mem::take(&mut votes.queued), answers);
+            return Ok(granting);
+        }
+        if let Some(fence) = votes.greatest {
+            self.proposals.seen(fence);
+        }
         // A token that was sent before may be granted again by its next attempt: it keeps what it has.
         if !request.is_repeated {
             self.give_back(&request, &votes.granted, answers);
         }
         Ok(votes.refusal(self.members.len(), self.needed()))
+    }
+
+    /// What a majority has granted, once it has the fence too.
+    async fn settle(
+        &self,
+        request: &Arc<Request>,
+        decision: Decision,
+        votes: &mut VoteCount,
+    ) -> Option<GrantOutcome> {
+        let fence = match decision {
+            Decision::Stands(fence) => fence,
+            Decision::WriteBack(fence) => self
+                .write_back(request, fence, votes)
+                .await
+                .then_some(fence)?,
+        };
+        self.proposals.seen(fence);
+        self.proposals.end_wait(&request.keys.wait_key);
+        Some(GrantOutcome::Granted {
+            fence,
+            slot: request.slot.unwrap_or_default(),
+            data_set: DataSet::local(),
+        })
     }
 
     /// The request with what all members are asked for.
@@ -166,23 +184,13 @@ impl Quorum {
         Ok((Arc::new(request), proposal.fence))
     }
 
-    fn granted(&self, request: &Request, fence: Fence) -> Granting {
-        self.proposals.seen(fence);
-        self.proposals.end_wait(&request.keys.wait_key);
-        Granting::Granted {
-            fence,
-            slot: request.slot.unwrap_or_default(),
-            data_set: DataSet::local(),
-        }
-    }
-
     /// The second round trip: the lease counts once a majority has its fence.
     async fn write_back(
         &self,
         request: &Arc<Request>,
         fence: Fence,
-        mut votes: VoteCount,
-    ) -> Granting {
+        votes: &mut VoteCount,
+    ) -> bool {
         let asked = request.clone();
         let mut answers = self.send(move |member| {
             let request = asked.clone();
@@ -196,144 +204,18 @@ impl Quorum {
                 Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
             }
             if written.len() >= self.needed() {
-                return self.granted(request, fence);
+                return true;
             }
         }
         votes.granted = written;
-        votes.refusal(self.members.len(), self.needed())
-    }
-
-    /// Releases, in the background, what a refused attempt was granted, and what it is granted yet.
-    fn give_back(
-        &self,
-        request: &Arc<Request>,
-        granted: &[Member],
-        late: mpsc::Receiver<Answer<Granting>>,
-    ) {
-        let until = Instant::now() + request.ttl;
-        self.release_the_rest(request, self.send_releases(granted, request), Vec::new());
-        let request = request.clone();
-        let late = unfold(late, |mut late| async move {
-            let answer = late.recv().await?;
-            Some((answer, late))
-        });
-        let releasing = late.for_each_concurrent(None, move |Answer { member, result }| {
-            let request = request.clone();
-            let may_be_granted = match result {
-                Ok(granting) => matches!(granting, Granting::Granted { .. }),
-                Err(failure) => failure.outcome == Outcome::Unknown,
-            };
-            async move {
-                if may_be_granted {
-                    release_until(&request, vec![member], until).await;
-                }
-            }
-        });
-        self.fan_out.run_to_completion(releasing);
-    }
-
-    /// Gives up the place in every member's queue. One that is not reached calls this locker in vain, which
-    /// then leaves again, or drops it once it counts no more.
-    pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
-        self.proposals.end_wait(&keys.wait_key);
-        let keys = Arc::new(keys.clone());
-        let mut answers = self.send(move |member| {
-            let keys = keys.clone();
-            async move { member.single.leave(&keys).await }
-        });
-        let (mut answered, mut missing) = (0, Vec::new());
-        while let Some(Answer { member, result }) = answers.recv().await {
-            match result {
-                Ok(()) => answered += 1,
-                Err(failure) => {
-                    missing.push((member.endpoint, failure.unavailable.cause().clone()));
-                }
-            }
-        }
-        if answered >= self.needed() {
-            return Ok(());
-        }
-        Err(Failure::unknown(self.too_few(answered, missing)))
+        false
     }
 
     /// Whether a majority of the members calls the waiters of this locker.
-    pub(crate) fn calls_waiters(&self) -> bool {
+    pub(crate) fn store_notifies_waiters(&self) -> bool {
         let members = self.members.iter();
-        let calling = members.filter(|member| member.single.calls_waiters());
+        let calling = members.filter(|member| member.single.store_notifies_waiters());
         calling.count() >= self.needed()
-    }
-
-    /// Asks every member. The outcome stands as soon as a majority decides it; if none does, once every
-    /// member has been asked. Whoever was silent is asked again in the background.
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
-        let mut answers = self.send_releases(&self.members, request);
-        let (mut count, mut silent) = (ReleaseCount::default(), Vec::new());
-        while let Some(Answer { member, result }) = answers.recv().await {
-            match result {
-                Ok(releasing) => count.add(releasing),
-                Err(_) => silent.push(member),
-            }
-            let has_answered = count.answered() >= self.needed();
-            if count.released >= self.needed() || has_answered && self.rules_out(count.missing) {
-                break;
-            }
-        }
-        if count.answered() < self.needed() {
-            return Err(Failure::unknown(self.too_few(count.answered(), Vec::new())));
-        }
-        self.release_the_rest(request, answers, silent);
-        let was_held = !self.rules_out(count.missing);
-        Ok(count.outcome(was_held))
-    }
-
-    /// Asks every member once. An error: some member has not answered.
-    pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
-        let mut answers = self.send_releases(&self.members, request);
-        let mut outcome = Ok(());
-        while let Some(Answer { result, .. }) = answers.recv().await {
-            outcome = outcome.and(result.map(drop));
-        }
-        outcome
-    }
-
-    /// Asks every member, in the background.
-    fn release_in_background(&self, request: &Request) {
-        let answers = self.send_releases(&self.members, request);
-        self.release_the_rest(request, answers, Vec::new());
-    }
-
-    fn send_releases(
-        &self,
-        members: &[Member],
-        request: &Request,
-    ) -> mpsc::Receiver<Answer<Releasing>> {
-        let request = Arc::new(request.clone());
-        self.send_to(members, move |member| {
-            let request = request.clone();
-            async move { member.single.release(&request).await }
-        })
-    }
-
-    /// Asks those who were silent or still are, until they answer or the key must have expired.
-    fn release_the_rest(
-        &self,
-        request: &Request,
-        mut answers: mpsc::Receiver<Answer<Releasing>>,
-        mut silent: Vec<Member>,
-    ) {
-        let request = request.clone();
-        let until = Instant::now() + request.ttl;
-        self.fan_out.run_to_completion(async move {
-            while let Some(Answer { member, result }) = answers.recv().await {
-                if result.is_err() {
-                    silent.push(member);
-                }
-            }
-            if !silent.is_empty() {
-                sleep(RELEASE_PAUSE).await;
-                release_until(&request, silent, until).await;
-            }
-        });
     }
 
     fn needed(&self) -> usize {
@@ -377,17 +259,4 @@ impl Quorum {
             }
         })
     }
-}
-
-/// Releases on each of these members, until it answers or the key must have expired.
-async fn release_until(request: &Request, members: Vec<Member>, until: Instant) {
-    let releases = members.into_iter().map(|member| async move {
-        while member.single.release(request).await.is_err() && Instant::now() < until {
-            sleep(RELEASE_PAUSE).await;
-        }
-    });
-    releases
-        .collect::<FuturesUnordered<_>>()
-        .for_each(|()| std::future::ready(()))
-        .await;
 }

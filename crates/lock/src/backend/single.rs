@@ -17,18 +17,18 @@ use tokio_util::task::AbortOnDropHandle;
 use self::contended::Contended;
 pub(crate) use self::modes::Modes;
 use self::replies::{Coded, Released, unknown_code};
-use super::{DataSet, Holding, Releasing, Renewing, Request};
+use crate::backend::ops::{DataSet, Holding, ReleaseOutcome, RenewOutcome, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::confirm::Confirmed;
-use crate::redis::fences::{Counters, SeenFences};
-use crate::redis::gate::{Gate, GateSettings, GateState, Gatekeeper};
-use crate::redis::link::Link;
-use crate::redis::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
-use crate::redis::topology::Topology;
-use crate::redis::waiter::Waiter;
+use crate::master::confirm::Confirmed;
+use crate::master::gate::{Gate, GateSettings, GateState, Gatekeeper};
+use crate::master::link::Link;
+use crate::master::topology::Topology;
+use crate::protocol::fences::{Counters, SeenFences};
+use crate::protocol::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
+use crate::protocol::waiter::Waiter;
 use crate::resource::Keys;
 use crate::token::owner_in;
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
 /// The backend over one master.
@@ -103,8 +103,8 @@ impl Single {
         Ok(link)
     }
 
-    pub(crate) fn calls_waiters(&self) -> bool {
-        self.topology.link().is_ok_and(|link| link.hears_calls)
+    pub(crate) fn store_notifies_waiters(&self) -> bool {
+        self.topology.link().is_ok_and(|link| link.receives_wakeups)
     }
 
     /// How long the gate stays closed; `None` as long as its claim is not confirmed.
@@ -116,27 +116,43 @@ impl Single {
         }
     }
 
-    pub(crate) async fn renew(&self, request: &Request, fence: Fence) -> Result<Renewing, Failure> {
+    pub(crate) async fn renew(
+        &self,
+        request: &Request,
+        fence: Fence,
+    ) -> Result<RenewOutcome, Failure> {
         let link = self.link()?;
         let (mut answer, mut confirmed) = self.renew_once(&link, request, fence).await?;
-        if confirmed.look.is_some_and(|look| !look.allows_renewals()) {
-            // Claimed again, the gate vouches for those who confirm from now on.
+        if !counts(&answer, confirmed) {
+            // Claimed, the gate vouches for those who confirm from now on.
             self.open_gate(&link).await?;
             (answer, confirmed) = self.renew_once(&link, request, fence).await?;
         }
-        match answer {
-            Coded {
-                code: code @ (1 | 2),
-                ..
-            } => Ok(renewed(&link, confirmed, code == 2)),
-            Coded { code: 0, .. } => Ok(Renewing::Missing {
+        match answer.code {
+            1 | 2 if !counts(&answer, confirmed) => Ok(RenewOutcome::NotReplicated {
+                confirmed: confirmed.by_nobody_else(),
+                reasserted: answer.code == 2,
+            }),
+            1 | 2 if !confirmed.by_majority() => Ok(RenewOutcome::NotReplicated {
+                confirmed,
+                reasserted: answer.code == 2,
+            }),
+            1 | 2 => Ok(RenewOutcome::Renewed {
+                data_set: data_set(&link),
+                reasserted: answer.code == 2,
+            }),
+            0 => Ok(RenewOutcome::Missing {
                 data_set: data_set(&link),
             }),
-            Coded { code: -1, holder } => Ok(Renewing::Stolen {
-                by: owner_in(&holder),
+            -1 => Ok(RenewOutcome::Stolen {
+                by: owner_in(&answer.holder),
             }),
-            Coded { code: -3, .. } => Err(other_incarnation(&link)),
-            Coded { code, .. } => Err(link.unexpected(unknown_code(code))),
+            -2 => Ok(RenewOutcome::NotReplicated {
+                confirmed: confirmed.by_nobody_else(),
+                reasserted: false,
+            }),
+            -3 => Err(other_incarnation(&link)),
+            code => Err(link.unexpected(unknown_code(code))),
         }
     }
 
@@ -183,14 +199,14 @@ impl Single {
         Ok(answer.code == 1)
     }
 
-    pub(crate) async fn release(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let link = self.link()?;
         let reply = link.call(self.releasing(request)).await?;
         self.released(&link, request, &reply)
     }
 
     /// Releases what may still be on its way to be granted.
-    pub(crate) async fn take_back(&self, request: &Request) -> Result<Releasing, Failure> {
+    pub(crate) async fn take_back(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let link = self.link()?;
         let reply = link.call_behind_grants(self.releasing(request)).await?;
         self.released(&link, request, &reply)
@@ -211,19 +227,19 @@ impl Single {
         link: &Link,
         request: &Request,
         reply: &Value,
-    ) -> Result<Releasing, Failure> {
+    ) -> Result<ReleaseOutcome, Failure> {
         let answer = Released::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
         match answer {
             Released::Alone => self.contended.remove(&request.keys.name),
             Released::Awaited => self.contended.insert(&request.keys.name),
             Released::Missing => {
-                return Ok(Releasing::Missing {
+                return Ok(ReleaseOutcome::Missing {
                     data_set: data_set(link),
                 });
             }
-            Released::Stolen { by } => return Ok(Releasing::Stolen { by }),
+            Released::Stolen { by } => return Ok(ReleaseOutcome::Stolen { by }),
         }
-        Ok(Releasing::Released)
+        Ok(ReleaseOutcome::Released)
     }
 
     pub(crate) async fn leave(&self, keys: &Keys) -> Result<(), Failure> {
@@ -255,39 +271,29 @@ fn data_set(link: &Link) -> DataSet {
     }
 }
 
-fn renewed(link: &Link, confirmed: Confirmed, reasserted: bool) -> Renewing {
-    let allowed = confirmed.look.is_none_or(|look| look.allows_renewals());
-    match (confirmed.by_majority(), allowed) {
-        (true, true) => Renewing::Renewed {
-            data_set: data_set(link),
-            reasserted,
-        },
-        (true, false) => Renewing::NotReplicated {
-            confirmed: confirmed.by_nobody_else(),
-            reasserted,
-        },
-        (false, _) => Renewing::NotReplicated {
-            confirmed,
-            reasserted,
-        },
+/// Whether a renewal was made under the claim of the gate that its confirmation found.
+fn counts(answer: &Coded, confirmed: Confirmed) -> bool {
+    match answer.code {
+        1 | 2 => (confirmed.look).is_none_or(|look| look.allows_renewals(answer.claim)),
+        code => code != -2,
     }
 }
 
 /// The node lives another life than the link was made for: the link ends, and with it all doubt.
 fn other_incarnation(link: &Link) -> Failure {
-    link.ending().end(Cause::NotMasterYet);
+    link.close_signal().end(Cause::NotMasterYet);
     Failure::not_applied(Unavailable::on(link.node(), Cause::NotMasterYet))
 }
 
 /// Everything that is made of a script's reply, for fuzzing: what could not be made of it.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn read_all(reply: &Value) -> Vec<crate::redis::reply::Unexpected> {
-    use crate::redis::look::Look;
+pub(crate) fn read_all(reply: &Value) -> Vec<crate::protocol::reply::Unexpected> {
+    use crate::master::look::Look;
 
     let names = || vec!["a".to_owned(), "b:1".to_owned()];
     let _ = looking::found(
         names(),
-        crate::redis::reply::array(reply).unwrap_or_default(),
+        crate::protocol::reply::array(reply).unwrap_or_default(),
     );
     let errors = [
         replies::Acquired::parse(reply).err(),

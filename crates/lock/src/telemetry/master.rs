@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use super::measures as measure;
-use crate::redis::identity::Incarnation;
-use crate::redis::link::Link;
+use crate::master::identity::Incarnation;
+use crate::master::link::Link;
 use crate::unavailable::Cause;
 
 /// Remembers whom the links were made to, so that a reconnect and a failover are told apart.
 #[derive(Default)]
-pub(crate) struct MasterTelling {
+pub(crate) struct MasterEvents {
     last: Option<Incarnation>,
     is_connected: bool,
 }
 
-impl MasterTelling {
+impl MasterEvents {
     pub(crate) fn connected(&mut self, link: &Link) {
         let (node, epoch, generation) = (link.node(), link.epoch(), link.generation);
         let last = self.last.replace(link.incarnation.clone());
@@ -41,7 +41,7 @@ impl MasterTelling {
     }
 }
 
-impl Drop for MasterTelling {
+impl Drop for MasterEvents {
     fn drop(&mut self) {
         // The locker ends, and its link with it.
         if self.is_connected {

@@ -8,32 +8,49 @@ mod master;
 mod measures;
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-pub(crate) use self::master::{MasterTelling, gate_closed, gate_open, gate_opened_at_once};
+pub(crate) use self::master::{MasterEvents, gate_closed, gate_open, gate_opened_at_once};
 use self::measures as measure;
 pub(crate) use self::measures::locking_disabled;
-use crate::backend::Releasing;
 use crate::error::{Error, LostReason};
 use crate::fence::Fence;
-use crate::held::Held;
 use crate::options::Terms;
-use crate::renewal::Renewed;
 use crate::resource::Resource;
+
+/// A lease, as far as an acquisition tells of it.
+pub(crate) trait Granted {
+    fn fence(&self) -> Fence;
+    /// Sentinel's configuration epoch of where it was granted.
+    fn epoch(&self) -> u64;
+}
+
+/// How something ended, one word of a closed set, and the error if it is one.
+pub(crate) trait Ended {
+    fn word(&self) -> &'static str;
+    fn error(&self) -> Option<&Error>;
+}
+
+/// The lease that something is done with.
+pub(crate) struct About<'a> {
+    pub(crate) resource: &'a Resource,
+    pub(crate) fence: Fence,
+    pub(crate) held: &'a HoldSpan,
+}
 
 /// Tells of one acquisition, whatever becomes of it: `how` is `wait`, `try` or `adopt`.
 ///
 /// The work comes pinned, here and below: a large future is copied each time it is handed on.
-pub(crate) async fn acquiring(
+pub(crate) async fn acquiring<L: Granted>(
     resource: &Resource,
     terms: Terms,
     how: &'static str,
-    work: Pin<&mut impl Future<Output = Result<Arc<Held>, Error>>>,
-) -> Result<Arc<Held>, Error> {
+    work: Pin<&mut impl Future<Output = Result<L, Error>>>,
+) -> Result<L, Error> {
     let span = tracing::info_span!(
         "lock.acquire", otel.kind = "client", db.system.name = "redis",
         %resource, how, outcome = Empty, fence = Empty, epoch = Empty, error.r#type = Empty
@@ -47,7 +64,7 @@ pub(crate) async fn acquiring(
     };
     telling.begin();
     let result = work.instrument(span).await;
-    telling.settle(&result);
+    telling.settle(resource, &result);
     result
 }
 
@@ -67,24 +84,24 @@ impl Acquisition {
         }
     }
 
-    fn settle(&mut self, result: &Result<Arc<Held>, Error>) {
+    fn settle<L: Granted>(&mut self, resource: &Resource, result: &Result<L, Error>) {
         let outcome = result.as_ref().map_or_else(kind, |_| "granted");
         match result {
-            Ok(held) => {
-                self.span.record("fence", held.fence.as_i64());
-                self.span.record("epoch", held.epoch());
+            Ok(lease) => {
+                self.span.record("fence", lease.fence().as_i64());
+                self.span.record("epoch", lease.epoch());
                 tracing::debug!(
-                    parent: &self.span, resource = %held.resource, fence = %held.fence, "granted"
+                    parent: &self.span, %resource, fence = %lease.fence(), "granted"
                 );
             }
             Err(error) => {
                 self.span.record("error.type", outcome);
-                tracing::debug!(parent: &self.span, outcome, %error, "not granted");
+                tracing::debug!(parent: &self.span, outcome, ?error, "not granted");
             }
         }
         self.finish(outcome);
-        if let Err(Error::Ambiguous { operation, .. }) = result {
-            measure::ambiguous(operation);
+        if let Err(error) = result {
+            count_ambiguous(error);
         }
     }
 
@@ -107,13 +124,13 @@ impl Drop for Acquisition {
 }
 
 /// What keeps one acquisition waiting; contention is counted once for each.
-pub(crate) struct Obstacles {
+pub(crate) struct WaitReasons {
     resource: Resource,
     label: &'static str,
     is_counted: bool,
 }
 
-impl Obstacles {
+impl WaitReasons {
     pub(crate) fn new(resource: &Resource, terms: Terms) -> Self {
         Self {
             resource: resource.clone(),
@@ -132,7 +149,7 @@ impl Obstacles {
         if matches!(obstacle, Error::Held(_)) {
             self.count();
         }
-        tracing::debug!(resource = %self.resource, %obstacle, "waiting");
+        tracing::debug!(resource = %self.resource, ?obstacle, "waiting");
     }
 
     fn count(&mut self) {
@@ -144,13 +161,13 @@ impl Obstacles {
 
 /// The time for which a lease is held: a span and a measure, ended once.
 #[derive(Debug)]
-pub(crate) struct Holding {
+pub(crate) struct HoldSpan {
     label: &'static str,
     started: measure::Since,
     span: Mutex<Option<Span>>,
 }
 
-impl Holding {
+impl HoldSpan {
     pub(crate) fn begin(resource: &Resource, fence: Fence, epoch: u64, terms: Terms) -> Self {
         let span = tracing::info_span!(
             "lock.hold", %resource, %fence, epoch,
@@ -200,59 +217,61 @@ impl Holding {
 }
 
 /// Tells of one renewal.
-pub(crate) async fn renewing(
-    held: &Held,
-    work: Pin<&mut impl Future<Output = Renewed>>,
-) -> Renewed {
+pub(crate) async fn renewing<E: Ended>(
+    about: About<'_>,
+    work: Pin<&mut impl Future<Output = E>>,
+) -> E {
+    let About {
+        resource,
+        fence,
+        held,
+    } = about;
     let span = tracing::debug_span!(
-        parent: &held.telling.span(), "lock.renew", otel.kind = "client",
-        db.system.name = "redis", resource = %held.resource, fence = %held.fence, outcome = Empty,
+        parent: &held.span(), "lock.renew", otel.kind = "client",
+        db.system.name = "redis", %resource, %fence, outcome = Empty,
         error.r#type = Empty
     );
-    let renewed = work.instrument(span.clone()).await;
-    let outcome = match &renewed {
-        Renewed::Confirmed => "confirmed",
-        Renewed::TryAgain(error) => {
-            span.record("error.type", kind(error));
-            tracing::debug!(parent: &span, resource = %held.resource, %error, "renewal not confirmed");
-            if let Error::Ambiguous { operation, .. } = error {
-                measure::ambiguous(operation);
-            }
-            "unconfirmed"
-        }
-        Renewed::Over(_) => "over",
-    };
-    span.record("outcome", outcome);
-    measure::renewed(held.telling.label, outcome);
-    renewed
+    let ended = work.instrument(span.clone()).await;
+    if let Some(error) = ended.error() {
+        span.record("error.type", kind(error));
+        tracing::debug!(parent: &span, %resource, ?error, "renewal not confirmed");
+        count_ambiguous(error);
+    }
+    span.record("outcome", ended.word());
+    measure::renewed(held.label, ended.word());
+    ended
 }
 
 /// Tells of one release that somebody waits for.
-pub(crate) async fn releasing(
-    held: &Held,
-    work: Pin<&mut impl Future<Output = Result<Releasing, Error>>>,
-) -> Result<Releasing, Error> {
+pub(crate) async fn releasing<E: Ended>(
+    about: About<'_>,
+    work: Pin<&mut impl Future<Output = E>>,
+) -> E {
+    let About {
+        resource,
+        fence,
+        held,
+    } = about;
     let span = tracing::info_span!(
         "lock.release", otel.kind = "client", db.system.name = "redis",
-        resource = %held.resource, fence = %held.fence, outcome = Empty, error.r#type = Empty
+        %resource, %fence, outcome = Empty, error.r#type = Empty
     );
-    let result = work.instrument(span.clone()).await;
-    let outcome = match &result {
-        Ok(Releasing::Released) => "released",
-        Ok(Releasing::Missing { .. }) => "expired",
-        Ok(Releasing::Stolen { .. }) => "held_by_another",
-        Err(error) => {
-            span.record("error.type", kind(error));
-            if let Error::Ambiguous { operation, .. } = error {
-                measure::ambiguous(operation);
-            }
-            kind(error)
-        }
-    };
+    let ended = work.instrument(span.clone()).await;
+    let outcome = ended.error().map_or(ended.word(), kind);
+    if let Some(error) = ended.error() {
+        span.record("error.type", outcome);
+        count_ambiguous(error);
+    }
     span.record("outcome", outcome);
-    tracing::debug!(parent: &span, resource = %held.resource, outcome, "release ended");
-    measure::released(held.telling.label, outcome);
-    result
+    tracing::debug!(parent: &span, %resource, outcome, "release ended");
+    measure::released(held.label, outcome);
+    ended
+}
+
+fn count_ambiguous(error: &Error) {
+    if let Error::Ambiguous { operation, .. } = error {
+        measure::ambiguous(operation);
+    }
 }
 
 /// The kind of a failure, one word of a closed set.
@@ -277,9 +296,12 @@ fn cause(reason: &LostReason) -> &'static str {
     match reason {
         LostReason::Expired { .. } => "expired",
         LostReason::Deleted => "deleted",
+        LostReason::Missing => "missing",
         LostReason::Stolen { .. } => "stolen",
         LostReason::Failover { .. } => "failover",
         LostReason::Restart => "restart",
         LostReason::Closed => "closed",
+        LostReason::RuntimeEnded => "runtime_ended",
+        LostReason::Forked => "forked",
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use leasehold_config::Endpoint;
 
-use super::each;
 use super::table::{Kind, causes};
 
 causes! {
@@ -367,6 +366,15 @@ fn majority_fix(silent: &[(Endpoint, Cause)], announced: bool) -> &'static str {
     } else {
         "bring the others back; if they are gone for good, SENTINEL RESET makes the rest forget them"
     }
+}
+
+/// Nodes with a cause each, as one piece of a message.
+fn each(nodes: &[(Endpoint, Cause)]) -> String {
+    let shown: Vec<String> = nodes
+        .iter()
+        .map(|(endpoint, cause)| format!("{endpoint}: {cause}"))
+        .collect();
+    shown.join("; ")
 }
 
 fn bracketed(silent: &[(Endpoint, Cause)]) -> String {

@@ -84,6 +84,14 @@ impl Release {
         self.set_version()?;
         self.set_changes()?;
         self.cargo(&["update", "--workspace", "--quiet"])?;
+        let temporal = "integrations/temporal/Cargo.toml";
+        self.cargo(&[
+            "update",
+            "--workspace",
+            "--quiet",
+            "--manifest-path",
+            temporal,
+        ])?;
         self.tag()?;
         if self.output.exists() {
             fs::remove_dir_all(&self.output)?;

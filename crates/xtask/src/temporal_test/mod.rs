@@ -39,6 +39,7 @@ struct Stage<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let is_short = arguments.short;
     prepare::get(Need::REDIS)?;
+    programs::test_crate()?;
     let directory = tempfile::Builder::new()
         .prefix("leasehold-temporal-")
         .tempdir()?;

@@ -32,16 +32,18 @@ pub(crate) fn with_faults(
     let mut first = stage.programs.worker("worker-1", &directory)?;
     let second = stage.programs.worker("worker-2", &directory)?;
     say(&format!("starting {workflows} workflows"));
-    let starter = stage.programs.starter(
-        &directory,
-        &[
-            ("WORKFLOWS", workflows.to_string()),
-            ("CANCEL_ONE", "true".to_owned()),
-        ],
-    )?;
+    // Few workflows work for longer, so that they are still at work when the master dies.
+    let rows = if workflows < 50 { 20 } else { 10 };
+    let variables = [
+        ("WORKFLOWS", workflows.to_string()),
+        ("ROWS", rows.to_string()),
+        ("CANCEL_ONE", "true".to_owned()),
+    ];
+    let starter = stage.programs.starter(&directory, &variables)?;
     kill_inside_an_activity(&starter, &first)?;
+    let before = holdings(&starter);
     first = stage.programs.worker("worker-1", &directory)?;
-    kill_the_master(&starter, &cluster)?;
+    kill_the_master(&starter, &cluster, before + 3)?;
     starter.finish(PATIENCE)?;
     let left = leftovers(&cluster);
     for line in picture(&starter.lines()) {
@@ -111,13 +113,13 @@ fn kill_inside_an_activity(starter: &Starter, worker: &Worker) -> Result<(), Box
     Ok(())
 }
 
-fn kill_the_master(starter: &Starter, cluster: &SentinelCluster) -> Result<(), Box<dyn Error>> {
-    let holdings = || {
-        let lines = starter.lines();
-        lines.iter().filter(|line| line.contains(" holds ")).count()
-    };
-    let before = holdings();
-    let has_moved = || holdings() >= before + 3 || !starter.process.is_running();
+/// Once there were so many holdings.
+fn kill_the_master(
+    starter: &Starter,
+    cluster: &SentinelCluster,
+    after: usize,
+) -> Result<(), Box<dyn Error>> {
+    let has_moved = || holdings(starter) >= after || !starter.process.is_running();
     wait_until("some more holders", PATIENCE, has_moved)?;
     if !starter.process.is_running() {
         return Err("the workflows ended before the master could be killed".into());
@@ -130,6 +132,11 @@ fn kill_the_master(starter: &Starter, cluster: &SentinelCluster) -> Result<(), B
     ));
     cluster.node(old).restart()?;
     Ok(())
+}
+
+fn holdings(starter: &Starter) -> usize {
+    let lines = starter.lines();
+    lines.iter().filter(|line| line.contains(" holds ")).count()
 }
 
 /// The keys that stay: the fence counters and the gate's record are meant to.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use leasehold_testkit::{ChildProcess, wait_until};
 
 use super::say;
-use crate::cargo;
+use crate::{cargo, process};
 
 const MANIFEST: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -28,23 +28,32 @@ pub(crate) struct Programs {
     starter: PathBuf,
 }
 
-/// Where cargo builds the repository.
-pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    )
+/// Runs the tests of the crate itself, which need no server.
+pub(crate) fn test_crate() -> Result<(), Box<dyn Error>> {
+    say("building and testing integrations/temporal (the first time: some 300 crates)");
+    let mut command = cargo::cargo();
+    command
+        .args(["test", "--quiet", "--manifest-path", MANIFEST])
+        .arg("--target-dir")
+        .arg(directory())
+        // Standard output belongs to the results.
+        .stdout(std::io::stderr());
+    process::finish(&mut command, "the tests of integrations/temporal")
+}
+
+/// A target directory of its own: it shares no crate with the workspace.
+fn directory() -> PathBuf {
+    cargo::target_directory().join("temporal")
 }
 
 impl Programs {
-    /// Builds them in a target directory of their own: they share no crate with the workspace.
+    /// Builds them.
     pub(crate) fn build() -> Result<Self, Box<dyn Error>> {
-        say("building integrations/temporal (the first time: some 300 crates)");
         let mut command = cargo::cargo();
         command
-            .args(["build", "--quiet", "--locked", "--examples"])
+            .args(["build", "--quiet", "--examples"])
             .args(["--manifest-path", MANIFEST, "--target-dir"])
-            .arg(target().join("temporal"))
+            .arg(directory())
             .arg("--message-format=json-render-diagnostics")
             .stderr(Stdio::inherit());
         let output = command.output();

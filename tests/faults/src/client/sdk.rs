@@ -104,11 +104,11 @@ impl Task {
         match outcome {
             Ok(lease) => self.hold(plan, operation, lease).await,
             Err(error @ Error::Ambiguous { .. }) => record(Kind::Ambiguous {
-                error: error.to_string(),
+                error: format!("{error:?}"),
             }),
             Err(error) => {
                 record(Kind::Failed {
-                    error: error.to_string(),
+                    error: format!("{error:?}"),
                 });
                 // Whoever asks without waiting asks again soon, but not in a busy loop.
                 sleep(Duration::from_millis(20)).await;
@@ -123,9 +123,9 @@ impl Task {
         }
         let resource = plan.resource.as_str();
         if plan.patience.is_zero() {
-            self.locker.try_acquire_with(resource, &options).await
+            self.locker.try_acquire(resource).options(&options).await
         } else {
-            self.locker.acquire_with(resource, &options).await
+            self.locker.acquire(resource).options(&options).await
         }
     }
 
@@ -189,7 +189,7 @@ impl Task {
             Parting::Release => {
                 let outcome = match lease.release().await {
                     Ok(released) => format!("{released:?}"),
-                    Err(error) => error.to_string(),
+                    Err(error) => format!("{error:?}"),
                 };
                 record(Kind::Released { outcome });
             }
@@ -228,10 +228,10 @@ impl Task {
             // Boxed, as holding may end in handing over.
             Ok(lease) => Box::pin(self.hold(plan, operation, lease)).await,
             Err(error @ Error::Ambiguous { .. }) => record(Kind::Ambiguous {
-                error: error.to_string(),
+                error: format!("{error:?}"),
             }),
             Err(error) => record(Kind::Failed {
-                error: error.to_string(),
+                error: format!("{error:?}"),
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! What clients do. Each function bears the name of its script in `crates/lock/src/redis/scripts/`; `confirm` is `WAIT`.
+//! What clients do. Each function bears the name of its script in `crates/lock/src/protocol/scripts/`; `confirm` is `WAIT`.
 //!
 //! A script runs on any node whose role is master: no client's view of Sentinel is kept, every view may be arbitrarily
 //! old. Where a rule asks Sentinel, its answer is that of the moment.

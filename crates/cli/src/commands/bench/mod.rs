@@ -141,7 +141,7 @@ impl Bench<'_> {
         };
         let patience = AcquireOptions::new().timeout(config.lock.max_ttl + Duration::from_secs(2));
         tokio::select! {
-            lease = self.locker.acquire_with(name.as_str(), &patience) => {
+            lease = self.locker.acquire(name.as_str()).options(&patience) => {
                 lease?.release().await?;
             }
             () = self.stop.cancelled() => {}

@@ -26,7 +26,7 @@ impl Report {
         }
         if let Some(error) = &self.locks.last_failure {
             let failures = self.locks.failures;
-            output.note(&format!("{failures} attempts failed, the last: {error}"));
+            output.note(&format!("{failures} attempts failed, the last: {error:?}"));
         }
     }
 

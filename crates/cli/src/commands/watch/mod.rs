@@ -72,7 +72,7 @@ pub(crate) async fn main(
         match looked {
             Ok(found) => view.update(found),
             // A failover ends, and so may the trouble.
-            Err(error) if error.is_retryable() => view.trouble = Some(error.to_string()),
+            Err(error) if error.is_retryable() => view.trouble = Some(format!("{error:?}")),
             Err(error) => return Err(refusal(error)),
         }
         left = left.map(|left| left - 1);

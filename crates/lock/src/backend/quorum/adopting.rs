@@ -2,13 +2,17 @@
 
 use super::Quorum;
 use super::member::Answer;
-use super::vote_count::{Decision, VoteCount};
-use crate::backend::{Adopting, Granting, Request};
-use crate::redis::classify::Failure;
+use super::vote_count::VoteCount;
+use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
 use crate::token::Token;
+use crate::transport::server_errors::Failure;
 
 impl Quorum {
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         let (request, proposed) = self.proposing(request)?;
         let from = from.clone();
         let asked = request.clone();
@@ -20,34 +24,34 @@ impl Quorum {
         let (mut gone, mut thief) = (0, None);
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(Adopting::Adopted { fence, .. }) => votes.add_grant(member, fence),
-                Ok(Adopting::Missing) => gone += 1,
-                Ok(Adopting::Stolen { by }) => {
+                Ok(AdoptOutcome::Adopted { fence, .. }) => votes.add_grant(member, fence),
+                Ok(AdoptOutcome::Missing) => gone += 1,
+                Ok(AdoptOutcome::Stolen { by }) => {
                     gone += 1;
                     thief = Some(by);
                 }
                 Ok(
-                    Adopting::NotReplicated(_)
-                    | Adopting::GateClosed { .. }
-                    | Adopting::AboveSharedBound { .. },
+                    AdoptOutcome::NotReplicated(_)
+                    | AdoptOutcome::GateClosed { .. }
+                    | AdoptOutcome::AboveSharedBound { .. },
                 ) => {}
                 Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
             }
-            let granting = match votes.decision(self.needed()) {
-                Some(Decision::Stands(fence)) => self.granted(&request, fence),
-                Some(Decision::WriteBack(fence)) => self.write_back(&request, fence, votes).await,
-                None if self.rules_out(gone) => break,
-                None => continue,
-            };
-            return match granting {
-                Granting::Granted {
-                    fence, data_set, ..
-                } => Ok(Adopting::Adopted { fence, data_set }),
-                _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
-            };
+            if let Some(decision) = votes.decision(self.needed()) {
+                let settled = self.settle(&request, decision, &mut votes).await;
+                return match settled {
+                    Some(GrantOutcome::Granted {
+                        fence, data_set, ..
+                    }) => Ok(AdoptOutcome::Adopted { fence, data_set }),
+                    _ => Err(Failure::unknown(self.too_few(0, Vec::new()))),
+                };
+            }
+            if self.rules_out(gone) {
+                break;
+            }
         }
         if self.rules_out(gone) {
-            return Ok(thief.map_or(Adopting::Missing, |by| Adopting::Stolen { by }));
+            return Ok(thief.map_or(AdoptOutcome::Missing, |by| AdoptOutcome::Stolen { by }));
         }
         Err(Failure::unknown(
             self.too_few(votes.granted.len(), Vec::new()),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use leasehold_config::Endpoint;
 
+use crate::backend::ops::GrantOutcome;
 use crate::backend::single::Single;
-use crate::redis::classify::Failure;
+use crate::transport::server_errors::Failure;
 
 /// One master with its connection.
 #[derive(Clone)]
@@ -18,4 +19,18 @@ pub(super) struct Member {
 pub(super) struct Answer<T> {
     pub(super) member: Member,
     pub(super) result: Result<T, Failure>,
+}
+
+impl Answer<GrantOutcome> {
+    /// The member, if the request entered its queue.
+    pub(super) fn queued(self) -> Option<Member> {
+        let queued = matches!(
+            self.result,
+            Ok(GrantOutcome::Held {
+                before: Some(_),
+                ..
+            })
+        );
+        queued.then_some(self.member)
+    }
 }

@@ -3,9 +3,9 @@
 use super::Quorum;
 use super::member::Answer;
 use super::vote_count::agreed;
-use crate::backend::{Forcing, Holding, Scanned};
-use crate::redis::classify::Failure;
+use crate::backend::ops::{ForceOutcome, Holding, Scanned};
 use crate::resource::Keys;
+use crate::transport::server_errors::Failure;
 
 impl Quorum {
     /// Who holds each of the locks on a majority of the members.
@@ -54,7 +54,11 @@ impl Quorum {
     }
 
     /// Takes the lock from its holder on every member that can be reached.
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+    pub(crate) async fn force_release(
+        &self,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<ForceOutcome, Failure> {
         let (keys, id) = (keys.clone(), id.to_owned());
         let mut answers = self.send(move |member| {
             let (keys, id) = (keys.clone(), id.clone());
@@ -63,17 +67,17 @@ impl Quorum {
         let (mut taken, mut answered, mut other) = (None, 0, None);
         while let Some(Answer { result, .. }) = answers.recv().await {
             match result {
-                Ok(Forcing::Taken { from, fence }) => {
+                Ok(ForceOutcome::Taken { from, fence }) => {
                     answered += 1;
                     let greatest = taken.map_or(fence, |(_, before)| fence.max(before));
                     taken = Some((from, greatest));
                 }
-                Ok(Forcing::HeldByAnother { by }) => {
+                Ok(ForceOutcome::HeldByAnother { by }) => {
                     answered += 1;
                     other = Some(by);
                 }
                 // Members confirm nothing.
-                Ok(Forcing::Missing | Forcing::NotReplicated(_)) => answered += 1,
+                Ok(ForceOutcome::Missing | ForceOutcome::NotReplicated(_)) => answered += 1,
                 Err(_) => {}
             }
         }
@@ -81,9 +85,9 @@ impl Quorum {
             _ if answered < self.needed() => {
                 Err(Failure::unknown(self.too_few(answered, Vec::new())))
             }
-            (Some((from, fence)), _) => Ok(Forcing::Taken { from, fence }),
-            (None, Some(by)) => Ok(Forcing::HeldByAnother { by }),
-            (None, None) => Ok(Forcing::Missing),
+            (Some((from, fence)), _) => Ok(ForceOutcome::Taken { from, fence }),
+            (None, Some(by)) => Ok(ForceOutcome::HeldByAnother { by }),
+            (None, None) => Ok(ForceOutcome::Missing),
         }
     }
 }

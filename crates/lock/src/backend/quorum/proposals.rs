@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::backend::Proposal;
+use crate::backend::ops::Proposal;
 use crate::fence::{Fence, InvalidFence};
 
 /// What one locker proposes.

@@ -3,9 +3,9 @@
 use super::Quorum;
 use super::member::Answer;
 use super::proposals::Proposals;
-use crate::backend::{DataSet, Renewing, Request};
+use crate::backend::ops::{DataSet, RenewOutcome, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
+use crate::transport::server_errors::Failure;
 
 impl Quorum {
     pub(crate) async fn renew(
@@ -13,7 +13,7 @@ impl Quorum {
         request: &Request,
         fence: Fence,
         is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    ) -> Result<Renewing, Failure> {
+    ) -> Result<RenewOutcome, Failure> {
         // A member that was away at the grant, or forgot, takes part from now on, with the lease's fence. It
         // does not count for this renewal.
         let missed = Request {
@@ -25,7 +25,7 @@ impl Quorum {
             let (request, is_over) = (missed.clone(), is_over.clone());
             async move {
                 let renewing = member.single.renew(&request, fence).await;
-                if matches!(renewing, Ok(Renewing::Missing { .. })) && !is_over() {
+                if matches!(renewing, Ok(RenewOutcome::Missing { .. })) && !is_over() {
                     let _ = member.single.grant(&request).await;
                     // What took the lease back meanwhile may have come before this grant.
                     if is_over() {
@@ -39,19 +39,19 @@ impl Quorum {
         let mut missing = Vec::new();
         while let Some(Answer { member, result }) = answers.recv().await {
             match result {
-                Ok(Renewing::Renewed { .. }) => renewed += 1,
-                Ok(Renewing::Missing { .. }) => gone += 1,
-                Ok(Renewing::Stolen { by }) => {
+                Ok(RenewOutcome::Renewed { .. }) => renewed += 1,
+                Ok(RenewOutcome::Missing { .. }) => gone += 1,
+                Ok(RenewOutcome::Stolen { by }) => {
                     gone += 1;
                     thief = Some(by);
                 }
-                Ok(Renewing::NotReplicated { .. }) => {}
+                Ok(RenewOutcome::NotReplicated { .. }) => {}
                 Err(failure) => {
                     missing.push((member.endpoint, failure.unavailable.cause().clone()));
                 }
             }
             if renewed >= self.needed() {
-                return Ok(Renewing::Renewed {
+                return Ok(RenewOutcome::Renewed {
                     data_set: DataSet::local(),
                     // Some member may be given the lock again, above.
                     reasserted: true,
@@ -61,8 +61,8 @@ impl Quorum {
                 // What is left of the lease, and what was just given to it, is of no more use.
                 self.release_in_background(request);
                 return Ok(match thief {
-                    Some(by) => Renewing::Stolen { by },
-                    None => Renewing::Missing {
+                    Some(by) => RenewOutcome::Stolen { by },
+                    None => RenewOutcome::Missing {
                         data_set: DataSet::local(),
                     },
                 });

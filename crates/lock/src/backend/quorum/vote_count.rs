@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::member::{Answer, Member};
-use crate::backend::{Granting, Holding, Releasing};
+use crate::backend::ops::{GrantOutcome, Holding, ReleaseOutcome};
 use crate::fence::Fence;
 
 /// What so many members say alike of one lock; `None` if that is not known (yet).
@@ -33,11 +33,11 @@ pub(super) struct ReleaseCount {
 }
 
 impl ReleaseCount {
-    pub(super) fn add(&mut self, releasing: Releasing) {
+    pub(super) fn add(&mut self, releasing: ReleaseOutcome) {
         match releasing {
-            Releasing::Released => self.released += 1,
-            Releasing::Missing { .. } => self.missing += 1,
-            Releasing::Stolen { by } => {
+            ReleaseOutcome::Released => self.released += 1,
+            ReleaseOutcome::Missing { .. } => self.missing += 1,
+            ReleaseOutcome::Stolen { by } => {
                 self.missing += 1;
                 self.thief = Some(by);
             }
@@ -49,11 +49,11 @@ impl ReleaseCount {
     }
 
     /// What became of a lock that a majority had, or not.
-    pub(super) fn outcome(self, was_held: bool) -> Releasing {
+    pub(super) fn outcome(self, was_held: bool) -> ReleaseOutcome {
         match self.thief {
-            _ if was_held => Releasing::Released,
-            Some(by) => Releasing::Stolen { by },
-            None => Releasing::missing(),
+            _ if was_held => ReleaseOutcome::Released,
+            Some(by) => ReleaseOutcome::Stolen { by },
+            None => ReleaseOutcome::missing(),
         }
     }
 }
@@ -78,6 +78,8 @@ pub(super) struct VoteCount {
     /// How many of them answered the proposed fence.
     pub(super) agreed: usize,
     pub(super) refused: usize,
+    /// Members whose queue the request has entered.
+    pub(super) queued: Vec<Member>,
     notes: Vec<String>,
     /// The owner who holds a member, for how long, and how many wait there before this one.
     holders: Vec<Holder>,
@@ -99,37 +101,41 @@ impl VoteCount {
             greatest: None,
             agreed: 0,
             refused: 0,
+            queued: Vec::new(),
             notes: Vec::new(),
             holders: Vec::new(),
             is_above_bound: None,
         }
     }
 
-    pub(super) fn add(&mut self, answer: Answer<Granting>) {
+    pub(super) fn add(&mut self, answer: Answer<GrantOutcome>) {
         let Answer { member, result } = answer;
         match result {
-            Ok(Granting::Granted { fence, .. }) => return self.add_grant(member, fence),
-            Ok(Granting::Held {
+            Ok(GrantOutcome::Granted { fence, .. }) => return self.add_grant(member, fence),
+            Ok(GrantOutcome::Held {
                 owner,
                 remaining,
                 before,
             }) => {
                 let by = owner.as_deref().unwrap_or("someone else");
                 self.note(&member, &format!("held by {by}"));
+                if before.is_some() {
+                    self.queued.push(member);
+                }
                 self.holders.push(Holder {
                     owner,
                     remaining,
                     before,
                 });
             }
-            Ok(Granting::GateClosed { .. } | Granting::Resynced { .. }) => {
+            Ok(GrantOutcome::GateClosed { .. } | GrantOutcome::Resynced { .. }) => {
                 self.note(&member, "its gate is closed after a start");
             }
-            Ok(Granting::AboveSharedBound { most }) => {
+            Ok(GrantOutcome::AboveSharedBound { most }) => {
                 self.note(&member, "its clients agreed on shorter leases");
                 self.is_above_bound = Some(most);
             }
-            Ok(Granting::NotReplicated(_) | Granting::NoQuorum { .. }) => {}
+            Ok(GrantOutcome::NotReplicated(_) | GrantOutcome::NoQuorum { .. }) => {}
             Err(failure) => self.note(&member, &failure.unavailable.cause().to_string()),
         }
         self.refused += 1;
@@ -157,16 +163,16 @@ impl VoteCount {
     }
 
     /// Why there is no majority.
-    pub(super) fn refusal(mut self, members: usize, needed: usize) -> Granting {
+    pub(super) fn refusal(mut self, members: usize, needed: usize) -> GrantOutcome {
         if let Some(most) = self.is_above_bound {
-            return Granting::AboveSharedBound { most };
+            return GrantOutcome::AboveSharedBound { most };
         }
         if let Some(held) = self.held(needed) {
             return held;
         }
         self.notes.sort_unstable();
         let (granted, nodes) = (self.granted.len(), self.notes.join(", "));
-        Granting::NoQuorum {
+        GrantOutcome::NoQuorum {
             granted,
             members,
             nodes,
@@ -174,14 +180,14 @@ impl VoteCount {
     }
 
     /// One owner holds a majority.
-    fn held(&self, needed: usize) -> Option<Granting> {
+    fn held(&self, needed: usize) -> Option<GrantOutcome> {
         let of = |owner: &Option<String>| {
             let holders = self.holders.iter();
             let of_owner: Vec<&Holder> = holders.filter(|other| other.owner == *owner).collect();
             (of_owner.len() >= needed).then_some(of_owner)
         };
         let of_owner = self.holders.iter().find_map(|holder| of(&holder.owner))?;
-        Some(Granting::Held {
+        Some(GrantOutcome::Held {
             owner: of_owner[0].owner.clone(),
             remaining: of_owner.iter().filter_map(|holder| holder.remaining).max(),
             before: self.holders.iter().filter_map(|holder| holder.before).max(),

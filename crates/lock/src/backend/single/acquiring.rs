@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::replies::Acquired;
 use super::{Single, data_set, other_incarnation};
-use crate::backend::{Granting, Request};
+use crate::backend::ops::{GrantOutcome, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::confirm::Confirmed;
-use crate::redis::grant::{Answer, Grant};
-use crate::redis::link::Link;
-use crate::redis::script::{ACQUIRE, Call};
+use crate::master::confirm::Confirmed;
+use crate::master::link::Link;
+use crate::protocol::grant::{Answer, Grant};
+use crate::protocol::script::{ACQUIRE, Call};
 use crate::resource::Kind;
+use crate::transport::server_errors::Failure;
 
 /// Void grants, and gates that were found unclaimed, before the caller is told to come back.
 const ROUNDS: usize = 3;
@@ -21,14 +21,16 @@ enum Attempt {
     Granted {
         fence: Fence,
         slot: usize,
+        /// The claim of the gate under which it was made.
+        claim: u64,
         confirmed: Confirmed,
     },
-    Refused(Granting),
+    Refused(GrantOutcome),
     GateUnclaimed,
 }
 
 impl Single {
-    pub(crate) async fn grant(&self, request: &Request) -> Result<Granting, Failure> {
+    pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         let link = self.link_that_grants()?;
         if let Some(modes) = &self.modes {
             modes.check(&link).await?;
@@ -44,20 +46,21 @@ impl Single {
                 Attempt::Granted {
                     fence,
                     slot,
+                    claim,
                     confirmed,
-                } => match link.held_back(confirmed).await? {
+                } => match link.held_back(confirmed, claim).await? {
                     // Void: the token has the lock, but what confirmed it does not count.
                     Confirmed {
                         look: Some(look), ..
-                    } if !look.allows_grants() => may_be_set = true,
+                    } if !look.allows_grants(claim) => may_be_set = true,
                     confirmed if confirmed.by_majority() => {
-                        return Ok(Granting::Granted {
+                        return Ok(GrantOutcome::Granted {
                             fence,
                             slot: request.slot.unwrap_or(slot),
                             data_set: data_set(&link),
                         });
                     }
-                    confirmed => return Ok(Granting::NotReplicated(confirmed)),
+                    confirmed => return Ok(GrantOutcome::NotReplicated(confirmed)),
                 },
                 Attempt::GateUnclaimed => {}
             }
@@ -86,9 +89,10 @@ impl Single {
         // A token is sent this way once: its commands, sent again, could come late and in pieces.
         let is_simple = request.keys.kind == Kind::Plain
             && !(request.is_repeated || self.is_asking || self.contended.contains(name));
-        if !is_simple || !link.grants_by_commands(request.ttl) {
+        let claim = link.claim_for_commands(request.ttl).filter(|_| is_simple);
+        let Some(claim) = claim else {
             return Ok(None);
-        }
+        };
         let counter = self.counters.of(name);
         let Some(floor) = self.fences.floor_on(&counter, link.reign()) else {
             return Ok(None);
@@ -108,6 +112,7 @@ impl Single {
                 Ok(Some(Attempt::Granted {
                     fence,
                     slot: 0,
+                    claim,
                     confirmed,
                 }))
             }
@@ -124,18 +129,19 @@ impl Single {
         let (reply, confirmed) = link.call_confirmed(call).await?;
         let acquired = Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
         let refusal = match acquired {
-            Acquired::Granted { fence, slot } => {
+            Acquired::Granted { fence, slot, claim } => {
                 self.fences.raised(counter, link.reign(), fence);
                 return Ok(Attempt::Granted {
                     fence,
                     slot,
+                    claim,
                     confirmed,
                 });
             }
             Acquired::GateUnclaimed => return Ok(Attempt::GateUnclaimed),
             Acquired::OtherIncarnation => return Err(other_incarnation(link)),
             Acquired::GateClosed(remaining) => closed(link, Some(remaining)),
-            Acquired::AboveSharedBound { most } => Granting::AboveSharedBound { most },
+            Acquired::AboveSharedBound { most } => GrantOutcome::AboveSharedBound { most },
             Acquired::Held {
                 owner,
                 remaining,
@@ -145,9 +151,9 @@ impl Single {
                 self.contended.insert(&request.keys.name);
                 let is_free_now = foreign
                     && request.waits
-                    && link.sees_changes
+                    && link.tracks_key_changes
                     && link.read_and_watch(&request.keys.locks).await?;
-                Granting::Held {
+                GrantOutcome::Held {
                     owner,
                     remaining: if is_free_now {
                         Some(Duration::ZERO)
@@ -181,7 +187,7 @@ impl Single {
             .argument(&keys.name)
             .argument(replication_id.unwrap_or_default());
         // Who cannot be called has no place in the queue, where it would only hold up others.
-        let enters = request.waits && link.hears_calls;
+        let enters = request.waits && link.receives_wakeups;
         if !enters && request.proposal.is_none() {
             return call;
         }
@@ -212,15 +218,15 @@ pub(super) fn reign_id(link: &Link, request: &Request) -> String {
     }
 }
 
-fn closed(link: &Link, remaining: Option<Duration>) -> Granting {
-    Granting::GateClosed {
+fn closed(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
+    GrantOutcome::GateClosed {
         remaining,
         epoch: link.epoch(),
     }
 }
 
-fn void(link: &Link, remaining: Option<Duration>) -> Granting {
-    Granting::Resynced {
+fn void(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
+    GrantOutcome::Resynced {
         remaining,
         epoch: link.epoch(),
     }

@@ -8,19 +8,23 @@ use redis::Value;
 use super::acquiring::reign_id;
 use super::replies::{self, unknown_code};
 use super::{Single, data_set, other_incarnation};
-use crate::backend::{Adopting, Request};
+use crate::backend::ops::{AdoptOutcome, Request};
 use crate::fence::Fence;
-use crate::redis::classify::Failure;
-use crate::redis::link::Link;
-use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::{ADOPT, Call};
+use crate::master::link::Link;
+use crate::protocol::reply::{self, Unexpected};
+use crate::protocol::script::{ADOPT, Call};
 use crate::token::{Token, owner_in};
+use crate::transport::server_errors::Failure;
 
 impl Single {
-    pub(crate) async fn adopt(&self, request: &Request, from: &Token) -> Result<Adopting, Failure> {
+    pub(crate) async fn adopt(
+        &self,
+        request: &Request,
+        from: &Token,
+    ) -> Result<AdoptOutcome, Failure> {
         let link = self.link_that_grants()?;
         let counter = self.counters.of(&request.keys.name);
-        let closed = |remaining| Adopting::GateClosed {
+        let closed = |remaining| AdoptOutcome::GateClosed {
             remaining,
             epoch: link.epoch(),
         };
@@ -30,12 +34,14 @@ impl Single {
             let (reply, confirmed) = link.call_confirmed(call).await?;
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
-                Answer::Adopted { fence } => {
-                    let confirmed = link.held_back(confirmed).await?;
-                    let is_void = confirmed.look.is_some_and(|look| !look.allows_grants());
+                Answer::Adopted { fence, claim } => {
+                    let confirmed = link.held_back(confirmed, claim).await?;
+                    let is_void = confirmed
+                        .look
+                        .is_some_and(|look| !look.allows_grants(claim));
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
-                        return Ok(Adopting::Adopted {
+                        return Ok(AdoptOutcome::Adopted {
                             fence,
                             data_set: data_set(&link),
                         });
@@ -45,14 +51,14 @@ impl Single {
                     }
                     self.give_back(&link, request, from, &counter).await?;
                     if is_void {
-                        Adopting::NotReplicated(confirmed.by_nobody_else())
+                        AdoptOutcome::NotReplicated(confirmed.by_nobody_else())
                     } else {
-                        Adopting::NotReplicated(confirmed)
+                        AdoptOutcome::NotReplicated(confirmed)
                     }
                 }
-                Answer::Missing => Adopting::Missing,
-                Answer::Stolen { by } => Adopting::Stolen { by },
-                Answer::AboveSharedBound { most } => Adopting::AboveSharedBound { most },
+                Answer::Missing => AdoptOutcome::Missing,
+                Answer::Stolen { by } => AdoptOutcome::Stolen { by },
+                Answer::AboveSharedBound { most } => AdoptOutcome::AboveSharedBound { most },
                 Answer::GateClosed(remaining) => closed(Some(remaining)),
                 Answer::OtherIncarnation => return Err(other_incarnation(&link)),
                 Answer::GateUnclaimed => match self.open_gate(&link).await? {
@@ -107,7 +113,7 @@ impl Single {
 
 /// The reply of `adopt.lua`.
 pub(super) enum Answer {
-    Adopted { fence: Fence },
+    Adopted { fence: Fence, claim: u64 },
     Missing,
     Stolen { by: String },
     GateUnclaimed,
@@ -126,6 +132,7 @@ impl Answer {
         match number(0)? {
             1 => Ok(Self::Adopted {
                 fence: replies::fence(number(1)?)?,
+                claim: u64::try_from(number(2)?).unwrap_or_default(),
             }),
             0 => Ok(Self::Missing),
             -1 => {

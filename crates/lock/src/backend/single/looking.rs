@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use redis::{Pipeline, Value};
 
 use super::replies::remaining;
-use crate::backend::{Found, Holding};
-use crate::redis::reply::{self, Unexpected};
+use crate::backend::ops::{Found, Holding};
+use crate::protocol::reply::{self, Unexpected};
 use crate::resource::companion;
 use crate::token::{self, Parts};
 

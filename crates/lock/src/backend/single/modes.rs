@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use redis::Value;
 
-use crate::redis::classify::Failure;
-use crate::redis::link::Link;
+use crate::master::link::Link;
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
 /// Whether grants without a gate are safe beside what other clients do.

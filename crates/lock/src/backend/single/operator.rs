@@ -5,13 +5,15 @@ use redis::Value;
 use super::Single;
 use super::looking::{self, questions};
 use super::replies::{self, unknown_code};
-use crate::backend::{Forcing, Found, Scanned};
-use crate::redis::classify::Failure;
-use crate::redis::link::Link;
-use crate::redis::reply::{self, Unexpected};
-use crate::redis::script::FORCE_RELEASE;
+use crate::backend::ops::{ForceOutcome, Found, Scanned};
+use crate::fence::Fence;
+use crate::master::confirm::Confirmed;
+use crate::master::link::Link;
+use crate::protocol::reply::{self, Unexpected};
+use crate::protocol::script::FORCE_RELEASE;
 use crate::resource::{Keys, is_companion};
 use crate::token;
+use crate::transport::server_errors::Failure;
 
 /// Keys that Redis looks at in one step: a few tenths of a millisecond of its time.
 const STEP: usize = 500;
@@ -38,10 +40,41 @@ impl Single {
         })
     }
 
-    pub(crate) async fn force_release(&self, keys: &Keys, id: &str) -> Result<Forcing, Failure> {
+    pub(crate) async fn force_release(
+        &self,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<ForceOutcome, Failure> {
         let link = self.link()?;
+        let (mut forced, mut confirmed) = self.force_once(&link, keys, id).await?;
+        if matches!(forced, Forced::Unclaimed) {
+            self.open_gate(&link).await?;
+            (forced, confirmed) = self.force_once(&link, keys, id).await?;
+        }
+        match forced {
+            Forced::Taken { from, fence, claim } => {
+                let look = confirmed.look;
+                let counts = look.is_none_or(|look| look.allows_renewals(claim));
+                if counts && confirmed.by_majority() {
+                    return Ok(ForceOutcome::Taken { from, fence });
+                }
+                // A failover may bring the holder back.
+                Ok(ForceOutcome::NotReplicated(confirmed.by_nobody_else()))
+            }
+            Forced::Unclaimed => Ok(ForceOutcome::NotReplicated(confirmed.by_nobody_else())),
+            Forced::Missing => Ok(ForceOutcome::Missing),
+            Forced::HeldByAnother { by } => Ok(ForceOutcome::HeldByAnother { by }),
+        }
+    }
+
+    async fn force_once(
+        &self,
+        link: &Link,
+        keys: &Keys,
+        id: &str,
+    ) -> Result<(Forced, Confirmed), Failure> {
         let counter = self.counters.of(&keys.name);
-        let call = self
+        let mut call = self
             .call_of(&FORCE_RELEASE)
             .key(&keys.queue())
             .key(&keys.alive())
@@ -56,28 +89,44 @@ impl Single {
             .argument(&keys.name)
             .argument(self.fences.floor(&counter))
             .argument(link.reign_id());
+        if link.gate.is_some() {
+            call = call.argument(&link.incarnation.replication_id);
+        }
         let (reply, confirmed) = link.call_confirmed(call).await?;
         let forced = forced(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
-        let counts =
-            confirmed.by_majority() && confirmed.look.is_none_or(|look| look.allows_renewals());
-        match forced {
-            // A failover may bring the holder back.
-            Forcing::Taken { .. } if !counts => Ok(Forcing::NotReplicated(confirmed)),
-            forced => Ok(forced),
-        }
+        Ok((forced, confirmed))
     }
 }
 
-pub(super) fn forced(reply: &Value) -> Result<Forcing, Unexpected> {
+/// The reply of `force_release.lua`.
+pub(super) enum Forced {
+    Taken {
+        from: String,
+        fence: Fence,
+        /// The claim of the gate under which it was done.
+        claim: u64,
+    },
+    Missing,
+    HeldByAnother {
+        by: String,
+    },
+    /// The gate is to be claimed first.
+    Unclaimed,
+}
+
+pub(super) fn forced(reply: &Value) -> Result<Forced, Unexpected> {
     let items = reply::array(reply)?;
+    let number = |at| reply::integer(reply::item(items, at)?);
     let holder = || reply::text(reply::item(items, 1)?).map(|holder| token::owner_in(&holder));
-    match reply::integer(reply::item(items, 0)?)? {
-        1 => Ok(Forcing::Taken {
+    match number(0)? {
+        1 => Ok(Forced::Taken {
             from: holder()?,
-            fence: replies::fence(reply::integer(reply::item(items, 2)?)?)?,
+            fence: replies::fence(number(2)?)?,
+            claim: u64::try_from(number(3)?).unwrap_or_default(),
         }),
-        0 => Ok(Forcing::Missing),
-        -1 => Ok(Forcing::HeldByAnother { by: holder()? }),
+        0 => Ok(Forced::Missing),
+        -1 => Ok(Forced::HeldByAnother { by: holder()? }),
+        -2 => Ok(Forced::Unclaimed),
         code => Err(unknown_code(code)),
     }
 }

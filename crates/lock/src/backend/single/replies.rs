@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::fence::Fence;
-use crate::redis::reply::{self, Unexpected};
+use crate::protocol::reply::{self, Unexpected};
 use crate::token::owner_in;
 
 /// The reply of `acquire.lua`.
@@ -13,6 +13,7 @@ pub(super) enum Acquired {
     Granted {
         fence: Fence,
         slot: usize,
+        claim: u64,
     },
     Held {
         owner: Option<String>,
@@ -36,6 +37,7 @@ impl Acquired {
             1 => Ok(Self::Granted {
                 fence: fence(number(1)?)?,
                 slot: usize::try_from(number(2)?).map_err(unexpected)?,
+                claim: u64::try_from(number(3)?).map_err(unexpected)?,
             }),
             0 => Ok(Self::Held {
                 owner: Some(match reply::text(reply::item(items, 2)?)?.as_str() {
@@ -83,9 +85,10 @@ impl Released {
     }
 }
 
-/// A reply that begins with a code and may name the holder.
+/// A reply that begins with a code, and a claim of the gate or the holder.
 pub(super) struct Coded {
     pub(super) code: i64,
+    pub(super) claim: u64,
     pub(super) holder: String,
 }
 
@@ -93,12 +96,16 @@ impl Coded {
     pub(super) fn parse(reply: &Value) -> Result<Self, Unexpected> {
         let items = reply::array(reply)?;
         let code = reply::integer(reply::item(items, 0)?)?;
-        let holder = items
-            .get(1)
-            .map(reply::text)
-            .transpose()?
-            .unwrap_or_default();
-        Ok(Self { code, holder })
+        let (claim, holder) = match items.get(1) {
+            None => (0, String::new()),
+            Some(Value::Int(claim)) => (u64::try_from(*claim).map_err(unexpected)?, String::new()),
+            Some(holder) => (0, reply::text(holder)?),
+        };
+        Ok(Self {
+            code,
+            claim,
+            holder,
+        })
     }
 }
 

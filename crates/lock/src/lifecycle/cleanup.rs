@@ -1,0 +1,439 @@
+//! The cleanup worker: takes back what nobody holds any more but Redis may still have, in the background:
+//! dropped guards, cancelled acquisitions, grants whose reply was lost.
+//!
+//! It tries until the server confirms that the token holds nothing, or until the key must have
+//! expired by itself. One that a server leaves unanswered holds up no other. It outlives its locker
+//! until it has finished.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::backend::Backend;
+use crate::backend::ops::Request;
+use crate::clock::{later, later_std};
+use crate::lifecycle::last_release::LastRelease;
+use crate::lifecycle::lease_state::LeaseState;
+use crate::lifecycle::stop::{StopReason, StopSignal};
+use crate::lifecycle::wait_queue::Waiting;
+use crate::master::state::State;
+use crate::resource::Keys;
+use crate::transport::server_errors::Failure;
+
+/// More than this many at once are left to their TTL.
+const MOST: usize = 65_536;
+/// How many are taken back at once.
+const AT_ONCE: usize = 256;
+/// How long giving up a place in a queue is tried. After that it has stopped counting, or soon will.
+const PLACE_COUNTS: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A handle to the cleanup worker's task; clones share it.
+#[derive(Clone)]
+pub(crate) struct CleanupWorker {
+    shared: Arc<Shared>,
+    handles: Arc<Handles>,
+}
+
+/// Tells the task when the last handle is gone.
+struct Handles(Arc<Shared>);
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.0.state().is_closing = true;
+        self.0.changed.notify_one();
+    }
+}
+
+struct Shared {
+    state: Mutex<Pending>,
+    changed: Notify,
+    idle: watch::Sender<bool>,
+    backend: Arc<Backend>,
+    at_end: AtEnd,
+}
+
+/// How locks are released when the runtime ends before the task has.
+pub(crate) struct AtEnd {
+    /// `None` where a release needs no connection.
+    pub(crate) last_release: Option<Arc<LastRelease>>,
+    /// How long whoever ends the runtime may be held up in all.
+    pub(crate) limit: Duration,
+    pub(crate) stop: StopSignal,
+    /// Ends the leases that are held, and has them taken back.
+    pub(crate) lose_leases: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Pending {
+    debts: HashMap<String, Debt>,
+    /// What is to be tried next, each once.
+    due: VecDeque<String>,
+    /// What has failed and is tried again after a pause.
+    resting: Vec<String>,
+    /// How many debts there have been.
+    count: u64,
+    is_closing: bool,
+    /// When the runtime's end is held up no longer; set once the task is gone.
+    give_up_at: Option<std::time::Instant>,
+}
+
+#[derive(Clone)]
+struct Debt {
+    errand: Errand,
+    until: Instant,
+    /// Tells it from an earlier one of the same id.
+    number: u64,
+}
+
+impl Pending {
+    fn insert(&mut self, errand: Errand, lasts: Duration) {
+        self.count += 1;
+        let (id, number) = (errand.id(), self.count);
+        let until = later(Instant::now(), lasts);
+        let debt = Debt {
+            errand,
+            until,
+            number,
+        };
+        // One that is known is due already, or rests, or is looked at again when its attempt ends.
+        if self.debts.insert(id.clone(), debt).is_none() {
+            self.due.push_back(id);
+        }
+    }
+
+    /// Takes the next one that may be left still.
+    fn begin(&mut self) -> Option<Debt> {
+        let now = Instant::now();
+        while let Some(id) = self.due.pop_front() {
+            match self.debts.get(&id) {
+                Some(debt) if debt.until > now => return Some(debt.clone()),
+                _ => self.debts.remove(&id),
+            };
+        }
+        None
+    }
+
+    /// Records how an attempt ended.
+    fn end(&mut self, tried: &Debt, is_settled: bool) {
+        let id = tried.errand.id();
+        match self.debts.get(&id) {
+            Some(debt) if debt.number > tried.number => self.due.push_back(id),
+            Some(_) if is_settled => drop(self.debts.remove(&id)),
+            Some(_) => self.resting.push(id),
+            None => {}
+        }
+    }
+
+    fn end_rest(&mut self) {
+        self.due.extend(self.resting.drain(..));
+    }
+
+    /// Takes the locks that may be left still. Places in queues end by themselves.
+    fn take_locks(&mut self) -> Vec<Request> {
+        let now = Instant::now();
+        self.due.clear();
+        self.resting.clear();
+        let debts = std::mem::take(&mut self.debts).into_values();
+        let lasting = debts.filter(|debt| debt.until > now);
+        lasting
+            .filter_map(|debt| match debt.errand {
+                Errand::TakeBack(request) => Some(request),
+                Errand::Leave(_) => None,
+            })
+            .collect()
+    }
+}
+
+#[derive(Clone)]
+enum Errand {
+    /// A lock that the token may hold.
+    TakeBack(Request),
+    /// A place in a queue.
+    Leave(Arc<Keys>),
+}
+
+impl Errand {
+    fn id(&self) -> String {
+        match self {
+            Self::TakeBack(request) => request.token.reveal().to_owned(),
+            Self::Leave(keys) => format!("leave {}", keys.wait_key),
+        }
+    }
+
+    fn keys(&self) -> &Keys {
+        match self {
+            Self::TakeBack(request) => &request.keys,
+            Self::Leave(keys) => keys,
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.keys().name
+    }
+
+    async fn run(&self, backend: &Backend, waiting: &Waiting) -> Result<(), Failure> {
+        match self {
+            // Somebody else of this process has taken over the place meanwhile.
+            Self::Leave(keys) if waiting.is_waited_for(&keys.wait_key) => Ok(()),
+            Self::TakeBack(request) => backend.take_back(request).await,
+            Self::Leave(keys) => backend.leave(keys).await,
+        }
+    }
+}
+
+impl CleanupWorker {
+    pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>, at_end: AtEnd) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            idle: watch::Sender::new(true),
+            backend: backend.clone(),
+            at_end,
+        });
+        let task = Task(shared.clone());
+        tokio::spawn(async move { reap(&task.0, backend, waiting).await });
+        Self {
+            handles: Arc::new(Handles(shared.clone())),
+            shared,
+        }
+    }
+
+    /// Takes a lock back whose key may live for `ttl` from now on.
+    pub(crate) fn take_back(&self, request: &Request, ttl: Duration) {
+        self.add([(request, ttl)]);
+    }
+
+    /// Takes back what these leases hold.
+    pub(crate) fn take_all_back(&self, leases: &[Arc<LeaseState>]) {
+        let requests = leases.iter().map(|held| (&held.request, held.request.ttl));
+        self.add(requests);
+    }
+
+    fn add<'a>(&self, requests: impl IntoIterator<Item = (&'a Request, Duration)>) {
+        // The parent holds them, and goes on holding them.
+        if self.shared.at_end.stop.is_forked() {
+            return;
+        }
+        let mut state = self.shared.state();
+        for (request, ttl) in requests {
+            if state.debts.len() >= MOST {
+                let key = &request.keys.name;
+                tracing::warn!(%key, "too much to take back: left to its expiry");
+                break;
+            }
+            state.insert(Errand::TakeBack(request.clone()), ttl);
+        }
+        let is_task_gone = state.give_up_at.is_some();
+        drop(state);
+        if is_task_gone {
+            return self.shared.release_without_task();
+        }
+        self.shared.idle.send_replace(false);
+        self.shared.changed.notify_one();
+    }
+
+    /// Gives up places in queues that nobody wants any more.
+    pub(crate) fn leave(&self, names: &HashSet<String>) {
+        self.shared.leave_all(names);
+        self.shared.changed.notify_one();
+    }
+
+    /// Leaves to its expiry what is not taken back yet, once the runtime ends.
+    pub(crate) fn give_up(&self) {
+        self.shared.state().give_up_at = Some(std::time::Instant::now());
+    }
+
+    /// Waits until nothing is left to take back.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn finished(&self) {
+        if self.shared.at_end.stop.is_forked() {
+            return;
+        }
+        let mut idle = self.shared.idle.subscribe();
+        let _ = idle.wait_for(|idle| *idle).await;
+    }
+}
+
+impl std::fmt::Debug for CleanupWorker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let handles = Arc::strong_count(&self.handles);
+        f.debug_struct("CleanupWorker")
+            .field("handles", &handles)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, Pending> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Releases what is left when the runtime has dropped the task, and holds up the caller until
+    /// that is done or the time for it is over.
+    fn release_without_task(&self) {
+        let mut state = self.state();
+        let limit = self.at_end.limit;
+        let now = std::time::Instant::now();
+        let give_up_at = *state.give_up_at.get_or_insert(later_std(now, limit));
+        let requests = state.take_locks();
+        drop(state);
+        match &self.at_end.last_release {
+            _ if requests.is_empty() => {}
+            Some(_) if give_up_at <= now => {
+                let count = requests.len();
+                tracing::warn!(count, "locks not released at the end: left to their expiry");
+            }
+            Some(last_release) => last_release.run(requests, give_up_at),
+            None => {
+                for request in requests {
+                    let _ = self.backend.take_back(&request).now_or_never();
+                }
+            }
+        }
+        self.idle.send_replace(true);
+    }
+
+    /// Gives up places that nobody wants any more.
+    fn leave_all(&self, names: &HashSet<String>) {
+        let mut state = self.state();
+        if names.is_empty() || state.give_up_at.is_some() {
+            return;
+        }
+        for keys in names.iter().filter_map(|name| Keys::of_waiters(name)) {
+            state.insert(Errand::Leave(Arc::new(keys)), PLACE_COUNTS);
+        }
+        drop(state);
+        self.idle.send_replace(false);
+    }
+}
+
+/// Owned by the task, and dropped with it: by its end, or by that of the runtime.
+struct Task(Arc<Shared>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.0.at_end.stop.is_forked() {
+            return;
+        }
+        // Together, so that one connection serves them all.
+        self.0.at_end.stop.stop(StopReason::RuntimeEnded);
+        (self.0.at_end.lose_leases)();
+        self.0.release_without_task();
+    }
+}
+
+async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
+    let mut topology = backend.topology();
+    let mut attempts = FuturesUnordered::new();
+    let mut pause = SHORTEST_PAUSE;
+    let mut rest = pin!(sleep(Duration::ZERO));
+    loop {
+        shared.leave_all(&waiting.take_unclaimed());
+        let is_resting = {
+            let mut state = shared.state();
+            while attempts.len() < AT_ONCE
+                && let Some(debt) = state.begin()
+            {
+                attempts.push(attempt(debt, &backend, &waiting));
+            }
+            if state.debts.is_empty() {
+                pause = SHORTEST_PAUSE;
+                shared.idle.send_replace(true);
+                if state.is_closing {
+                    return;
+                }
+            }
+            !state.resting.is_empty()
+        };
+        tokio::select! {
+            Some((debt, is_settled)) = attempts.next(), if !attempts.is_empty() => {
+                shared.state().end(&debt, is_settled);
+                if !is_settled && !is_resting {
+                    rest.as_mut().reset(Instant::now() + pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+            () = rest.as_mut(), if is_resting => shared.state().end_rest(),
+            () = changed(&mut topology), if is_resting => {
+                pause = SHORTEST_PAUSE;
+                shared.state().end_rest();
+            }
+            () = shared.changed.notified() => {}
+            names = waiting.unclaimed() => shared.leave_all(&names),
+        }
+    }
+}
+
+async fn attempt(debt: Debt, backend: &Backend, waiting: &Waiting) -> (Debt, bool) {
+    let name = debt.errand.name();
+    match debt.errand.run(backend, waiting).await {
+        Ok(()) => {
+            if !backend.store_notifies_waiters(debt.errand.keys()) {
+                waiting.released(debt.errand.keys());
+            }
+            (debt, true)
+        }
+        Err(failure) => {
+            let error = &failure.unavailable;
+            tracing::debug!(key = name, %error, "not taken back yet");
+            (debt, false)
+        }
+    }
+}
+
+/// Waits for another state of the master.
+async fn changed(topology: &mut Option<watch::Receiver<State>>) {
+    if let Some(topology) = topology
+        && topology.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leave(name: &str) -> Errand {
+        let keys = Keys::of_waiters(&format!("- {name}")).expect("a wait key");
+        Errand::Leave(Arc::new(keys))
+    }
+
+    #[test]
+    fn what_comes_again_during_an_attempt_is_tried_again() {
+        let mut pending = Pending::default();
+        let minute = Duration::from_secs(60);
+        pending.insert(leave("a"), minute);
+        let first = pending.begin().expect("a debt");
+        pending.insert(leave("a"), minute);
+        assert!(pending.begin().is_none(), "it is under way");
+        pending.end(&first, true);
+        let second = pending.begin().expect("the one that came meanwhile");
+        pending.end(&second, true);
+        assert!(pending.begin().is_none() && pending.debts.is_empty());
+    }
+
+    #[test]
+    fn what_failed_rests_and_what_has_expired_is_forgotten() {
+        let mut pending = Pending::default();
+        pending.insert(leave("expired"), Duration::ZERO);
+        pending.insert(leave("a"), Duration::from_secs(60));
+        let failed = pending.begin().expect("a debt");
+        pending.end(&failed, false);
+        assert!(pending.begin().is_none());
+        assert_eq!(pending.debts.len(), 1);
+        pending.end_rest();
+        assert!(pending.begin().is_some());
+    }
+}

@@ -1,0 +1,14 @@
+//! The life of a lease: waiting, acquiring, renewing, releasing.
+
+pub(crate) mod acquire;
+pub(crate) mod acquisition;
+pub(crate) mod cleanup;
+pub(crate) mod core;
+pub(crate) mod last_release;
+pub(crate) mod lease_state;
+pub(crate) mod renew;
+pub(crate) mod runtime;
+pub(crate) mod scheduler;
+pub(crate) mod stop;
+pub(crate) mod target;
+pub(crate) mod wait_queue;

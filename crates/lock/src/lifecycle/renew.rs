@@ -1,0 +1,133 @@
+//! One renewal of one lease: send, judge the reply, and prolong, retry or lose.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::backend::Backend;
+use crate::backend::ops::RenewOutcome;
+use crate::clock::Clock;
+use crate::error::{Error, LostReason};
+use crate::lifecycle::cleanup::CleanupWorker;
+use crate::lifecycle::lease_state::{LeaseState, Purpose};
+use crate::telemetry::{self, Ended};
+use crate::transport::server_errors::{Failure, Outcome};
+use crate::unavailable::{Cause, Unavailable};
+
+/// How a renewal went.
+#[derive(Debug)]
+pub(crate) enum Renewed {
+    /// The lease goes on.
+    Confirmed,
+    /// Nothing is decided: try again while the lease is valid.
+    TryAgain(Error),
+    /// The lease is over.
+    Over(LostReason),
+}
+
+impl Ended for Renewed {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::TryAgain(_) => "unconfirmed",
+            Self::Over(_) => "over",
+        }
+    }
+
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::TryAgain(error) => Some(error),
+            Self::Confirmed | Self::Over(_) => None,
+        }
+    }
+}
+
+/// Renews once.
+///
+/// Cancel safe: a renewal that is carried out unseen prolongs the key and not the lease.
+pub(crate) async fn renew(
+    backend: &Backend,
+    cleanup: &CleanupWorker,
+    clock: Clock,
+    held: &Arc<LeaseState>,
+    purpose: Purpose,
+) -> Renewed {
+    let attempt = pin!(attempt(backend, cleanup, clock, held, purpose));
+    telemetry::renewing(held.about(), attempt).await
+}
+
+async fn attempt(
+    backend: &Backend,
+    cleanup: &CleanupWorker,
+    clock: Clock,
+    held: &Arc<LeaseState>,
+    purpose: Purpose,
+) -> Renewed {
+    let sent_at = clock.now();
+    let mut request = held.request.clone();
+    if purpose == Purpose::Verify {
+        request.ttl = held.remaining().max(Duration::from_millis(1));
+    }
+    // An attempt that hangs must leave time for another one.
+    let limit = held.request.ttl / 3;
+    let watched = Arc::downgrade(held);
+    let is_over = move || watched.upgrade().is_none_or(|held| held.is_over());
+    let renewing = backend.renew(&request, held.fence, is_over);
+    let answer = timeout(limit, renewing).await;
+    let outcome = match answer {
+        Ok(Ok(RenewOutcome::Renewed { data_set, .. }))
+            if held.confirm(purpose, sent_at, &data_set) =>
+        {
+            return Renewed::Confirmed;
+        }
+        Ok(Ok(
+            RenewOutcome::Renewed { reasserted, .. }
+            | RenewOutcome::NotReplicated { reasserted, .. },
+        )) if held.is_over() => {
+            // It came after the end and may have kept the key of a lost lease, or re-created that
+            // of a released one. A key that was kept is the release's to delete, and to report.
+            if reasserted || !held.is_released() {
+                cleanup.take_back(&held.request, held.request.ttl);
+            }
+            Renewed::Over(held.reason())
+        }
+        Ok(Ok(RenewOutcome::Renewed { .. })) => {
+            cleanup.take_back(&held.request, held.request.ttl);
+            Renewed::Over(held.expiry())
+        }
+        Ok(Ok(RenewOutcome::Missing { data_set })) => Renewed::Over(held.missing_on(&data_set)),
+        Ok(Ok(RenewOutcome::Stolen { by })) => Renewed::Over(LostReason::Stolen { by }),
+        Ok(Ok(RenewOutcome::NotReplicated { confirmed, .. })) => {
+            Renewed::TryAgain(Error::NotReplicated {
+                resource: held.resource.clone(),
+                acknowledged: confirmed.acknowledged,
+                needed: confirmed.needed,
+                data_nodes: confirmed.data_nodes,
+            })
+        }
+        Ok(Err(failure)) => Renewed::TryAgain(unanswered(held, failure)),
+        Err(_) => {
+            let unavailable = Unavailable::new(Cause::Timeout { after: limit });
+            Renewed::TryAgain(unanswered(held, Failure::unknown(unavailable)))
+        }
+    };
+    match &outcome {
+        Renewed::Over(reason) => held.lose(reason),
+        Renewed::TryAgain(error) => held.renewal_failed(format!("{error:?}")),
+        Renewed::Confirmed => {}
+    }
+    outcome
+}
+
+fn unanswered(held: &LeaseState, failure: Failure) -> Error {
+    match failure.outcome {
+        Outcome::NotApplied => Error::Unavailable(failure.unavailable),
+        Outcome::Unknown => Error::Ambiguous {
+            resource: held.resource.clone(),
+            operation: "renewed",
+            cause: failure.unavailable,
+        },
+    }
+}

@@ -1,0 +1,344 @@
+//! Waiting within one process: a FIFO queue per resource, whose head alone contends.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::error::Error;
+use crate::resource::{Keys, Kind};
+
+/// More unclaimed calls than this are left to their claim's end.
+const MOST_UNCLAIMED: usize = 1_024;
+
+/// The queues of one locker, one per resource that somebody waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    queues: Mutex<HashMap<Arc<str>, Entry>>,
+    /// Names that nobody waits for any more, and for which this process may still have a place.
+    unclaimed: Mutex<HashSet<String>>,
+    is_unclaimed: Notify,
+}
+
+/// A queue, and how many wait in it. They are counted under the lock of the map: two that leave at
+/// once must not both take the other for still waiting.
+#[derive(Debug, Default)]
+struct Entry {
+    queue: Arc<Queue>,
+    places: usize,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// One permit, handed out in the order of asking.
+    turn: Semaphore,
+    /// The lock may have become free.
+    freed: Notify,
+    /// Another process was called; if it does not answer, it is our turn.
+    soon: Notify,
+    /// This process may have a place in the queue among processes.
+    has_place: AtomicBool,
+    /// What stood in the head's way last, for those whose time runs out behind it.
+    obstacle: Mutex<Option<Error>>,
+}
+
+/// A place in a queue; leaves it when dropped.
+pub(crate) struct Place {
+    waiting: Arc<Waiting>,
+    key: Arc<str>,
+    queue: Arc<Queue>,
+    is_head: bool,
+}
+
+impl Waiting {
+    /// Enters the queue for `key`.
+    pub(crate) fn enter(self: &Arc<Self>, key: &Arc<str>) -> Place {
+        let mut queues = self.queues();
+        let entry = queues.entry(key.clone()).or_default();
+        entry.places += 1;
+        let queue = entry.queue.clone();
+        drop(queues);
+        Place {
+            waiting: self.clone(),
+            key: key.clone(),
+            queue,
+            is_head: false,
+        }
+    }
+
+    /// Tells the head of a queue that the lock may be free.
+    pub(crate) fn freed(&self, key: &str) {
+        if let Some(entry) = self.queues().get(key) {
+            entry.queue.freed.notify_one();
+        }
+    }
+
+    /// As [`Waiting::freed`], for everyone who may use a lock of these keys.
+    pub(crate) fn released(&self, keys: &Keys) {
+        if keys.kind == Kind::Plain {
+            return self.freed(&keys.wait_key);
+        }
+        self.freed_where(|slots, name| slots != "-" && *name == *keys.name);
+    }
+
+    /// As [`Waiting::freed`], for a lock key that has changed: a plain lock, or `NAME:SLOT`.
+    pub(crate) fn changed(&self, lock: &str) {
+        let whole = lock.rsplit_once(':').map(|(whole, _)| whole);
+        self.freed_where(|slots, name| match slots {
+            "-" => name == lock,
+            _ => Some(name) == whole,
+        });
+    }
+
+    fn freed_where(&self, is_meant: impl Fn(&str, &str) -> bool) {
+        for (key, entry) in &*self.queues() {
+            if key
+                .split_once(' ')
+                .is_some_and(|(slots, name)| is_meant(slots, name))
+            {
+                entry.queue.freed.notify_one();
+            }
+        }
+    }
+
+    /// As [`Waiting::freed`], for a call that holds up others until it is answered: if nobody waits
+    /// here any more, the place is given up.
+    pub(crate) fn called(&self, key: &str) {
+        if self.is_waited_for(key) {
+            return self.freed(key);
+        }
+        self.give_up(key);
+    }
+
+    /// Has the place of this process in the queue for `key` given up.
+    fn give_up(&self, key: &str) {
+        let mut unclaimed = self
+            .unclaimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if unclaimed.len() < MOST_UNCLAIMED {
+            unclaimed.insert(key.to_owned());
+            self.is_unclaimed.notify_one();
+        }
+    }
+
+    /// Waits until a place is to be given up, and takes the names.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn unclaimed(&self) -> HashSet<String> {
+        loop {
+            let names = self.take_unclaimed();
+            if !names.is_empty() {
+                return names;
+            }
+            self.is_unclaimed.notified().await;
+        }
+    }
+
+    /// The names of places that are to be given up.
+    pub(crate) fn take_unclaimed(&self) -> HashSet<String> {
+        std::mem::take(
+            &mut *self
+                .unclaimed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Tells the head of a queue that the lock may be free soon.
+    pub(crate) fn soon(&self, key: &str) {
+        if let Some(entry) = self.queues().get(key) {
+            entry.queue.soon.notify_one();
+        }
+    }
+
+    /// Whether somebody waits for `key`.
+    pub(crate) fn is_waited_for(&self, key: &str) -> bool {
+        self.queues().contains_key(key)
+    }
+
+    /// What stood in the way of the head of a queue last.
+    pub(crate) fn obstacle(&self, key: &str) -> Option<Error> {
+        let queue = self.queues().get(key)?.queue.clone();
+        queue.obstacle_slot().clone()
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Whether nobody is before this place, so that it would be the head at once.
+    pub(crate) fn is_next(&self) -> bool {
+        self.queue.turn.available_permits() > 0
+    }
+
+    /// Waits until this place is the head of the queue.
+    ///
+    /// Cancel safe: a place that is dropped lets the next one move up.
+    pub(crate) async fn head(&mut self) {
+        if !self.is_head
+            && let Ok(turn) = self.queue.turn.acquire().await
+        {
+            // Given back when the place is left.
+            turn.forget();
+            self.is_head = true;
+        }
+    }
+
+    /// Waits for a hint that the lock may be free.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn freed(&self) {
+        self.queue.freed.notified().await;
+    }
+
+    /// Waits for a hint that it may be our turn soon.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn soon(&self) {
+        self.queue.soon.notified().await;
+    }
+
+    /// Records whether this process may have a place in the queue among processes.
+    pub(crate) fn set_has_place(&self, has_place: bool) {
+        self.queue.has_place.store(has_place, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_obstacle(&self, obstacle: Error) {
+        *self.queue.obstacle_slot() = Some(obstacle);
+    }
+
+    pub(crate) fn obstacle(&self) -> Option<Error> {
+        self.queue.obstacle_slot().clone()
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            turn: Semaphore::new(1),
+            freed: Notify::new(),
+            soon: Notify::new(),
+            has_place: AtomicBool::new(false),
+            obstacle: Mutex::default(),
+        }
+    }
+}
+
+impl Queue {
+    fn obstacle_slot(&self) -> MutexGuard<'_, Option<Error>> {
+        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.is_head {
+            // What the next head is told by Redis is its own.
+            self.queue.obstacle_slot().take();
+            self.queue.turn.add_permits(1);
+        }
+        let mut queues = self.waiting.queues();
+        let Some(entry) = queues.get_mut(&self.key) else {
+            return;
+        };
+        entry.places -= 1;
+        if entry.places > 0 {
+            return;
+        }
+        queues.remove(&self.key);
+        drop(queues);
+        if self.queue.has_place.load(Ordering::Relaxed) {
+            self.waiting.give_up(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_come_in_the_order_of_asking() {
+        let waiting = Arc::new(Waiting::default());
+        let mut first = waiting.enter(&"x".into());
+        first.head().await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut others = Vec::new();
+        for number in 0..5 {
+            let mut place = waiting.enter(&"x".into());
+            let order = order.clone();
+            others.push(tokio::spawn(async move {
+                place.head().await;
+                order.lock().expect("the order").push(number);
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        for other in others {
+            other.await.expect("a waiter");
+        }
+        assert_eq!(*order.lock().expect("the order"), [0, 1, 2, 3, 4]);
+        assert!(waiting.queues().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_waiter_lets_the_next_move_up() {
+        let waiting = Arc::new(Waiting::default());
+        let mut first = waiting.enter(&"x".into());
+        first.head().await;
+        let mut second = waiting.enter(&"x".into());
+        let mut third = waiting.enter(&"x".into());
+        {
+            let (mut waits, mut behind) = (Box::pin(second.head()), Box::pin(third.head()));
+            let at_once = std::time::Duration::ZERO;
+            assert!(tokio::time::timeout(at_once, &mut waits).await.is_err());
+            assert!(tokio::time::timeout(at_once, &mut behind).await.is_err());
+        }
+        drop(second);
+        drop(first);
+        third.head().await;
+        drop(third);
+        assert!(waiting.queues().is_empty());
+    }
+
+    #[test]
+    fn two_that_leave_at_once_leave_no_queue_behind() {
+        const ROUNDS: usize = 20_000;
+        let waiting = Arc::new(Waiting::default());
+        let together = std::sync::Barrier::new(2);
+        let leave_often = || {
+            let mut left_behind = 0;
+            for _ in 0..ROUNDS {
+                let place = waiting.enter(&"x".into());
+                together.wait();
+                drop(place);
+                together.wait();
+                left_behind += waiting.queues().len();
+                together.wait();
+            }
+            left_behind
+        };
+        let left_behind = std::thread::scope(|scope| {
+            let other = scope.spawn(leave_often);
+            leave_often() + other.join().expect("the other thread")
+        });
+        assert_eq!(left_behind, 0);
+    }
+
+    #[tokio::test]
+    async fn what_stood_in_the_way_of_one_head_is_not_told_of_the_next() {
+        let waiting = Arc::new(Waiting::default());
+        let mut first = waiting.enter(&"x".into());
+        let mut second = waiting.enter(&"x".into());
+        first.head().await;
+        first.set_obstacle(Error::Closed);
+        assert!(second.obstacle().is_some(), "it waits behind the first");
+        drop(first);
+        second.head().await;
+        assert!(second.obstacle().is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! What the scripts of the gate answer.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::protocol::reply::{self, Unexpected};
+
+/// The reply of `gate_claim.lua`.
+pub(crate) enum Claimed {
+    Open {
+        remaining: Duration,
+        longest: Duration,
+        claim: u64,
+    },
+    Pending {
+        claim: u64,
+        fast: bool,
+        data_nodes: usize,
+        longest: Duration,
+    },
+    OtherIncarnation,
+    OlderEpoch {
+        record: u64,
+    },
+    SyncsChanged,
+}
+
+/// The reply of `gate_open.lua`.
+pub(crate) enum Opened {
+    In {
+        remaining: Duration,
+        longest: Duration,
+    },
+    OtherClaim,
+    OtherIncarnation,
+    NotAtOnce {
+        uptime: Duration,
+    },
+}
+
+/// A code and numbers.
+struct Numbers<'a>(&'a [Value]);
+
+impl Numbers<'_> {
+    fn code(&self) -> Result<i64, Unexpected> {
+        reply::integer(reply::item(self.0, 0)?)
+    }
+
+    fn at(&self, at: usize) -> Result<u64, Unexpected> {
+        let number = reply::integer(reply::item(self.0, at)?)?;
+        Ok(u64::try_from(number).unwrap_or_default())
+    }
+
+    fn milliseconds(&self, at: usize) -> Result<Duration, Unexpected> {
+        self.at(at).map(Duration::from_millis)
+    }
+}
+
+fn unknown(code: i64) -> Unexpected {
+    Unexpected {
+        detail: format!("unknown reply code {code}"),
+    }
+}
+
+impl Claimed {
+    pub(crate) fn parse(reply: &Value) -> Result<Self, Unexpected> {
+        let numbers = Numbers(reply::array(reply)?);
+        Ok(match numbers.code()? {
+            1 => Self::Open {
+                remaining: numbers.milliseconds(1)?,
+                longest: numbers.milliseconds(2)?,
+                claim: numbers.at(3)?,
+            },
+            0 => Self::Pending {
+                data_nodes: usize::try_from(numbers.at(1)?).unwrap_or(usize::MAX),
+                claim: numbers.at(2)?,
+                fast: numbers.at(3)? == 1,
+                longest: numbers.milliseconds(4)?,
+            },
+            -3 => Self::OtherIncarnation,
+            -6 => Self::OlderEpoch {
+                record: numbers.at(1)?,
+            },
+            -7 => Self::SyncsChanged,
+            code => return Err(unknown(code)),
+        })
+    }
+}
+
+impl Opened {
+    pub(crate) fn parse(reply: &Value) -> Result<Self, Unexpected> {
+        let numbers = Numbers(reply::array(reply)?);
+        Ok(match numbers.code()? {
+            1 => Self::In {
+                remaining: numbers.milliseconds(1)?,
+                longest: numbers.milliseconds(2)?,
+            },
+            -2 => Self::OtherClaim,
+            -3 => Self::OtherIncarnation,
+            -8 => Self::NotAtOnce {
+                uptime: Duration::from_secs(numbers.at(1)?),
+            },
+            code => return Err(unknown(code)),
+        })
+    }
+}

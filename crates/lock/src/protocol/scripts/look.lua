@@ -1,0 +1,41 @@
+-- look: what a confirmation counts for. It is asked behind the `WAIT` that confirmed grants and
+-- renewals: they are void where the node, its history or its gate is another by then.
+--
+-- KEYS[1]  the gate: see gate.lua
+--
+-- Replies  {incarnation or '' (no master), sync_full, the gate's incarnation or '', ms until it opens
+--          (-1: it has no time), longest ms, syncs, data nodes, the gate's epoch, for how long (ms) a
+--          grant is held back now, server time in µs, the number of the claim}
+local replication = redis.call('INFO', 'replication')
+local incarnation = ''
+if string.find(replication, 'role:master', 1, true) then
+  incarnation = string.match(replication, 'master_replid:(%x+)')
+end
+local syncs = string.match(redis.call('INFO', 'stats'), 'sync_full:(%d+)')
+local claimed, open_from, longest, claimed_syncs, data_nodes, epoch, hold_until, hold_ms, claim = unpack(
+  redis.call('HMGET', KEYS[1], 'incarnation', 'open_from', 'longest', 'syncs', 'data_nodes', 'epoch',
+    'hold_until', 'hold_ms', 'claim'))
+local now_us = now_in_us()
+local opens_in_ms = -1
+if open_from then
+  opens_in_ms = math.max(0, math.ceil(tonumber(open_from) - now_us / 1000))
+end
+local held_back_ms = 0
+if hold_until then
+  -- Never beyond the end of the last master's leases.
+  local left_ms = math.ceil(tonumber(hold_until) - now_us / 1000)
+  held_back_ms = math.max(0, math.min(tonumber(hold_ms), left_ms))
+end
+return {
+  incarnation,
+  tonumber(syncs),
+  claimed or '',
+  opens_in_ms,
+  tonumber(longest or 0),
+  tonumber(claimed_syncs or 0),
+  tonumber(data_nodes or 0),
+  tonumber(epoch or 0),
+  held_back_ms,
+  now_us,
+  tonumber(claim or 0),
+}

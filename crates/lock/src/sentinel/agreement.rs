@@ -1,0 +1,373 @@
+//! From the Sentinels' answers to one master: pure decisions, no sockets.
+//!
+//! The rule: more than half of the known Sentinels name the same address at the same epoch. It
+//! survives any minority of dead, hung, outdated or lying Sentinels. During a failover the answers
+//! differ for as long as the news takes to spread among them, some tens of milliseconds; until they
+//! agree there is no master to connect to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use leasehold_config::Endpoint;
+
+use super::view::View;
+use crate::unavailable::{Cause, Unavailable};
+
+/// One Sentinel's reply to "who is master".
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    /// Its place among the Sentinels that were asked.
+    pub(super) member: usize,
+    pub(super) sentinel: Endpoint,
+    pub(super) confirmation: LastConfirmation,
+    pub(super) reply: Result<View, Cause>,
+}
+
+/// How much is known of the Sentinel that answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastConfirmation {
+    /// It is configured.
+    Configured,
+    /// It was found, and has named the same master as a configured one.
+    Proven,
+    /// It was found, and counts as soon as it names the same master as a configured one.
+    Unproven,
+}
+
+impl Answer {
+    /// Whether a configured Sentinel says the same as a found one.
+    pub(super) fn proves(&self, found: &View) -> bool {
+        self.confirmation == LastConfirmation::Configured
+            && self
+                .reply
+                .as_ref()
+                .is_ok_and(|view| (&view.address, view.epoch) == (&found.address, found.epoch))
+    }
+}
+
+/// What a majority of the Sentinels says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Agreement {
+    pub(super) address: Endpoint,
+    pub(super) epoch: u64,
+    pub(super) data_nodes: usize,
+    pub(super) down_after: Duration,
+}
+
+/// The end of one round of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Agreed(Agreement),
+    /// Not enough of the Sentinels are known to us, or answered.
+    TooFew {
+        unavailable: Unavailable,
+    },
+    Failed {
+        unavailable: Unavailable,
+    },
+}
+
+/// The agreement among the answers so far, if there is one.
+pub(super) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreement> {
+    let views = distinct_views(answers);
+    let needed = needed(&views, configured);
+    let mut votes: BTreeMap<(&Endpoint, u64), Vec<&View>> = BTreeMap::new();
+    for view in &views {
+        votes
+            .entry((&view.address, view.epoch))
+            .or_default()
+            .push(view);
+    }
+    let ((address, epoch), supporters) = votes
+        .into_iter()
+        .find(|(_, supporters)| supporters.len() >= needed)?;
+    Some(Agreement {
+        address: address.clone(),
+        epoch,
+        data_nodes: 1 + supporters
+            .iter()
+            .map(|view| view.replicas)
+            .max()
+            .unwrap_or_default(),
+        down_after: supporters
+            .iter()
+            .map(|view| view.down_after)
+            .min()
+            .unwrap_or_default(),
+    })
+}
+
+/// Why the answers hold no agreement, once all are in.
+pub(super) fn verdict(answers: &[Answer], configured: usize, service: &str) -> Verdict {
+    if let Some(agreement) = agreement(answers, configured) {
+        return Verdict::Agreed(agreement);
+    }
+    let views = distinct_views(answers);
+    let needed = needed(&views, configured);
+    let failed = |cause| Verdict::Failed {
+        unavailable: Unavailable::new(cause),
+    };
+    if views.is_empty() {
+        return no_view(answers, service);
+    }
+    if views.len() < needed {
+        let silent = causes(answers);
+        let cause = Cause::NoSentinelMajority {
+            answered: views.len(),
+            needed,
+            silent: silent.into(),
+            announced: answers.iter().any(is_found_and_silent),
+        };
+        return Verdict::TooFew {
+            unavailable: Unavailable::new(cause),
+        };
+    }
+    let views: Vec<String> = answers
+        .iter()
+        .filter_map(|answer| {
+            let view = answer.reply.as_ref().ok()?;
+            Some(format!(
+                "{} names {} at epoch {}",
+                answer.sentinel, view.address, view.epoch
+            ))
+        })
+        .collect();
+    failed(Cause::SentinelsDisagree {
+        views: views.join(", "),
+    })
+}
+
+fn is_found_and_silent(answer: &Answer) -> bool {
+    answer.confirmation != LastConfirmation::Configured && answer.reply.is_err()
+}
+
+/// Nobody named a master: the cause that most helps the reader.
+fn no_view(answers: &[Answer], service: &str) -> Verdict {
+    let causes = causes(answers);
+    let failed = |unavailable| Verdict::Failed { unavailable };
+    let first = |wanted: fn(&Cause) -> bool| causes.iter().find(|(_, cause)| wanted(cause));
+    if first(|cause| matches!(cause, Cause::UnknownMaster { .. })).is_some() {
+        let service = service.to_owned();
+        return failed(Unavailable::new(Cause::UnknownMaster { service }));
+    }
+    let telling = first(|cause| {
+        matches!(
+            cause,
+            Cause::NoPassword
+                | Cause::WrongPassword
+                | Cause::NoPermission { .. }
+                | Cause::IsNotSentinel
+                | Cause::Tls { .. }
+        )
+    });
+    if let Some((sentinel, cause)) = telling {
+        return failed(Unavailable::on_sentinel(sentinel, cause.clone()));
+    }
+    failed(Unavailable::new(Cause::NoSentinelReachable {
+        sentinels: causes.into(),
+    }))
+}
+
+/// The view of a Sentinel, if it counts.
+fn counted<'a>(answer: &'a Answer, all: &[Answer]) -> Option<&'a View> {
+    let view = answer.reply.as_ref().ok()?;
+    let counts = answer.confirmation != LastConfirmation::Unproven
+        || all.iter().any(|other| other.proves(view));
+    counts.then_some(view)
+}
+
+/// The views of different Sentinels: one that was reached by two names speaks once.
+fn distinct_views(answers: &[Answer]) -> Vec<&View> {
+    let mut distinct: Vec<&View> = Vec::with_capacity(answers.len());
+    for view in answers.iter().filter_map(|answer| counted(answer, answers)) {
+        let is_known = view.sentinel_id.is_some()
+            && distinct
+                .iter()
+                .any(|known| known.sentinel_id == view.sentinel_id);
+        if !is_known {
+            distinct.push(view);
+        }
+    }
+    distinct
+}
+
+/// A majority of the Sentinels: of those configured, or of those that the middle one of the
+/// answering Sentinels knows, so that a lying minority can neither lower nor raise it.
+fn needed(views: &[&View], configured: usize) -> usize {
+    let mut known: Vec<usize> = views
+        .iter()
+        .map(|view| view.other_sentinels.saturating_add(1))
+        .collect();
+    known.sort_unstable();
+    let middle = known.get(known.len() / 2).copied().unwrap_or_default();
+    configured.max(middle) / 2 + 1
+}
+
+fn causes(answers: &[Answer]) -> Vec<(Endpoint, Cause)> {
+    let uncounted = answers
+        .iter()
+        .filter(|answer| counted(answer, answers).is_none());
+    uncounted
+        .map(|answer| {
+            let cause = match &answer.reply {
+                Err(cause) => cause.clone(),
+                Ok(view) => Cause::ForeignSentinel {
+                    named: view.address.clone(),
+                },
+            };
+            (answer.sentinel.clone(), cause)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(number: u16, master: u16, epoch: u64) -> Answer {
+        Answer {
+            member: usize::from(number),
+            sentinel: Endpoint::new("sentinel", number),
+            confirmation: LastConfirmation::Configured,
+            reply: Ok(View {
+                sentinel_id: Some(format!("{number:040}")),
+                address: Endpoint::new("node", master),
+                epoch,
+                other_sentinels: 2,
+                replicas: 2,
+                down_after: Duration::from_secs(1),
+                listed: None,
+            }),
+        }
+    }
+
+    fn silent(number: u16, cause: Cause) -> Answer {
+        Answer {
+            member: usize::from(number),
+            sentinel: Endpoint::new("sentinel", number),
+            confirmation: LastConfirmation::Configured,
+            reply: Err(cause),
+        }
+    }
+
+    fn agreed_on(answers: &[Answer]) -> Option<(u16, u64)> {
+        agreement(answers, 3).map(|agreement| (agreement.address.port(), agreement.epoch))
+    }
+
+    fn message(answers: &[Answer]) -> String {
+        match verdict(answers, 3, "mymaster") {
+            Verdict::Agreed(agreement) => panic!("agreed on {agreement:?}"),
+            Verdict::TooFew { unavailable } | Verdict::Failed { unavailable } => {
+                unavailable.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn two_of_three_are_enough() {
+        assert_eq!(agreed_on(&[says(1, 7001, 4)]), None);
+        assert_eq!(
+            agreed_on(&[says(1, 7001, 4), says(2, 7001, 4)]),
+            Some((7001, 4))
+        );
+    }
+
+    #[test]
+    fn one_liar_with_a_huge_epoch_is_outvoted() {
+        let answers = [says(1, 666, 9000), says(2, 7001, 4), says(3, 7001, 4)];
+        assert_eq!(agreed_on(&answers), Some((7001, 4)));
+    }
+
+    #[test]
+    fn a_liar_cannot_move_the_majority() {
+        let mut liar = says(1, 666, 9000);
+        if let Ok(view) = &mut liar.reply {
+            view.other_sentinels = 1_000;
+        }
+        let answers = [liar, says(2, 7001, 4), says(3, 7001, 4)];
+        assert_eq!(agreed_on(&answers), Some((7001, 4)));
+    }
+
+    #[test]
+    fn one_sentinel_under_two_names_counts_once() {
+        let twice = [says(1, 7001, 4), says(1, 7001, 4)];
+        assert_eq!(agreed_on(&twice), None);
+    }
+
+    fn found(answer: Answer, confirmation: LastConfirmation) -> Answer {
+        Answer {
+            confirmation,
+            ..answer
+        }
+    }
+
+    #[test]
+    fn a_found_sentinel_counts_once_it_agreed_with_a_configured_one() {
+        let agreed_on = |answers: &[Answer]| agreement(answers, 1).map(|agreed| agreed.epoch);
+        let unproven = |number, master| found(says(number, master, 4), LastConfirmation::Unproven);
+        assert_eq!(agreed_on(&[says(1, 7001, 4), unproven(2, 7001)]), Some(4));
+        // In whatever order they answer.
+        assert_eq!(agreed_on(&[unproven(2, 7001), says(1, 7001, 4)]), Some(4));
+        let strangers = [says(1, 7001, 4), unproven(2, 666), unproven(3, 666)];
+        assert_eq!(agreed_on(&strangers), None);
+        // A proven one is believed where a configured one lags behind.
+        let proven = |number| found(says(number, 7002, 5), LastConfirmation::Proven);
+        assert_eq!(
+            agreed_on(&[says(1, 7001, 4), proven(2), proven(3)]),
+            Some(5)
+        );
+    }
+
+    #[test]
+    fn unconfigured_sentinels_count_for_the_majority() {
+        assert_eq!(agreement(&[says(1, 7001, 4)], 1), None);
+    }
+
+    #[test]
+    fn during_a_failover_there_is_no_master() {
+        let answers = [
+            says(1, 7002, 5),
+            says(2, 7001, 4),
+            silent(3, Cause::Refused),
+        ];
+        assert_eq!(
+            message(&answers),
+            "the Sentinels disagree (sentinel:1 names node:7002 at epoch 5, sentinel:2 names \
+             node:7001 at epoch 4); wait for the failover to end; if it lasts, compare SENTINEL \
+             MASTER on each of them"
+        );
+    }
+
+    #[test]
+    fn too_few_answers_name_the_silent_ones() {
+        let after = Duration::from_millis(500);
+        let answers = [
+            says(1, 7001, 4),
+            silent(2, Cause::Refused),
+            silent(3, Cause::Timeout { after }),
+        ];
+        assert_eq!(
+            message(&answers),
+            "only 1 Sentinel names a master and 2 are needed (sentinel:2: the connection was \
+             refused; sentinel:3: no reply within 500ms); bring the others back; if they are gone \
+             for good, SENTINEL RESET makes the rest forget them"
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_as_such() {
+        let unknown = || Cause::UnknownMaster {
+            service: "mymaster".into(),
+        };
+        let answers = [
+            silent(1, unknown()),
+            silent(2, Cause::Refused),
+            silent(3, unknown()),
+        ];
+        assert_eq!(
+            message(&answers),
+            "the Sentinels know no master named `mymaster`; correct REDIS_SENTINEL_SERVICE; \
+             SENTINEL MASTERS lists the known names"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! The addresses behind the configured names of the Sentinels.
+//!
+//! A name with one address is dialled by its name, so that each connection goes where the name leads
+//! then. A name with several, as of a headless Service, stands for that many Sentinels.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leasehold_config::Endpoint;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::target::Target;
+use crate::unavailable::{Cause, printable};
+
+/// How often a name is resolved again.
+const EVERY: Duration = Duration::from_secs(5);
+/// How long one resolution may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A configured Sentinel, or several behind one name.
+pub(super) struct Name {
+    targets: watch::Receiver<Vec<Target>>,
+    _task: Option<AbortOnDropHandle<()>>,
+}
+
+impl Name {
+    /// Starts to resolve the name, again and again. `hints` is notified when the addresses change.
+    pub(super) fn start(configured: &Endpoint, hints: &Arc<Notify>) -> Self {
+        let (publish, targets) = watch::channel(vec![Target::named(configured.clone())]);
+        let task = (!is_address(configured)).then(|| {
+            let resolving = follow(configured.clone(), hints.clone(), publish);
+            AbortOnDropHandle::new(tokio::spawn(resolving))
+        });
+        Self {
+            targets,
+            _task: task,
+        }
+    }
+
+    /// What to connect to, at present.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        self.targets.borrow().clone()
+    }
+}
+
+async fn follow(configured: Endpoint, hints: Arc<Notify>, publish: watch::Sender<Vec<Target>>) {
+    while !publish.is_closed() {
+        // A name that cannot be resolved for a while does not make its Sentinels worse.
+        if let Ok(Ok(addresses)) = timeout(LIMIT, resolve(&configured)).await {
+            let targets = targets(&configured, addresses);
+            let changed = publish.send_if_modified(|known| {
+                let changed = *known != targets;
+                *known = targets;
+                changed
+            });
+            if changed {
+                hints.notify_one();
+            }
+        }
+        sleep(EVERY).await;
+    }
+}
+
+fn targets(configured: &Endpoint, addresses: Vec<Endpoint>) -> Vec<Target> {
+    let distinct: BTreeSet<Endpoint> = addresses.into_iter().collect();
+    if distinct.len() < 2 {
+        return vec![Target::named(configured.clone())];
+    }
+    distinct
+        .into_iter()
+        .map(|address| Target::behind(configured, address))
+        .collect()
+}
+
+/// The addresses of an endpoint, in the order in which to try them. The caller bounds the wait.
+pub(super) async fn resolve(endpoint: &Endpoint) -> Result<Vec<Endpoint>, Cause> {
+    if is_address(endpoint) {
+        return Ok(vec![endpoint.clone()]);
+    }
+    #[cfg(feature = "fuzzing")]
+    if let Some(addresses) = made_up::addresses(endpoint.host()) {
+        return Ok(addresses);
+    }
+    let unreachable = |detail: String| Cause::Unreachable {
+        detail: printable(&detail),
+    };
+    let found = tokio::net::lookup_host((endpoint.host(), endpoint.port())).await;
+    let addresses: Vec<Endpoint> = found
+        .map_err(|error| unreachable(error.to_string()))?
+        .map(|address| Endpoint::new(address.ip().to_string(), address.port()))
+        .collect();
+    if addresses.is_empty() {
+        return Err(unreachable("the name has no address".to_owned()));
+    }
+    Ok(addresses)
+}
+
+fn is_address(endpoint: &Endpoint) -> bool {
+    endpoint.host().parse::<IpAddr>().is_ok()
+}
+
+/// Names that tests make up: the operating system's cannot be changed by a test.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod made_up {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+
+    use leasehold_config::Endpoint;
+
+    static NAMES: Mutex<BTreeMap<String, Vec<Endpoint>>> = Mutex::new(BTreeMap::new());
+
+    pub(crate) fn set(name: &str, addresses: Vec<Endpoint>) {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.to_owned(), addresses);
+    }
+
+    pub(super) fn addresses(name: &str) -> Option<Vec<Endpoint>> {
+        let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(name).cloned()
+    }
+}

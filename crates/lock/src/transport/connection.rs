@@ -1,0 +1,318 @@
+//! One connection to one server, and its death.
+//!
+//! A connection is never repaired: when it ends, everything in flight on it fails at once with a
+//! typed error, and whoever owns it opens another. Every command has a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leasehold_config::{Credentials, Endpoint};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, Value,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::protocol::script::{Call, Manner};
+pub(crate) use crate::transport::close_signal::CloseSignal;
+use crate::transport::limits::Bounded;
+use crate::transport::login;
+use crate::transport::server_errors::{self, Failure};
+use crate::transport::tls::{self, TlsClient};
+use crate::unavailable::{Cause, Unavailable, printable};
+
+/// How to open a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionSettings {
+    pub(crate) credentials: Credentials,
+    pub(crate) database: u32,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) command_timeout: Duration,
+    pub(crate) client_name: Option<String>,
+    pub(crate) tls: Option<TlsClient>,
+}
+
+/// An open connection; clones share it.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    node: Endpoint,
+    multiplexed: MultiplexedConnection,
+    command_timeout: Duration,
+    ending: CloseSignal,
+    /// Ends the driver task when the last clone is gone.
+    _owner: Arc<DropGuard>,
+}
+
+impl Connection {
+    /// Connects, authenticates and selects the database. `on_push` sees every message that the
+    /// server sends unasked; it must not block.
+    ///
+    /// Cancel safe: a dropped attempt closes its socket.
+    pub(crate) async fn open(
+        node: &Endpoint,
+        settings: &ConnectionSettings,
+        ending: CloseSignal,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Self, Unavailable> {
+        let limit = settings.connect_timeout;
+        let opening = Self::open_unbounded(node, settings, ending, on_push);
+        match timeout(limit, opening).await {
+            Ok(opened) => opened.map_err(|cause| Unavailable::on(node, cause)),
+            Err(_) => Err(Unavailable::on(
+                node,
+                Cause::ConnectTimeout { after: limit },
+            )),
+        }
+    }
+
+    async fn open_unbounded(
+        node: &Endpoint,
+        settings: &ConnectionSettings,
+        ending: CloseSignal,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Self, Cause> {
+        let stream = TcpStream::connect((node.host(), node.port()))
+            .await
+            .map_err(|error| connect_error(&error))?;
+        tune(&stream).map_err(|error| connect_error(&error))?;
+        let Some(tls) = &settings.tls else {
+            return Self::log_in(node, settings, ending, on_push, stream)
+                .await
+                .map_err(|cause| match cause {
+                    // Also what a TLS port does to a plain connection.
+                    Cause::Disconnected => Cause::ClosedUnanswered,
+                    cause => cause,
+                });
+        };
+        // Half of the time is the handshake's, so that a port which does not speak TLS, and waits
+        // for the end of a command instead, is told apart from a server that is silent.
+        let limit = settings.connect_timeout / 2;
+        let stream = match timeout(limit, tls.wrap(node, stream)).await {
+            Ok(wrapped) => wrapped?,
+            Err(_) => return Err(Cause::NoTlsAnswer { after: limit }),
+        };
+        let fault = tls::fault(&stream);
+        Self::log_in(node, settings, ending, on_push, stream)
+            .await
+            .map_err(|cause| fault.cause().unwrap_or(cause))
+    }
+
+    /// Introduces itself on an open stream.
+    pub(crate) async fn log_in(
+        node: &Endpoint,
+        settings: &ConnectionSettings,
+        ending: CloseSignal,
+        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Self, Cause> {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_push_sender(move |message| -> Result<(), std::convert::Infallible> {
+                on_push(message);
+                Ok(())
+            });
+        let handshake = handshake(&login::current(&settings.credentials).await);
+        let (mut multiplexed, driver) =
+            MultiplexedConnection::new_with_config(&handshake, Bounded::new(stream), config)
+                .await
+                .map_err(|error| server_errors::handshake_error(&error))?;
+
+        let shutdown = CancellationToken::new();
+        let owner = Arc::new(shutdown.clone().drop_guard());
+        let ended = ending.clone();
+        tokio::spawn(async move {
+            // Dropping the driver fails all that is in flight.
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                _ = ended.ended() => {}
+                () = driver => {}
+            }
+            ended.end(Cause::Disconnected);
+        });
+        if settings.database != 0 {
+            let select = multiplexed
+                .send_packed_command(redis::cmd("SELECT").arg(settings.database))
+                .await;
+            selected(select, settings.database)?;
+        }
+        if let Some(name) = &settings.client_name {
+            // A name is a courtesy to operators: a user without the permission goes without it.
+            let _ = multiplexed
+                .send_packed_command(redis::cmd("CLIENT").arg("SETNAME").arg(name))
+                .await;
+        }
+        Ok(Self {
+            node: node.clone(),
+            multiplexed,
+            command_timeout: settings.command_timeout,
+            ending,
+            _owner: owner,
+        })
+    }
+
+    pub(crate) fn node(&self) -> &Endpoint {
+        &self.node
+    }
+
+    pub(crate) fn command_timeout(&self) -> Duration {
+        self.command_timeout
+    }
+
+    pub(crate) fn close_signal(&self) -> &CloseSignal {
+        &self.ending
+    }
+
+    /// Runs one command. An error reply is a failure.
+    ///
+    /// Cancel safe for the connection, not for the effect: a command that was sent is carried out.
+    pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, Failure> {
+        let reply = self.send(command).await?;
+        self.checked(reply)
+    }
+
+    /// Runs several commands in one go, within `limit`. Error replies stay values, one per command.
+    pub(crate) async fn run_all(
+        &self,
+        commands: &Pipeline,
+        limit: Duration,
+    ) -> Result<Vec<Value>, Failure> {
+        let count = commands.len();
+        let mut multiplexed = self.multiplexed.clone();
+        let replies = multiplexed.send_packed_commands(commands, 0, count);
+        let replies = self.within(limit, replies).await?;
+        if replies.len() == count {
+            return Ok(replies);
+        }
+        let detail = format!("{} replies to {count} commands", replies.len());
+        Err(Failure::unknown(Unavailable::on(
+            self.node(),
+            Cause::Protocol { detail },
+        )))
+    }
+
+    /// Runs a script, by its digest if the server knows it.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
+        if call.is_asking() {
+            return self.call_asking(call).await;
+        }
+        let mut reply = self.send(&call.command(Manner::ByDigest)).await?;
+        if server_errors::is_unknown_script(&reply) {
+            reply = self.send(&call.command(Manner::Whole)).await?;
+        }
+        self.checked(reply)
+    }
+
+    /// Runs a script on a node that is importing its keys.
+    async fn call_asking(&self, call: &Call) -> Result<Value, Failure> {
+        let mut asking = redis::pipe();
+        asking
+            .cmd("ASKING")
+            .add_command(call.command(Manner::Whole));
+        let mut replies = self.run_all(&asking, self.command_timeout()).await?;
+        self.checked(replies.pop().unwrap_or(Value::Nil))
+    }
+
+    pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let confirmed = multiplexed.subscribe(channels);
+        self.within(self.command_timeout, confirmed).await
+    }
+
+    /// Runs one command. An error reply stays a value.
+    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        let mut multiplexed = self.multiplexed.clone();
+        let reply = multiplexed.send_packed_command(command);
+        self.within(self.command_timeout, reply).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        reply: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, Failure> {
+        let failed = |cause| Unavailable::on(&self.node, cause);
+        if self.ending.has_ended() {
+            return Err(Failure::not_applied(failed(self.ending.cause())));
+        }
+        match timeout(limit, reply).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) if self.ending.has_ended() => {
+                Err(Failure::unknown(failed(self.ending.cause())))
+            }
+            Ok(Err(error)) => {
+                let (cause, outcome) = server_errors::command_error(&error);
+                Err(Failure {
+                    unavailable: failed(cause),
+                    outcome,
+                })
+            }
+            Err(_) => Err(Failure::unknown(failed(Cause::Timeout { after: limit }))),
+        }
+    }
+
+    /// Turns an error reply into a failure that names the node.
+    pub(crate) fn checked(&self, reply: Value) -> Result<Value, Failure> {
+        match reply {
+            Value::ServerError(error) => {
+                let cause = server_errors::server_error(&error);
+                Err(Failure::not_applied(Unavailable::on(self.node(), cause)))
+            }
+            reply => Ok(reply),
+        }
+    }
+}
+
+fn handshake(credentials: &Credentials) -> RedisConnectionInfo {
+    let mut info = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_skip_set_lib_name();
+    if let Some(password) = &credentials.password {
+        info = info
+            .set_username(&credentials.username)
+            .set_password(password.reveal());
+    }
+    info
+}
+
+/// Judges the answer to `SELECT`. The `redis` crate's own would hide the error's code.
+fn selected(answer: redis::RedisResult<Value>, database: u32) -> Result<(), Cause> {
+    let cause = match answer {
+        Ok(Value::ServerError(error)) => server_errors::server_error(&error),
+        Ok(_) => return Ok(()),
+        Err(error) => server_errors::handshake_error(&error),
+    };
+    Err(match cause {
+        Cause::Server { detail } => Cause::NoDatabase { database, detail },
+        cause => cause,
+    })
+}
+
+/// Small writes go out at once, a peer that vanished is noticed within seconds, and a connection
+/// that was given up delivers nothing any more: a grant that the kernel went on sending after a
+/// partition would belong to nobody.
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_linger(Some(Duration::ZERO))?;
+    socket.set_tcp_keepalive(
+        &socket2::TcpKeepalive::new()
+            .with_time(Duration::from_secs(5))
+            .with_interval(Duration::from_secs(1)),
+    )?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(3)))?;
+    Ok(())
+}
+
+fn connect_error(error: &std::io::Error) -> Cause {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => Cause::Refused,
+        _ => Cause::Unreachable {
+            detail: printable(&error.to_string()),
+        },
+    }
+}
