@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use leasehold::config::Builder;
+use leasehold::config::{Builder, Locking, Safety, Topology};
 use leasehold::{Config, ConfigError, Locker};
 
 use crate::exit::Failure;
@@ -86,13 +86,33 @@ impl Source {
         ))
     }
 
+    /// For commands that only look: a locker in strict mode would claim the gate, which is for clients that
+    /// take locks. Returns the configuration as it was found as well.
+    pub(crate) async fn onlooker(&self) -> Result<(Config, Locker), Failure> {
+        let config = self.warned_config()?;
+        let mut looking = config.clone();
+        let has_gate = matches!(
+            config.locking,
+            Locking::Enabled(Topology::Sentinel(_) | Topology::Standalone(_))
+        );
+        if has_gate {
+            looking.lock.safety = Safety::Relaxed;
+            looking.lock.allow_mixed_safety = true;
+        }
+        Ok((config, Locker::connect(looking).await?))
+    }
+
     /// For commands that wait for no lock: what the SDK logs does not concern them, what is odd in the
     /// configuration does.
     pub(crate) async fn locker(&self) -> Result<Locker, Failure> {
+        Ok(Locker::connect(self.warned_config()?).await?)
+    }
+
+    fn warned_config(&self) -> Result<Config, Failure> {
         let config = self.config(|builder| builder)?;
         for warning in config.warnings() {
             complain(&format!("warning: {warning}"));
         }
-        Ok(Locker::connect(config).await?)
+        Ok(config)
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn is_held(error: &Error) -> bool {
     }
 }
 
-fn code_of_outage(unavailable: &Unavailable) -> u8 {
+pub(crate) fn code_of_outage(unavailable: &Unavailable) -> u8 {
     match unavailable.cause() {
         Cause::NoPassword | Cause::WrongPassword | Cause::NoPermission { .. } => DENIED,
         Cause::UnknownMaster { .. }

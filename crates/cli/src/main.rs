@@ -5,10 +5,12 @@ mod connect;
 mod doctor;
 mod duration;
 mod exit;
+mod gate;
 mod leasing;
 mod log;
 mod output;
 mod run;
+mod sentinels;
 mod servers;
 mod waiting;
 
@@ -21,7 +23,8 @@ use clap::error::ErrorKind;
 use serde_json::json;
 
 use crate::commands::{
-    bench, env as env_command, list, release, shell, status, ticket, topology, wait, watch,
+    bench, env as env_command, failover, list, release, shell, status, ticket, topology, wait,
+    watch,
 };
 use crate::connect::Source;
 use crate::exit::Failure;
@@ -60,6 +63,7 @@ enum Command {
     Wait(wait::Arguments),
     Topology(topology::Arguments),
     Doctor(doctor::Arguments),
+    Failover(failover::Arguments),
     Bench(bench::Arguments),
     Env(env_command::Arguments),
     Completions(shell::Arguments),
@@ -127,6 +131,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Wait(arguments) => wait::main(&arguments, source, output).await,
         Command::Release(arguments) => release::main(&arguments, source, output).await,
         Command::Doctor(_) => doctor::main(source, output).await,
+        Command::Failover(arguments) => failover::main(&arguments, source, output).await,
         Command::Bench(arguments) => bench::main(&arguments, source, output).await,
         Command::Topology(_) => topology::main(source, output).await,
         Command::Env(arguments) => env_command::main(&arguments, source, output),

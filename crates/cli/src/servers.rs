@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leasehold::Unavailable;
-use leasehold::config::{Endpoint, Topology};
+use leasehold::config::{Endpoint, SentinelTopology, Topology};
 use leasehold::probe::{Answer, Hop, Probe};
 use tokio::task::JoinSet;
 
@@ -64,6 +64,36 @@ pub(crate) async fn sentinel_view(
     let probe = Probe::open(topology, Hop::Sentinel, endpoint).await?;
     let answer = probe.ask(&["SENTINEL", "MASTER", service]).await?;
     Ok(read_view(&answer))
+}
+
+/// A server, and what it said or why it did not.
+pub(crate) type Asked<T> = (Endpoint, Result<T, String>);
+
+pub(crate) async fn views(
+    topology: &Topology,
+    configured: &SentinelTopology,
+) -> Vec<Asked<SentinelView>> {
+    let mut views = Vec::new();
+    for endpoint in &configured.sentinels {
+        let asked = sentinel_view(topology, endpoint, &configured.service).await;
+        views.push((endpoint.clone(), asked.map_err(|error| error.to_string())));
+    }
+    views
+}
+
+/// Every node that some Sentinel takes for the master: one, as a rule.
+pub(crate) fn masters(
+    views: &[Asked<SentinelView>],
+    configured: &SentinelTopology,
+) -> Vec<Endpoint> {
+    let mut masters: Vec<Endpoint> = Vec::new();
+    for view in views.iter().filter_map(|(_, view)| view.as_ref().ok()) {
+        let reachable = configured.address_map.map(&view.master);
+        if !masters.contains(&reachable) {
+            masters.push(reachable);
+        }
+    }
+    masters
 }
 
 pub(crate) fn read_view(answer: &Answer) -> SentinelView {

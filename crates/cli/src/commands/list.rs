@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{document, held_for, owner, remaining};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
+use crate::gate;
 use crate::output::{Output, plain, table};
 
 /// List the resources that are held
@@ -81,14 +82,20 @@ pub(crate) async fn main(
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
-    let locker = source.locker().await?;
+    let (config, locker) = source.onlooker().await?;
     let collected = arguments.selection.collect(&locker).await;
     let Found { locks, is_cut } = collected.map_err(refusal)?;
+    let gate = gate::look(&config).await;
     if output.json {
         let locks: Vec<_> = locks.iter().map(described).collect();
-        output.document(&json!({ "locks": locks, "truncated": is_cut }));
+        output.document(&json!({
+            "locks": locks, "truncated": is_cut, "gate": gate::document(&gate),
+        }));
         return Ok(exit::OK);
     }
+    gate::remark(&gate)
+        .iter()
+        .for_each(|remark| output.note(remark));
     if locks.is_empty() {
         output.note("nothing is held");
         return Ok(exit::OK);

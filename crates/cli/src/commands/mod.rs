@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod env;
+pub(crate) mod failover;
 pub(crate) mod list;
 pub(crate) mod release;
 pub(crate) mod shell;

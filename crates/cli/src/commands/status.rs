@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{document, held_for, holders, owner, remaining};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
+use crate::gate::{self, Looked};
 use crate::output::{Output, Tone, plain, table};
 
 /// Tell who holds a resource
@@ -29,11 +30,12 @@ pub(crate) async fn main(
     output: Output,
 ) -> Result<u8, Failure> {
     let resource = arguments.resource.as_str();
-    let locker = source.locker().await?;
+    let (config, locker) = source.onlooker().await?;
     let holders = holders(&locker, resource, arguments.slots).await?;
+    let gate = gate::look(&config).await;
     match (arguments.slots, holders.first()) {
-        (None, Some(holder)) => one(resource, holder.as_ref(), output),
-        _ => slots(resource, &holders, output),
+        (None, Some(holder)) => one(resource, holder.as_ref(), &gate, output),
+        _ => slots(resource, &holders, &gate, output),
     }
     Ok(if holders.iter().all(Option::is_some) {
         exit::OK
@@ -42,20 +44,33 @@ pub(crate) async fn main(
     })
 }
 
-fn one(resource: &str, holder: Option<&Holder>, output: Output) {
+fn one(resource: &str, holder: Option<&Holder>, gate: &Looked, output: Output) {
     if output.json {
-        return output.document(&document(resource, holder));
+        let mut document = document(resource, holder);
+        document["gate"] = gate::document(gate);
+        return output.document(&document);
     }
     if output.quiet {
         return;
     }
+    let gate = gate.as_ref().map(gate::described);
     let Some(holder) = holder else {
         let free = output.coloured(Tone::Good, "free");
-        return output.line(&format!("{}: {free}", plain(resource)));
+        output.line(&format!("{}: {free}", plain(resource)));
+        return gate.iter().for_each(|gate| row("gate", gate, output));
     };
     let held = output.coloured(Tone::Doubtful, "held");
     output.line(&format!("{}: {held}", plain(resource)));
-    let row = |name: &str, value: &str| output.line(&format!("  {name:<10} {value}"));
+    rows(holder, output);
+    gate.iter().for_each(|gate| row("gate", gate, output));
+}
+
+fn row(name: &str, value: &str, output: Output) {
+    output.line(&format!("  {name:<10} {value}"));
+}
+
+fn rows(holder: &Holder, output: Output) {
+    let row = |name: &str, value: &str| row(name, value, output);
     row("holder", &owner(holder));
     if holder.held_for.is_some() {
         row("held for", &held_for(holder));
@@ -69,7 +84,7 @@ fn one(resource: &str, holder: Option<&Holder>, output: Output) {
     }
 }
 
-fn slots(resource: &str, holders: &[Option<Holder>], output: Output) {
+fn slots(resource: &str, holders: &[Option<Holder>], gate: &Looked, output: Output) {
     let held = holders.iter().flatten().count();
     if output.json {
         let slots: Vec<_> = holders
@@ -83,6 +98,7 @@ fn slots(resource: &str, holders: &[Option<Holder>], output: Output) {
             .collect();
         return output.document(&json!({
             "resource": resource, "limit": holders.len(), "held": held, "slots": slots,
+            "gate": gate::document(gate),
         }));
     }
     if output.quiet {
@@ -99,7 +115,7 @@ fn slots(resource: &str, holders: &[Option<Holder>], output: Output) {
     let rows: Vec<Vec<String>> = holders
         .iter()
         .enumerate()
-        .filter_map(|(slot, holder)| Some(row(slot, holder.as_ref()?)))
+        .filter_map(|(slot, holder)| Some(slot_row(slot, holder.as_ref()?)))
         .collect();
     if !rows.is_empty() {
         output.line(&table(&["SLOT", "HOLDER", "REMAINING", "HOLDER ID"], &rows));
@@ -108,9 +124,12 @@ fn slots(resource: &str, holders: &[Option<Holder>], output: Output) {
         let waiters = super::waiters(holder);
         output.line(&format!("waiters: {waiters}"));
     }
+    if let Some(gate) = gate {
+        output.line(&format!("gate: {}", gate::described(gate)));
+    }
 }
 
-fn row(slot: usize, holder: &Holder) -> Vec<String> {
+fn slot_row(slot: usize, holder: &Holder) -> Vec<String> {
     vec![
         slot.to_string(),
         owner(holder),

@@ -1,14 +1,15 @@
 //! `leasehold topology`: Sentinels, master and replicas, as each of them sees it.
 
-use leasehold::config::{Endpoint, Locking, SentinelTopology, Topology};
+use leasehold::config::{Endpoint, Locking, Topology};
 use leasehold::probe::{Hop, Probe};
 use serde_json::{Value, json};
 
 use super::milliseconds;
 use crate::connect::Source;
 use crate::exit::{self, Failure};
+use crate::gate;
 use crate::output::{Output, Tone, plain};
-use crate::servers::{Replication, SentinelView, replication, sentinel_view};
+use crate::servers::{Asked, Replication, SentinelView, masters, replication, views};
 
 /// Draw the Sentinels, the master and its replicas
 #[derive(Debug, clap::Args)]
@@ -40,45 +41,22 @@ pub(crate) async fn main(source: &Source, output: Output) -> Result<u8, Failure>
         nodes.push((master, asked));
     }
     let is_complete = !nodes.is_empty() && nodes.iter().all(|(_, asked)| asked.is_ok());
+    let gate = gate::look(&config).await;
     if output.json {
-        output.document(&document(&sentinels, &nodes));
+        let mut document = document(&sentinels, &nodes);
+        document["gate"] = gate::document(&gate);
+        output.document(&document);
     } else {
         draw(output, &sentinels, &nodes);
+        if let Some(gate) = &gate {
+            output.line(&format!("gate     {}", gate::described(gate)));
+        }
     }
     Ok(if is_complete {
         exit::OK
     } else {
         exit::UNREACHABLE
     })
-}
-
-pub(crate) type Asked<T> = (Endpoint, Result<T, String>);
-
-pub(crate) async fn views(
-    topology: &Topology,
-    configured: &SentinelTopology,
-) -> Vec<Asked<SentinelView>> {
-    let mut views = Vec::new();
-    for endpoint in &configured.sentinels {
-        let asked = sentinel_view(topology, endpoint, &configured.service).await;
-        views.push((endpoint.clone(), asked.map_err(|error| error.to_string())));
-    }
-    views
-}
-
-/// Every node that some Sentinel takes for the master: one, as a rule.
-pub(crate) fn masters(
-    views: &[Asked<SentinelView>],
-    configured: &SentinelTopology,
-) -> Vec<Endpoint> {
-    let mut masters: Vec<Endpoint> = Vec::new();
-    for view in views.iter().filter_map(|(_, view)| view.as_ref().ok()) {
-        let reachable = configured.address_map.map(&view.master);
-        if !masters.contains(&reachable) {
-            masters.push(reachable);
-        }
-    }
-    masters
 }
 
 async fn node(topology: &Topology, endpoint: &Endpoint) -> Result<Replication, String> {

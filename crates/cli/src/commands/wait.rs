@@ -32,7 +32,7 @@ pub(crate) async fn main(
 ) -> Result<u8, Failure> {
     let resource = arguments.resource.as_str();
     let until = arguments.timeout.map(|limit| Instant::now() + limit);
-    let locker = source.locker().await?;
+    let (_, locker) = source.onlooker().await?;
     loop {
         let holder = match locker.inspect(resource).await {
             Ok(holder) => holder,

@@ -12,6 +12,7 @@ mod persistence;
 mod replication;
 mod report;
 mod sentinels;
+mod takeover;
 mod trial;
 
 use leasehold::Config;
@@ -108,7 +109,10 @@ async fn examine_node(
     health::examine(&subject, report);
     persistence::examine(&subject, endpoint, &replicas, report).await;
     replication::examine(&subject, report);
-    gate::examine(&subject, report).await;
+    let gate = gate::examine(&subject, report).await;
+    if let (Some(gate), Some(known)) = (&gate, known) {
+        takeover::examine(&subject, known, &replicas, gate, report).await;
+    }
     limits::examine(&subject, endpoint, report).await;
     true
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use self::locks::{Locks, lock_and_release};
 use self::report::Report;
 use self::samples::Samples;
-use super::topology::{masters, views};
+use crate::servers::{masters, views};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::Output;

@@ -14,8 +14,12 @@ use self::view::View;
 use super::list::{Selection, refusal};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
+use crate::gate;
 use crate::output::{Output, complain};
 use crate::run::by_signal;
+
+/// The gate is looked at no more often, since it takes connections of its own.
+const GATE_EVERY: Duration = Duration::from_secs(2);
 
 /// Show the locks that are held, again and again
 ///
@@ -46,15 +50,23 @@ pub(crate) async fn main(
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
-    let locker = source.locker().await?;
+    let (config, locker) = source.onlooker().await?;
     let catching = |error| Failure::internal("catching signals", &error);
     let mut screen = Screen::open(output.is_screen() && !output.json).map_err(catching)?;
     let mut view = View::default();
     let mut left = arguments.count;
+    let mut look_again = Instant::now();
     loop {
-        let next = Instant::now() + arguments.interval;
+        let now = Instant::now();
+        let next = now + arguments.interval;
         let looked = tokio::select! {
-            looked = arguments.selection.collect(&locker) => looked,
+            looked = async {
+                if look_again <= now {
+                    look_again = now + GATE_EVERY;
+                    view.gate = gate::look(&config).await;
+                }
+                arguments.selection.collect(&locker).await
+            } => looked,
             number = screen.ending() => return Ok(by_signal(number)),
         };
         match looked {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::commands::list::{Found, described, named};
 use crate::commands::{held_for, milliseconds, owner, remaining, waiters};
 use crate::duration::shown;
+use crate::gate::{self, Looked};
 use crate::output::{Output, Tone, plain, table};
 
 const HEADINGS: [&str; 5] = ["RESOURCE", "HOLDER", "HELD FOR", "REMAINING", "WAITERS"];
@@ -25,6 +26,7 @@ pub(super) struct View {
     first_seen: HashMap<Key, Instant>,
     /// Why nothing could be seen last time.
     pub(super) trouble: Option<String>,
+    pub(super) gate: Looked,
 }
 
 impl View {
@@ -52,7 +54,7 @@ impl View {
                 document
             })
             .collect();
-        json!({ "locks": locks, "truncated": self.is_cut })
+        json!({ "locks": locks, "truncated": self.is_cut, "gate": gate::document(&self.gate) })
     }
 
     pub(super) fn table(&self, output: Output) -> String {
@@ -83,6 +85,8 @@ impl View {
         lines.push(self.trouble.as_ref().map_or_else(String::new, |trouble| {
             output.coloured(Tone::Bad, &plain(trouble))
         }));
+        let remark = gate::remark(&self.gate);
+        lines.extend(remark.map(|remark| output.coloured(Tone::Doubtful, &remark)));
         lines.extend(self.table(output).lines().map(str::to_owned));
         lines
     }

@@ -1,14 +1,13 @@
-//! Which Sentinels there are: the configured ones and, as the SDK does, those that they know.
+//! How many of the Sentinels answer.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use leasehold::Unavailable;
 use leasehold::config::{Endpoint, SentinelTopology, Topology};
-use leasehold::probe::{Answer, Hop, Probe};
+use leasehold::probe::Probe;
 
 use crate::doctor::report::{Check, Level, Report};
-use crate::servers::open_all;
+use crate::sentinels::Reached;
 
 const REACHED: Check = ("LH0101", "Sentinels reached");
 const NUMBER: Check = ("LH0102", "number of Sentinels");
@@ -18,57 +17,6 @@ pub(super) struct Found {
     pub(super) probes: Vec<(Endpoint, Probe)>,
     /// How many there are, with those that do not answer.
     pub(super) count: usize,
-}
-
-/// Connections to Sentinels. One that is reached under two addresses counts once.
-#[derive(Default)]
-struct Reached {
-    probes: Vec<(Endpoint, Probe)>,
-    ids: BTreeSet<String>,
-    failures: Vec<Unavailable>,
-}
-
-impl Reached {
-    async fn add(&mut self, topology: &Topology, endpoints: &[Endpoint]) {
-        for (endpoint, opened) in open_all(topology, Hop::Sentinel, endpoints).await {
-            let probe = match opened {
-                Ok(probe) => probe,
-                Err(error) => {
-                    self.failures.push(error);
-                    continue;
-                }
-            };
-            let id = probe.ask(&["SENTINEL", "MYID"]).await;
-            let id = id.ok().and_then(|id| id.text());
-            // Without an identifier the address has to tell them apart.
-            if self.ids.insert(id.unwrap_or_else(|| endpoint.to_string())) {
-                self.probes.push((endpoint, probe));
-            }
-        }
-    }
-
-    /// The Sentinels that those which answer know, except the ones that were asked already.
-    async fn others(&self, sentinels: &SentinelTopology) -> Vec<Endpoint> {
-        let mut others = Vec::new();
-        for (_, probe) in &self.probes {
-            let answer = probe
-                .ask(&["SENTINEL", "SENTINELS", &sentinels.service])
-                .await;
-            for other in answer.iter().flat_map(Answer::items) {
-                let field = |name: &str| other.field(name).unwrap_or_default();
-                let port = field("port").parse().unwrap_or_default();
-                let endpoint = Endpoint::new(field("ip"), port);
-                let endpoint = sentinels.address_map.map(&endpoint);
-                let is_new = !sentinels.sentinels.contains(&endpoint)
-                    && !others.contains(&endpoint)
-                    && !self.ids.contains(&field("runid"));
-                if is_new {
-                    others.push(endpoint);
-                }
-            }
-        }
-        others
-    }
 }
 
 pub(super) async fn examine(
@@ -87,7 +35,7 @@ pub(super) async fn examine(
     report
         .watched(awaited, reached.add(topology, &others))
         .await;
-    let count = reached.probes.len() + reached.failures.len();
+    let count = reached.count();
     tell(&reached, count, configured.len(), report);
     Found {
         count,

@@ -1,0 +1,320 @@
+//! What must be so before a failover, and what was found.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use leasehold::config::{Endpoint, Safety, SentinelTopology, Topology};
+use leasehold::probe::{Answer, Hop, Probe};
+use leasehold::{Cause, Config, Unavailable};
+
+use crate::duration::shown;
+use crate::exit::{self, Failure};
+use crate::gate::{Gate, State};
+use crate::sentinels::Reached;
+use crate::servers::{Replication, SentinelView, field, number, open_all, read_view, replication};
+
+/// How long writes stay paused if this command dies.
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
+
+/// A replica that confirms what the master writes.
+#[derive(Clone)]
+pub(super) struct Node {
+    /// As the servers announce it.
+    pub(super) announced: Endpoint,
+    pub(super) probe: Probe,
+}
+
+/// The servers of a deployment, and why there should be no failover now.
+pub(super) struct Deployment<'a> {
+    pub(super) config: &'a Config,
+    pub(super) topology: &'a Topology,
+    pub(super) sentinels: &'a SentinelTopology,
+    /// The Sentinels that answer.
+    pub(super) asked: Vec<(Endpoint, Probe)>,
+    /// How many Sentinels there are.
+    pub(super) count: usize,
+    pub(super) view: SentinelView,
+    pub(super) master: Node,
+    pub(super) replicas: Vec<Node>,
+    pub(super) reasons: Vec<String>,
+}
+
+/// What Sentinel says of a replica.
+struct Known {
+    priority: u64,
+    flags: String,
+}
+
+impl Known {
+    fn may_be_promoted(&self) -> bool {
+        self.priority > 0 && !self.flags.contains("down") && !self.flags.contains("disconnected")
+    }
+}
+
+/// Finds the servers and looks at each of them. Changes nothing.
+pub(super) async fn examine<'a>(
+    config: &'a Config,
+    topology: &'a Topology,
+    sentinels: &'a SentinelTopology,
+) -> Result<Deployment<'a>, Failure> {
+    let mut reached = Reached::default();
+    reached.add(topology, &sentinels.sentinels).await;
+    let others = reached.others(sentinels).await;
+    reached.add(topology, &others).await;
+    let (count, view) = agreed(&reached, sentinels).await?;
+    let endpoint = sentinels.address_map.map(&view.master);
+    let probe = Probe::open(topology, Hop::Node, &endpoint).await;
+    let probe = probe.map_err(|error| unusable(&error))?;
+    let mut deployment = Deployment {
+        config,
+        topology,
+        sentinels,
+        asked: reached.probes,
+        count,
+        master: Node {
+            announced: view.master.clone(),
+            probe,
+        },
+        view,
+        replicas: Vec::new(),
+        reasons: Vec::new(),
+    };
+    deployment.examine_sentinels();
+    let gate = deployment.examine_gate().await?;
+    deployment.examine_replicas(gate.as_ref()).await?;
+    Ok(deployment)
+}
+
+/// The master that a majority of the Sentinels names at one epoch.
+async fn agreed(
+    reached: &Reached,
+    sentinels: &SentinelTopology,
+) -> Result<(usize, SentinelView), Failure> {
+    let mut votes: BTreeMap<(Endpoint, u64), (usize, SentinelView)> = BTreeMap::new();
+    let mut count = reached.count();
+    for (_, probe) in &reached.probes {
+        let answer = probe.ask(&["SENTINEL", "MASTER", &sentinels.service]).await;
+        let view = read_view(&answer.map_err(|error| unusable(&error))?);
+        count = count.max(usize::try_from(view.others + 1).unwrap_or(usize::MAX));
+        let vote = votes.entry((view.master.clone(), view.epoch));
+        vote.or_insert((0, view)).0 += 1;
+    }
+    let most = votes.into_values().max_by_key(|(votes, _)| *votes);
+    match most {
+        Some((votes, view)) if votes * 2 > count => Ok((count, view)),
+        Some((votes, view)) => {
+            let message = format!(
+                "{votes} of {count} Sentinels name {} as the master at epoch {}: a majority must agree; \
+                 compare `leasehold topology`",
+                view.master, view.epoch
+            );
+            Err(Failure::new(exit::UNREACHABLE, message))
+        }
+        None => match reached.failures.first() {
+            Some(error) => Err(unusable(error)),
+            None => Err(Failure::new(exit::UNREACHABLE, "no Sentinel is configured")),
+        },
+    }
+}
+
+impl Deployment<'_> {
+    fn refuse(&mut self, reason: impl Into<String>) {
+        self.reasons.push(reason.into());
+    }
+
+    fn examine_sentinels(&mut self) {
+        let view = self.view.clone();
+        if view.flags != "master" {
+            self.refuse(format!("Sentinel says of the master: {}", view.flags));
+        }
+        if view.down_after <= PAUSE {
+            self.refuse(format!(
+                "down-after-milliseconds is {}: the Sentinels may take a master whose writes are paused for dead; \
+                 more than {} is needed",
+                shown(view.down_after),
+                shown(PAUSE)
+            ));
+        }
+    }
+
+    /// The gate of strict mode, and the right to pause writes.
+    async fn examine_gate(&mut self) -> Result<Option<Gate>, Failure> {
+        // It has an effect for 1 ms at most, and shows that this user may do it.
+        let pause = self
+            .master
+            .probe
+            .ask(&["CLIENT", "PAUSE", "1", "WRITE"])
+            .await;
+        pause.map_err(|error| unusable(&error))?;
+        if self.config.lock.safety != Safety::Strict {
+            return Ok(None);
+        }
+        let gate = Gate::read(&self.master.probe, self.config).await;
+        let gate = gate.map_err(|error| unusable(&error))?;
+        if gate.state != State::Open {
+            self.refuse(format!(
+                "the gate of strict mode is not open on {}, so the next one could not open at once: {}",
+                self.master.announced,
+                gate.described()
+            ));
+        }
+        let epoch = gate.record.as_ref().map(|record| record.epoch);
+        if epoch.is_some_and(|epoch| epoch != self.view.epoch) {
+            let told = "the gate was claimed at another epoch than that of the Sentinels: wait until a locker claims it";
+            self.refuse(told);
+        }
+        Ok(Some(gate))
+    }
+
+    async fn examine_replicas(&mut self, gate: Option<&Gate>) -> Result<(), Failure> {
+        let known = self.known_replicas().await?;
+        let replication = replication(&self.master.probe).await;
+        let replication = replication.map_err(|error| unusable(&error))?;
+        if replication.role != "master" {
+            self.refuse(format!(
+                "{} says that it is no master",
+                self.master.announced
+            ));
+        }
+        let record = gate.and_then(|gate| gate.record.as_ref());
+        let longest = record.map(|record| record.longest.max(self.config.lock.max_ttl));
+        let endpoints: Vec<Endpoint> = known.keys().cloned().collect();
+        let reachable: Vec<Endpoint> = endpoints
+            .iter()
+            .map(|one| self.sentinels.address_map.map(one))
+            .collect();
+        let opened = open_all(self.topology, Hop::Node, &reachable).await;
+        let mut unusable_ones = Vec::new();
+        let mut can_promote = false;
+        for (announced, (_, probe)) in endpoints.into_iter().zip(opened) {
+            let known = &known[&announced];
+            let usable = match probe {
+                Ok(probe) => is_usable(&announced, probe, &replication, longest).await,
+                Err(error) => Err(error.cause().to_string()),
+            };
+            match usable {
+                Ok(node) => {
+                    can_promote |= known.may_be_promoted();
+                    self.replicas.push(node);
+                }
+                Err(reason) if known.may_be_promoted() => {
+                    self.refuse(format!("{announced} might be promoted, and {reason}"));
+                }
+                Err(reason) => unusable_ones.push(format!("{announced}: {reason}")),
+            }
+        }
+        let data_nodes = record.map_or(0, |record| record.data_nodes);
+        let data_nodes = data_nodes.max(1 + known.len());
+        let needed = data_nodes / 2 + 1;
+        if self.replicas.len() < needed {
+            let mut told = format!(
+                "{} of {data_nodes} data nodes are replicas that could take over, and {needed} are needed",
+                self.replicas.len()
+            );
+            if !unusable_ones.is_empty() {
+                told.push_str(&format!(" ({})", unusable_ones.join("; ")));
+            }
+            self.refuse(told);
+        }
+        if !self.replicas.is_empty() && !can_promote {
+            self.refuse("Sentinel may promote none of the replicas: look at replica-priority");
+        }
+        Ok(())
+    }
+
+    async fn known_replicas(&self) -> Result<BTreeMap<Endpoint, Known>, Failure> {
+        let mut known = BTreeMap::new();
+        let Some((_, probe)) = self.asked.first() else {
+            return Ok(known);
+        };
+        let asked = ["SENTINEL", "REPLICAS", &self.sentinels.service];
+        let answer = probe.ask(&asked).await;
+        let answer = answer.map_err(|error| unusable(&error))?;
+        for replica in answer.items() {
+            let text = |name: &str| replica.field(name).unwrap_or_default();
+            let endpoint = Endpoint::new(text("ip"), text("port").parse().unwrap_or_default());
+            let replica = Known {
+                priority: text("slave-priority").parse().unwrap_or_default(),
+                flags: text("flags"),
+            };
+            known.insert(endpoint, replica);
+        }
+        Ok(known)
+    }
+}
+
+/// Whether a replica has what the master wrote, and counts for the next gate.
+async fn is_usable(
+    announced: &Endpoint,
+    probe: Probe,
+    replication: &Replication,
+    longest: Option<Duration>,
+) -> Result<Node, String> {
+    let address = format!("{}:{}", announced.host(), announced.port());
+    let replicas = &mut replication.replicas.iter();
+    match replicas.find(|replica| replica.address == address) {
+        None => return Err("it is not connected to the master".to_owned()),
+        Some(replica) if !replica.is_online => {
+            return Err("it is still being synchronised".to_owned());
+        }
+        Some(_) => {}
+    }
+    let server = probe.ask(&["INFO", "server"]).await;
+    let server = server.map_err(|error| error.cause().to_string())?;
+    let server = server.text().unwrap_or_default();
+    // Whole seconds, rounded up by the server at worst.
+    let uptime = Duration::from_secs(number(&server, "uptime_in_seconds").saturating_sub(1));
+    match longest {
+        Some(longest) if uptime < longest => Err(format!(
+            "it is up for {}, less than the longest lease of {}",
+            shown(uptime),
+            shown(longest)
+        )),
+        _ => Ok(Node {
+            announced: announced.clone(),
+            probe,
+        }),
+    }
+}
+
+/// What a node says of replication.
+pub(super) struct Standing {
+    pub(super) is_master: bool,
+    pub(super) offset: Option<u64>,
+}
+
+pub(super) async fn standing(probe: &Probe) -> Result<Standing, Unavailable> {
+    let answer = probe.ask(&["INFO", "replication"]).await?;
+    let info = answer.text().unwrap_or_default();
+    let is_master = field(&info, "role").as_deref() == Some("master");
+    let name = if is_master {
+        "master_repl_offset"
+    } else {
+        "slave_repl_offset"
+    };
+    Ok(Standing {
+        is_master,
+        offset: field(&info, name).and_then(|offset| offset.parse().ok()),
+    })
+}
+
+/// A server that cannot be used, and the user to take where a right is missing.
+pub(super) fn unusable(error: &Unavailable) -> Failure {
+    let code = exit::code_of_outage(error);
+    let Cause::NoPermission { detail } = error.cause() else {
+        return Failure::new(code, error.to_string());
+    };
+    let node = error
+        .node()
+        .map_or_else(String::new, |node| format!("{node}: "));
+    let message = format!(
+        "{node}this user may not carry out a failover ({detail}); connect as the user `admin` of \
+         config/users.acl: REDIS_USERNAME=admin, with the password of that user"
+    );
+    Failure::new(code, message)
+}
+
+/// A field of an answer about a replica as a number.
+pub(super) fn answer_number(answer: &Answer, name: &str) -> Option<u64> {
+    answer.field(name)?.parse().ok()
+}
