@@ -28,8 +28,8 @@ fn cluster() -> Result<SentinelCluster, Failure> {
 
 fn variables(cluster: &SentinelCluster) -> Variables {
     let mut variables: Variables = [
-        ("LOCK_TTL", "3s"),
-        ("LOCK_MAX_TTL", "3s"),
+        ("LOCK_TTL", "6s"),
+        ("LOCK_MAX_TTL", "6s"),
         ("LOCK_SAFETY", "strict"),
         ("REDIS_COMMAND_TIMEOUT", "500ms"),
         ("REDIS_CONNECT_TIMEOUT", "1s"),
