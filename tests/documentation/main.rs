@@ -1,7 +1,8 @@
 //! Files as they stand in the documentation, with nothing changed but hosts and ports, from the file
-//! to a lease on real servers; what is promised of switched-off locking; and the messages that the
-//! documentation quotes.
+//! to a lease on real servers; what is promised of switched-off locking; the messages that the
+//! documentation quotes; and the map of the code.
 
+mod architecture;
 mod disabled;
 mod files;
 mod messages;

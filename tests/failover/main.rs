@@ -4,6 +4,7 @@ mod delay;
 mod holders;
 mod masters;
 mod replicas;
+mod revocations;
 mod takeover;
 mod waiters;
 
@@ -67,6 +68,10 @@ async fn strict_mode_keeps_the_gate_closed_after_a_failover() {
         .release()
         .await
         .expect("a release");
-    assert!(held.is_valid(), "the held lease survives the failover");
+    assert!(
+        held.is_valid(),
+        "the held lease survives: {}",
+        held.lost().await
+    );
     assert_eq!(held.release().await.expect("a release"), Released::Released);
 }

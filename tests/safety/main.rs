@@ -8,5 +8,7 @@ mod clocks;
 mod deposed;
 mod election;
 mod memory;
+mod replaced;
 mod replicas;
 mod rivals;
+mod snapshots;

@@ -231,8 +231,12 @@ impl Lease {
 
     /// What another process needs to take the lease over. This side keeps it until then, and is
     /// told of the loss at its next renewal.
+    ///
+    /// In strict mode, after a failover, this lease is prolonged only once the new master grants leases
+    /// again: until then another process may hold it that the new master does not know of.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
+        self.held.ticket_issued();
         Ticket::of(&self.held)
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn lock_variables() -> Vec<(String, String)> {
         ("IS_LOCKING_DISABLED", "false".to_owned()),
         ("LOCK_TTL", millis(TTL)),
         ("LOCK_MAX_TTL", millis(TTL)),
+        ("LOCK_MAX_CLOCK_SKEW", "1s".to_owned()),
         ("REDIS_CONNECT_TIMEOUT", "500ms".to_owned()),
         ("REDIS_COMMAND_TIMEOUT", "350ms".to_owned()),
         ("LOCK_RETRY_INTERVAL", "250ms".to_owned()),

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checker::{Violation, leases, milliseconds},
+    checker::{
+        Violation,
+        availability::{self, Gaps},
+        leases, milliseconds,
+    },
     client::Protocol,
     history::{Event, Kind},
 };
@@ -35,6 +39,9 @@ pub struct Report {
     pub violations: BTreeMap<String, usize>,
     /// The longest time from asking to having, in milliseconds.
     pub longest_wait_ms: u64,
+    /// The times without a grant, by kind of fault.
+    #[serde(default)]
+    pub gaps: BTreeMap<String, Gaps>,
     /// Why the run proves nothing, if it does not.
     pub void: Option<String>,
 }
@@ -66,6 +73,7 @@ impl Report {
             faults_by_kind,
             violations: by_rule,
             longest_wait_ms: longest_wait(history),
+            gaps: availability::gaps(history),
             void: None,
         }
     }
@@ -171,6 +179,23 @@ impl fmt::Display for Report {
         write!(f, "  violations  {}", self.total_violations())?;
         if self.total_violations() > 0 {
             write!(f, " ({})", list(&self.violations))?;
+        }
+        write!(f, "\n  without a grant while it lasted or 2 s later, in ms")?;
+        write!(
+            f,
+            "\n    fault                times  median  longest  above 500"
+        )?;
+        for (kind, gaps) in &self.gaps {
+            let Gaps {
+                faults,
+                median_ms,
+                longest_ms,
+                above_500_ms,
+            } = gaps;
+            write!(
+                f,
+                "\n    {kind:<20} {faults:>5}  {median_ms:>6}  {longest_ms:>7}  {above_500_ms:>9}"
+            )?;
         }
         if let Some(reason) = &self.void {
             write!(f, "\n  VOID        {reason}")?;

@@ -184,6 +184,7 @@ impl Memory {
             lock.ttl = request.ttl;
         }
         Ok(RenewOutcome::Renewed {
+            is_gate_closed: false,
             data_set: DataSet::local(),
             reasserted: false,
         })

@@ -59,6 +59,7 @@ impl Backend {
             Self::Noop(_) => Ok(RenewOutcome::Renewed {
                 data_set: DataSet::local(),
                 reasserted: false,
+                is_gate_closed: false,
             }),
             Self::Memory(memory) => memory.renew(request),
             Self::Single(single) => single.renew(request, fence).await,

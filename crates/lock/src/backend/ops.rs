@@ -81,6 +81,8 @@ pub(crate) enum RenewOutcome {
         data_set: DataSet,
         /// Whether the key had been missing and was written again.
         reasserted: bool,
+        /// Whether nobody may be granted anything at present, because of the gate.
+        is_gate_closed: bool,
     },
     Missing {
         data_set: DataSet,

@@ -140,6 +140,7 @@ impl Single {
             1 | 2 => Ok(RenewOutcome::Renewed {
                 data_set: data_set(&link),
                 reasserted: answer.code == 2,
+                is_gate_closed: (confirmed.look).is_some_and(|look| look.open_claim().is_none()),
             }),
             0 => Ok(RenewOutcome::Missing {
                 data_set: data_set(&link),

@@ -52,6 +52,8 @@ struct LastConfirmation {
     since: Moment,
     /// Where it was confirmed.
     data_set: DataSet,
+    /// The incarnation on which a ticket was issued, if one was.
+    issued_on: Option<Arc<str>>,
     /// What kept the last renewal from being confirmed.
     renewal_error: Option<String>,
 }
@@ -94,6 +96,7 @@ impl LeaseState {
             confirmation: Mutex::new(LastConfirmation {
                 since: grant.sent_at,
                 data_set: grant.data_set,
+                issued_on: None,
                 renewal_error: None,
             }),
             released: AtomicBool::new(false),
@@ -183,6 +186,22 @@ impl LeaseState {
         confirmation.data_set.clone_from(data_set);
         confirmation.renewal_error = None;
         true
+    }
+
+    /// Remembers that somebody may take the lease over from now on.
+    pub(crate) fn ticket_issued(&self) {
+        let mut confirmation = self.confirmation();
+        let incarnation = confirmation.data_set.incarnation.clone();
+        confirmation.issued_on.get_or_insert(incarnation);
+    }
+
+    /// Whether somebody may have taken the lease over on a master before `now`. A renewal keeps the key
+    /// there, so that the ticket stays good, but proves nothing as long as nobody is granted anything: the
+    /// other may only be known where it took over.
+    pub(crate) fn may_be_adopted_before(&self, now: &DataSet) -> bool {
+        let confirmation = self.confirmation();
+        let issued_on = confirmation.issued_on.as_ref();
+        issued_on.is_some_and(|incarnation| *incarnation != now.incarnation)
     }
 
     /// Records what kept a renewal from being confirmed, for the error if the lease is lost.

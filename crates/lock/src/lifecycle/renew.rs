@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::backend::Backend;
 use crate::backend::ops::RenewOutcome;
 use crate::clock::Clock;
-use crate::error::{Error, LostReason};
+use crate::error::{Error, GateClosed, LostReason};
 use crate::lifecycle::cleanup::CleanupWorker;
 use crate::lifecycle::lease_state::{LeaseState, Purpose};
 use crate::telemetry::{self, Ended};
@@ -77,6 +77,17 @@ async fn attempt(
     let renewing = backend.renew(&request, held.fence, is_over);
     let answer = timeout(limit, renewing).await;
     let outcome = match answer {
+        Ok(Ok(RenewOutcome::Renewed {
+            data_set,
+            is_gate_closed: true,
+            ..
+        })) if !held.is_over() && held.may_be_adopted_before(&data_set) => {
+            Renewed::TryAgain(Error::GateClosed(GateClosed {
+                resource: held.resource.clone(),
+                remaining: None,
+                epoch: data_set.epoch,
+            }))
+        }
         Ok(Ok(RenewOutcome::Renewed { data_set, .. }))
             if held.confirm(purpose, sent_at, &data_set) =>
         {

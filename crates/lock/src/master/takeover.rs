@@ -6,6 +6,7 @@
 //! continues by a *partial* synchronisation only a replica that is not ahead of its new master. What each
 //! replica says is read from itself, after it has the claim.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -60,11 +61,18 @@ impl Replicas {
         )
         .await;
         let needed = majority(link.data_nodes());
-        let (with, without): (Vec<_>, Vec<_>) = looks.into_iter().partition(Result::is_ok);
+        // A replica that has just come again is listed twice for a while.
+        let mut with = HashSet::new();
+        let mut reasons = Vec::new();
+        for look in looks {
+            match look {
+                Ok(run_id) => drop(with.insert(run_id)),
+                Err(reason) => reasons.push(reason),
+            }
+        }
         if 1 + with.len() >= needed {
             return Ok(last.to_owned());
         }
-        let reasons: Vec<String> = without.into_iter().filter_map(Result::err).collect();
         let reasons = match &reasons[..] {
             [] => "no other replica follows the new master".to_owned(),
             reasons => reasons.join("; "),
@@ -96,12 +104,13 @@ impl Replicas {
         node: &Endpoint,
         wanted: &Wanted<'_>,
         last: &str,
-    ) -> Result<(), String> {
+    ) -> Result<String, String> {
         let said = match tokio::time::timeout(LIMIT, self.ask(node, wanted.gate_key)).await {
             Ok(said) => said?,
             Err(_) => return Err(format!("no answer within {LIMIT:?}")),
         };
-        said.shows(wanted, last)
+        said.shows(wanted, last)?;
+        Ok(said.run_id)
     }
 
     /// Asks in this order, so that what the replica says of itself was so when it had the claim.
@@ -144,6 +153,7 @@ struct Said {
     claim: String,
     replication: String,
     uptime: Duration,
+    run_id: String,
 }
 
 impl Said {
@@ -161,6 +171,7 @@ impl Said {
             replication: reply::text(replication).ok()?,
             // Whole seconds, rounded up by the server at worst.
             uptime: Duration::from_secs(uptime.saturating_sub(1)),
+            run_id: info_field(&server, "run_id")?.to_owned(),
         })
     }
 

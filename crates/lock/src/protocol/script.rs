@@ -22,6 +22,7 @@ macro_rules! scripts {
 scripts! {
     ACQUIRE = "constants.lua" "clock.lua" "fence.lua" "queue.lua" "enter.lua" "gate.lua" "acquire.lua";
     ADOPT = "clock.lua" "fence.lua" "gate.lua" "adopt.lua";
+    GIVE_BACK = "give_back.lua";
     RAISE_FENCE = "raise_fence.lua";
     RENEW = "clock.lua" "renew.lua";
     RELEASE = "constants.lua" "clock.lua" "queue.lua" "release.lua";

@@ -9,6 +9,7 @@
 //! | C5 [`liveness`] | whoever waits while nothing is broken is served; where turns are a matter of luck, somebody is |
 //! | C6 [`liveness`] | nothing stays locked when everybody has gone |
 
+pub mod availability;
 pub mod exclusion;
 pub mod fences;
 pub mod leases;

@@ -72,13 +72,19 @@ impl Arena {
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         use Fault::{
-            ClockBack, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica, Failover, Flush,
-            IsolateClient, IsolateMaster, KillClient, KillMaster, KillReplica, KillSentinel,
-            Latency, Loss, LostReplies, PauseClient, PauseMaster, PauseReplica, PauseSentinel,
-            ScriptFlush, Silence, Skew,
+            ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica,
+            Failover, FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster,
+            KillReplica, KillSentinel, Latency, Loss, LostReplies, PauseClient, PauseMaster,
+            PauseReplica, PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence,
+            Skew, SupervisedMaster,
         };
         let mut faults = vec![
             KillMaster,
+            SupervisedMaster,
+            RestartReplica,
+            CopyData,
+            ResetStatistics,
+            FailoversInRow,
             KillReplica,
             KillSentinel,
             KillClient,

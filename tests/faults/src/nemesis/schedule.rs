@@ -12,6 +12,8 @@ use crate::random::Random;
 pub enum Fault {
     /// `SIGKILL` to the master, started again with its data.
     KillMaster,
+    /// `SIGKILL` to the master, and a supervisor that starts it again when it has been replaced, or is about to be.
+    SupervisedMaster,
     /// `SIGKILL` to a replica, started again with its data.
     KillReplica,
     /// `SIGKILL` to a Sentinel, started again.
@@ -40,6 +42,8 @@ pub enum Fault {
     Loss,
     /// `SENTINEL FAILOVER`.
     Failover,
+    /// `SENTINEL FAILOVER` three times in a row.
+    FailoversInRow,
     /// `SENTINEL FAILOVER` on two Sentinels at once, which skips the vote.
     DoubleFailover,
     /// A replica comes back with its clock set to another time.
@@ -48,6 +52,12 @@ pub enum Fault {
     ClockBack,
     /// `FLUSHALL` on the master.
     Flush,
+    /// A replica is shut down in order and started again, as for an upgrade.
+    RestartReplica,
+    /// `redis-cli --rdb` on the master, which counts as a full synchronisation.
+    CopyData,
+    /// `CONFIG RESETSTAT` on the master.
+    ResetStatistics,
     /// `SCRIPT FLUSH` on the master.
     ScriptFlush,
     /// Everything between some clients and the servers comes later.
@@ -59,14 +69,16 @@ pub enum Fault {
 }
 
 use Fault::{
-    ClockBack, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica, Failover, Flush,
-    IsolateClient, IsolateMaster, KillClient, KillMaster, KillReplica, KillSentinel, Latency, Loss,
-    LostReplies, PauseClient, PauseMaster, PauseReplica, PauseSentinel, ScriptFlush, Silence, Skew,
+    ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica, Failover,
+    FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster, KillReplica,
+    KillSentinel, Latency, Loss, LostReplies, PauseClient, PauseMaster, PauseReplica,
+    PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew, SupervisedMaster,
 };
 
 /// How often each kind is drawn, and how long it lasts in milliseconds.
 const TABLE: &[(Fault, u64, (u64, u64))] = &[
     (KillMaster, 8, (50, 3_000)),
+    (SupervisedMaster, 5, (1_000, 10_000)),
     (KillReplica, 4, (50, 2_000)),
     (KillSentinel, 3, (50, 2_000)),
     (KillClient, 6, (50, 500)),
@@ -82,6 +94,10 @@ const TABLE: &[(Fault, u64, (u64, u64))] = &[
     (Loss, 5, (500, 3_000)),
     (Failover, 6, (10, 500)),
     (DoubleFailover, 2, (10, 500)),
+    (FailoversInRow, 3, (10, 500)),
+    (RestartReplica, 4, (10, 1_000)),
+    (CopyData, 4, (10, 100)),
+    (ResetStatistics, 4, (10, 100)),
     (Skew, 4, (50, 1_000)),
     (ClockBack, 3, (10, 100)),
     (Flush, 2, (10, 100)),

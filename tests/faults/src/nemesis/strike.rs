@@ -11,9 +11,9 @@ use super::{
 };
 use crate::history::Kind;
 
-/// How far any clock is set from the true time, in milliseconds. The clocks of two nodes may then differ by less than
-/// the longest lease, which is what the protocol asks for so that fences go up.
-const SKEW: u64 = 450;
+/// How far any clock is set from the true time, in milliseconds. The clocks of two nodes may then differ by up to a
+/// second, which is less than the longest lease and what `LOCK_MAX_CLOCK_SKEW` says.
+pub(crate) const SKEW: u64 = 500;
 
 impl Strike {
     /// Breaks and mends; `false` if there was nothing to break.
@@ -32,9 +32,13 @@ impl Strike {
 
     fn attempt(&self, world: &World) -> Result<()> {
         match self.fault {
-            Fault::KillMaster | Fault::KillReplica | Fault::EmptyMaster | Fault::EmptyReplica => {
-                self.restart(world)
-            }
+            Fault::KillMaster
+            | Fault::SupervisedMaster
+            | Fault::KillReplica
+            | Fault::RestartReplica
+            | Fault::EmptyMaster
+            | Fault::EmptyReplica => self.restart(world),
+            Fault::FailoversInRow => self.fail_over_in_a_row(world),
             Fault::Skew => self.skew(world),
             Fault::PauseMaster | Fault::PauseReplica => self.freeze_node(world),
             Fault::KillSentinel | Fault::PauseSentinel => self.strike_sentinel(world),
@@ -46,6 +50,8 @@ impl Strike {
             | Fault::DoubleFailover
             | Fault::Flush
             | Fault::ScriptFlush
+            | Fault::CopyData
+            | Fault::ResetStatistics
             | Fault::ClockBack => self.command(world),
             Fault::Latency | Fault::LostReplies | Fault::Silence => self.break_proxies(world),
         }
@@ -80,6 +86,7 @@ impl Strike {
         let cluster = &world.arena.cluster;
         match self.fault {
             Fault::KillReplica
+            | Fault::RestartReplica
             | Fault::EmptyReplica
             | Fault::PauseReplica
             | Fault::Skew
@@ -94,7 +101,11 @@ impl Strike {
     fn restart(&self, world: &World) -> Result<()> {
         let index = self.node(world)?;
         let node = world.arena.cluster.node(index);
-        node.kill();
+        if self.fault == Fault::RestartReplica {
+            node.shutdown()?;
+        } else {
+            node.kill();
+        }
         self.during(world, &format!("node {index}"), Ok(()))?;
         if matches!(self.fault, Fault::EmptyMaster | Fault::EmptyReplica) {
             node.restart_empty()
@@ -246,9 +257,26 @@ impl Strike {
             }),
             Fault::Flush => master.flush(),
             Fault::ScriptFlush => master.command(&["SCRIPT", "FLUSH"]).map(drop),
+            Fault::ResetStatistics => master.command(&["CONFIG", "RESETSTAT"]).map(drop),
+            Fault::CopyData => {
+                let file = master.directory().join("copy.rdb");
+                master.cli(&["--rdb", &file.to_string_lossy()]).map(drop)
+            }
             _ => master.set_clock_offset(-SKEW.cast_signed()),
         };
         self.during(world, &format!("node {index}"), done)
+    }
+
+    /// Each as soon as the one before has ended; the Sentinels refuse some, as two may not follow at once.
+    fn fail_over_in_a_row(&self, world: &World) -> Result<()> {
+        let cluster = &world.arena.cluster;
+        let first = cluster.failover().map(drop);
+        self.during(world, "the master", first)?;
+        for _ in 0..2 {
+            let _ = cluster.wait_until_stable();
+            let _ = cluster.failover();
+        }
+        Ok(())
     }
 
     fn break_proxies(&self, world: &World) -> Result<()> {

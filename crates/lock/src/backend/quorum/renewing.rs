@@ -52,6 +52,7 @@ impl Quorum {
             }
             if renewed >= self.needed() {
                 return Ok(RenewOutcome::Renewed {
+                    is_gate_closed: false,
                     data_set: DataSet::local(),
                     // Some member may be given the lock again, above.
                     reasserted: true,

@@ -12,7 +12,7 @@ use crate::backend::ops::{AdoptOutcome, Request};
 use crate::fence::Fence;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, Unexpected};
-use crate::protocol::script::{ADOPT, Call};
+use crate::protocol::script::{ADOPT, Call, GIVE_BACK};
 use crate::token::{Token, owner_in};
 use crate::transport::server_errors::Failure;
 
@@ -49,7 +49,7 @@ impl Single {
                     if is_void && self.open_gate(&link).await? == Some(Duration::ZERO) {
                         continue;
                     }
-                    self.give_back(&link, request, from, &counter).await?;
+                    self.give_back(&link, request, from).await?;
                     if is_void {
                         AdoptOutcome::NotReplicated(confirmed.by_nobody_else())
                     } else {
@@ -71,14 +71,15 @@ impl Single {
     }
 
     /// Gives the lock back to the token that it was taken over from, so that its ticket stays good.
-    async fn give_back(
-        &self,
-        link: &Link,
-        request: &Request,
-        from: &Token,
-        counter: &str,
-    ) -> Result<(), Failure> {
-        let call = self.adoption(link, request, (&request.token, from), counter);
+    async fn give_back(&self, link: &Link, request: &Request, from: &Token) -> Result<(), Failure> {
+        let mut call = self
+            .call_of(&GIVE_BACK)
+            .keys(request.locks())
+            .argument(request.token.reveal())
+            .argument(from.reveal());
+        if link.gate.is_some() {
+            call = call.argument(&link.incarnation.replication_id);
+        }
         let given_back = link.call_behind_grants(call).await;
         // Unknown: whose token it is now. The caller releases its own.
         given_back

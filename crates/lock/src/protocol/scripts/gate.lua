@@ -9,6 +9,7 @@
 --   data_nodes          the most data nodes that were ever known
 --   fast, from          1: may be opened at once, if the replicas have the history `from` as the master has
 --   hold_until, hold_ms while leases of the last master may live (server ms) a grant is held back (ms)
+--   hold_before         what the master before held its grants back for, if leases from before it may live
 --   was_open, resynced  1: it has been open; 1: it was claimed again, and may have been open before
 --   first               1: a new deployment
 --   fence_at, seed      the fence counter as it was found at the claim, and as it was set
@@ -25,7 +26,8 @@ local function pass_gate(key, expected, now_us)
     return {-3}
   end
   local gate = redis.call('HMGET', key, 'incarnation', 'open_from', 'longest', 'claim')
-  if gate[1] ~= incarnation or not gate[2] then
+  -- A record without a claim was written by an older version.
+  if gate[1] ~= incarnation or not gate[2] or not gate[4] then
     return {-2}
   end
   local longest_ms = tonumber(gate[3])
@@ -38,5 +40,5 @@ local function pass_gate(key, expected, now_us)
   if closed_ms > 0 then
     return {-4, math.ceil(closed_ms)}
   end
-  return nil, longest_ms, tonumber(gate[4] or 0)
+  return nil, longest_ms, tonumber(gate[4])
 end

@@ -82,8 +82,16 @@ local first = not record.incarnation and epoch == 0
   and not string.match(redis.call('INFO', 'commandstats'), 'cmdstat_flush')
 -- The master before this one is the record's, its gate was open, and nobody was master in between.
 local from = string.match(replication, 'master_replid2:(%x+)')
-local fast = confirms and not is_ours and was_open and record.incarnation == from
+-- One that was claimed again may have been closed since: then only its own time counts.
+local is_open = record.was_open == '1' or (record.open_from and tonumber(record.open_from) <= now_ms)
+local fast = confirms and not is_ours and is_open and record.claim and record.incarnation == from
   and epoch == record_epoch + 1
+-- Leases of the master before the last may live, by a clock that is apart from this one by both differences.
+local hold_before = 0
+if fast and record.hold_until and tonumber(record.hold_until) > now_ms - longest then
+  hold_before = tonumber(record.hold_ms)
+end
+local resynced = is_ours and (record.open_from or record.resynced == '1')
 
 if not is_ours then
   if was_open or not record.incarnation then
@@ -98,7 +106,7 @@ local claim = string.format('%.0f', math.max(tonumber(record.claim or 0) + 1, no
 redis.call('HDEL', KEYS[1], 'open_from', 'hold_until', 'hold_ms', 'was_open', 'reason')
 redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', ARGV[4], 'claim', claim, 'syncs', syncs,
   'longest', longest, 'data_nodes', data_nodes, 'fast', fast and 1 or 0, 'from', from,
-  'first', first and 1 or 0, 'resynced', is_ours and 1 or 0, 'fence_at', record.fence_at or '0',
-  'seed', redis.call('HGET', KEYS[3], 'last'), 'claimed_by', ARGV[6],
+  'first', first and 1 or 0, 'resynced', resynced and 1 or 0, 'fence_at', record.fence_at or '0',
+  'seed', redis.call('HGET', KEYS[3], 'last'), 'hold_before', hold_before, 'claimed_by', ARGV[6],
   'claimed_at', string.format('%.0f', now_ms))
 return {0, data_nodes, tonumber(claim), fast and 1 or 0, longest}

@@ -18,8 +18,9 @@ local incarnation = string.match(replication, 'master_replid:(%x+)')
 if incarnation ~= ARGV[1] or not string.find(replication, 'role:master', 1, true) then
   return {-3}
 end
-local incarnation_now, claim, open_from, longest, first, fast, from, claimed_at = unpack(redis.call(
-  'HMGET', KEYS[1], 'incarnation', 'claim', 'open_from', 'longest', 'first', 'fast', 'from', 'claimed_at'))
+local incarnation_now, claim, open_from, longest, first, fast, from, claimed_at, hold_before = unpack(redis.call(
+  'HMGET', KEYS[1], 'incarnation', 'claim', 'open_from', 'longest', 'first', 'fast', 'from', 'claimed_at',
+  'hold_before'))
 if incarnation_now ~= incarnation or claim ~= ARGV[2] then
   return {-2}
 end
@@ -37,7 +38,8 @@ if ARGV[3] == 'fast' then
     return {-8, uptime}
   end
   redis.call('HSET', KEYS[1], 'open_from', string.format('%.0f', now_ms), 'was_open', 1,
-    'hold_until', string.format('%.0f', tonumber(claimed_at) + longest_ms), 'hold_ms', ARGV[4])
+    'hold_until', string.format('%.0f', tonumber(claimed_at) + longest_ms),
+    'hold_ms', tonumber(ARGV[4]) + tonumber(hold_before or 0))
   return {1, 0, longest_ms}
 end
 local closed_ms = longest_ms

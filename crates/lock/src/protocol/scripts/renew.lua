@@ -43,10 +43,10 @@ if incarnation ~= ARGV[4] then
 end
 local claimed, open_from, was_open, resynced, fence_at, longest, number = unpack(redis.call(
   'HMGET', KEYS[2], 'incarnation', 'open_from', 'was_open', 'resynced', 'fence_at', 'longest', 'claim'))
-if claimed ~= incarnation then
+if claimed ~= incarnation or not number then
   return {-2}
 end
-claim = tonumber(number or 0)
+claim = tonumber(number)
 if (was_open == '1' or resynced == '1'
   or (open_from and tonumber(open_from) <= now_in_us() / 1000)) then
   return holder == ARGV[1] and extend() or refuse()
