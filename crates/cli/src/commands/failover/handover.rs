@@ -119,12 +119,10 @@ pub(super) async fn hand_over(
     }
     pause.begin().await?;
     wait_in_step(deployment, pause).await?;
-    let Some((_, sentinel)) = deployment.asked.first() else {
-        return Err(Failure::new(exit::UNREACHABLE, "no Sentinel answers"));
-    };
     pause.is_under_way = true;
     let service = &deployment.sentinels.service;
-    let asked = sentinel.ask(&["SENTINEL", "FAILOVER", service]).await;
+    let failover = ["SENTINEL", "FAILOVER", service];
+    let asked = deployment.leader.ask(&failover).await;
     asked.map_err(|error| unusable(&error))?;
     let new = wait_for_promotion(deployment, pause).await?;
     follow(deployment, &new).await;
@@ -139,12 +137,9 @@ pub(super) async fn hand_over(
 /// Returns whether there was one.
 async fn wait_for_best_age(deployment: &Deployment<'_>) -> bool {
     let deadline = Instant::now() + BEST_AGE_WITHIN;
-    let Some((_, sentinel)) = deployment.asked.first() else {
-        return false;
-    };
     let asked = ["SENTINEL", "REPLICAS", &deployment.sentinels.service];
     while Instant::now() < deadline {
-        let Ok(answer) = sentinel.ask(&asked).await else {
+        let Ok(answer) = deployment.leader.ask(&asked).await else {
             return false;
         };
         let replicas = answer.items().iter();
