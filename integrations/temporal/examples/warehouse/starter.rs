@@ -146,7 +146,12 @@ where
                 continue;
             };
             let options = WorkflowCancelOptions::builder().reason("no longer wanted");
-            if handle.cancel(options.build()).await.is_ok() {
+            if handle.cancel(options.build()).await.is_err() {
+                continue;
+            }
+            // The message may be a second old: one that was granted meanwhile completes all the same.
+            let result = handle.get_result(WorkflowGetResultOptions::default()).await;
+            if matches!(result, Err(WorkflowGetResultError::Cancelled { .. })) {
                 let workflow = handle.info().workflow_id.clone();
                 println!("cancelled {workflow}: {message}");
                 return Some(Cancelled { workflow, message });
@@ -174,7 +179,10 @@ where
     let details = activity.heartbeat_details?.payloads.into_iter().next()?;
     let message: String = serde_json::from_slice(&details.data).ok()?;
     // Not before the first holders: at the start of a Sentinel cluster nobody is granted anything yet.
-    let waits = message.starts_with("waiting for") && message.contains("held by");
+    let itself = format!("{}/", handle.info().workflow_id);
+    let waits = message.starts_with("waiting for")
+        && message.contains("held by")
+        && !message.contains(&itself);
     waits.then_some(message)
 }
 
