@@ -9,8 +9,9 @@ use crate::lifecycle::acquire;
 use crate::lifecycle::core::Core;
 use crate::lifecycle::target::Target;
 use crate::options::AcquireOptions;
+use crate::protocol::keys::Keys;
 use crate::request::Acquire;
-use crate::resource::{Keys, Resource};
+use crate::resource::Resource;
 
 /// A resource with several slots, each of which is a lease of its own: renewed, fenced, and lost or
 /// released by itself. Get it from [`Locker::slots`](crate::Locker::slots).

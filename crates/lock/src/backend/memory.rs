@@ -9,7 +9,7 @@ use crate::backend::ops::{
 };
 use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
-use crate::resource::Keys;
+use crate::protocol::keys::Keys;
 use crate::token::{self, Token};
 use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};

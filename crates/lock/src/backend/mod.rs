@@ -17,7 +17,7 @@ use self::ops::{
 use crate::fence::Fence;
 use crate::master::gate::GateState;
 use crate::master::state::State;
-use crate::resource::Keys;
+use crate::protocol::keys::Keys;
 use crate::token::Token;
 use crate::transport::server_errors::Failure;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
-use crate::resource::Keys;
+use crate::protocol::keys::Keys;
 use crate::token::Token;
 
 /// A lease asked for.

@@ -24,7 +24,7 @@ use crate::lifecycle::lease_state::LeaseState;
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::lifecycle::wait_queue::Waiting;
 use crate::master::state::State;
-use crate::resource::Keys;
+use crate::protocol::keys::Keys;
 use crate::transport::server_errors::Failure;
 
 /// More than this many at once are left to their TTL.

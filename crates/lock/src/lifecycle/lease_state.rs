@@ -289,7 +289,7 @@ mod tests {
 
     use super::*;
     use crate::options::AcquireOptions;
-    use crate::resource::Keys;
+    use crate::protocol::keys::Keys;
     use crate::token::Token;
 
     fn held(clock: Clock) -> LeaseState {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::lifecycle::core::Core;
 use crate::options::AcquireOptions;
-use crate::resource::{Keys, Resource};
+use crate::protocol::keys::Keys;
+use crate::resource::Resource;
 
 /// What to lease: a name and its keys.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::error::Error;
-use crate::resource::{Keys, Kind};
+use crate::protocol::keys::{Keys, Kind};
 
 /// More unclaimed calls than this are left to their claim's end.
 const MOST_UNCLAIMED: usize = 1_024;

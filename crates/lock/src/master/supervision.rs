@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::protocol::keys::GateKeys;
 use crate::protocol::wakeups::Calls;
-use crate::resource::GateKeys;
 use crate::transport::connection::ConnectionSettings;
 
 /// How to supervise a data set.

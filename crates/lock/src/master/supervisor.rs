@@ -19,7 +19,7 @@ use crate::master::source::Source;
 use crate::master::state::State;
 use crate::master::supervision::Supervision;
 use crate::master::verify::Verifier;
-use crate::resource::GateKeys;
+use crate::protocol::keys::GateKeys;
 use crate::sentinel::Named;
 use crate::telemetry::MasterEvents;
 use crate::unavailable::{Cause, Unavailable};

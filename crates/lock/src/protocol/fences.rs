@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::fence::Fence;
+use crate::protocol::keys::fence_counter;
 use crate::protocol::slots::slot_of;
-use crate::resource::{fence_counter, hash_tag};
+use crate::resource::hash_tag;
 
 /// How many hash slots a Redis Cluster has.
 const SLOTS: usize = 16_384;

@@ -2,6 +2,7 @@
 
 pub(crate) mod fences;
 pub(crate) mod grant;
+pub(crate) mod keys;
 pub(crate) mod reply;
 pub(crate) mod script;
 pub(crate) mod slots;

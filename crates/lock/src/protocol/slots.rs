@@ -230,7 +230,7 @@ mod tests {
             "{a}{b}",
         ] {
             let resource = crate::Resource::new(name).expect(name);
-            let keys = crate::resource::Keys::new("app:", &resource).expect(name);
+            let keys = crate::protocol::keys::Keys::new("app:", &resource).expect(name);
             for companion in [&keys.queue(), &keys.alive()] {
                 assert_eq!(slot_of(&keys.name), slot_of(companion), "{name}");
             }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::protocol::keys::{Keys, Kind};
 use crate::protocol::script::{CHANNELS, CLAIM};
-use crate::resource::{Keys, Kind};
 
 /// The name of one locker in every queue, and of the channel over which it is called.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use super::Quorum;
 use super::member::Answer;
 use super::vote_count::agreed;
 use crate::backend::ops::{ForceOutcome, Holding, Scanned};
-use crate::resource::Keys;
+use crate::protocol::keys::Keys;
 use crate::transport::server_errors::Failure;
 
 impl Quorum {

@@ -12,7 +12,7 @@ use super::Quorum;
 use super::member::{Answer, Member};
 use super::vote_count::ReleaseCount;
 use crate::backend::ops::{GrantOutcome, ReleaseOutcome, Request};
-use crate::resource::Keys;
+use crate::protocol::keys::Keys;
 use crate::transport::server_errors::{Failure, Outcome};
 
 /// Between attempts to release a lock on one member.

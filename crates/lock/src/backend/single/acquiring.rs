@@ -9,8 +9,8 @@ use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
 use crate::protocol::grant::{Answer, Grant};
+use crate::protocol::keys::Kind;
 use crate::protocol::script::{ACQUIRE, Call};
-use crate::resource::Kind;
 use crate::transport::server_errors::Failure;
 
 /// Void grants, and gates that were found unclaimed, before the caller is told to come back.

@@ -6,8 +6,8 @@ use redis::{Pipeline, Value};
 
 use super::replies::remaining;
 use crate::backend::ops::{Found, Holding};
+use crate::protocol::keys::companion;
 use crate::protocol::reply::{self, Unexpected};
-use crate::resource::companion;
 use crate::token::{self, Parts};
 
 /// As much of a value as tells a token; a huge value in a shared Redis stays where it is.

@@ -21,7 +21,7 @@ pub(crate) struct Modes {
 impl Modes {
     pub(crate) fn new(key_prefix: &str, are_mixed: bool) -> Self {
         Self {
-            gate_key: crate::resource::gate(key_prefix),
+            gate_key: crate::protocol::keys::gate(key_prefix),
             are_mixed,
             checked_on: AtomicU64::new(0),
         }

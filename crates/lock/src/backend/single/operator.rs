@@ -9,9 +9,9 @@ use crate::backend::ops::{ForceOutcome, Found, Scanned};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
+use crate::protocol::keys::{Keys, is_companion};
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::FORCE_RELEASE;
-use crate::resource::{Keys, is_companion};
 use crate::token;
 use crate::transport::server_errors::Failure;
 
