@@ -9,6 +9,7 @@
 //! | `toml`, `json` | this test: it names what exists, and parses |
 //! | `sql` | `examples/tests/ledger.rs`, on PostgreSQL |
 //! | `text` | is what a program printed |
+//! | `mermaid` | is a picture |
 //!
 //! A block that cannot be run has a line `<!-- not run: REASON -->` before it. One that needs the shell
 //! of the block before it has `<!-- goes on from the block above -->`.
@@ -131,7 +132,7 @@ fn no_block_is_left_out() {
             "sh" if block.is_cargo() => block.text.lines().all(|line| ci.contains(line)),
             "console" => sessions.contains(&format!("../../{}\"", block.page)),
             "sql" => sql.contains(&format!("../../{}\"", block.page)),
-            "sh" | "dotenv" | "toml" | "json" | "text" => true,
+            "sh" | "dotenv" | "toml" | "json" | "text" | "mermaid" => true,
             _ => false,
         };
         if !is_run {

@@ -31,6 +31,8 @@ pub(super) struct Deployment<'a> {
     pub(super) sentinels: &'a SentinelTopology,
     /// The Sentinels that answer.
     pub(super) asked: Vec<(Endpoint, Probe)>,
+    /// A Sentinel of the majority: it is asked for the failover.
+    pub(super) leader: Probe,
     /// How many Sentinels there are.
     pub(super) count: usize,
     pub(super) view: SentinelView,
@@ -61,7 +63,7 @@ pub(super) async fn examine<'a>(
     reached.add(topology, &sentinels.sentinels).await;
     let others = reached.others(sentinels).await;
     reached.add(topology, &others).await;
-    let (count, view) = agreed(&reached, sentinels).await?;
+    let (count, Agreed { view, leader, .. }) = agreed(&reached, sentinels).await?;
     let endpoint = sentinels.address_map.map(&view.master);
     let probe = Probe::open(topology, Hop::Node, &endpoint).await;
     let probe = probe.map_err(|error| unusable(&error))?;
@@ -70,6 +72,7 @@ pub(super) async fn examine<'a>(
         topology,
         sentinels,
         asked: reached.probes,
+        leader,
         count,
         master: Node {
             announced: view.master.clone(),
@@ -85,24 +88,44 @@ pub(super) async fn examine<'a>(
     Ok(deployment)
 }
 
-/// The master that a majority of the Sentinels names at one epoch.
+/// The view that a majority of the Sentinels shares.
+struct Agreed {
+    view: SentinelView,
+    /// One of them.
+    leader: Probe,
+    votes: usize,
+}
+
+/// The master that a majority of the Sentinels names at one epoch, and how many Sentinels there are.
 async fn agreed(
     reached: &Reached,
     sentinels: &SentinelTopology,
-) -> Result<(usize, SentinelView), Failure> {
-    let mut votes: BTreeMap<(Endpoint, u64), (usize, SentinelView)> = BTreeMap::new();
+) -> Result<(usize, Agreed), Failure> {
+    let mut views: BTreeMap<(Endpoint, u64), Agreed> = BTreeMap::new();
     let mut count = reached.count();
+    let mut refusal = reached.failures.first().cloned();
     for (_, probe) in &reached.probes {
         let answer = probe.ask(&["SENTINEL", "MASTER", &sentinels.service]).await;
-        let view = read_view(&answer.map_err(|error| unusable(&error))?);
+        let view = match answer {
+            Ok(answer) => read_view(&answer),
+            Err(error) => {
+                refusal = Some(error);
+                continue;
+            }
+        };
         count = count.max(usize::try_from(view.others + 1).unwrap_or(usize::MAX));
-        let vote = votes.entry((view.master.clone(), view.epoch));
-        vote.or_insert((0, view)).0 += 1;
+        let shared = views.entry((view.master.clone(), view.epoch));
+        let shared = shared.or_insert_with(|| Agreed {
+            view,
+            leader: probe.clone(),
+            votes: 0,
+        });
+        shared.votes += 1;
     }
-    let most = votes.into_values().max_by_key(|(votes, _)| *votes);
-    match most {
-        Some((votes, view)) if votes * 2 > count => Ok((count, view)),
-        Some((votes, view)) => {
+    let most = views.into_values().max_by_key(|agreed| agreed.votes);
+    match (most, refusal) {
+        (Some(agreed), _) if agreed.votes * 2 > count => Ok((count, agreed)),
+        (Some(Agreed { view, votes, .. }), _) => {
             let message = format!(
                 "{votes} of {count} Sentinels name {} as the master at epoch {}: a majority must agree; \
                  compare `leasehold topology`",
@@ -110,10 +133,8 @@ async fn agreed(
             );
             Err(Failure::new(exit::UNREACHABLE, message))
         }
-        None => match reached.failures.first() {
-            Some(error) => Err(unusable(error)),
-            None => Err(Failure::new(exit::UNREACHABLE, "no Sentinel is configured")),
-        },
+        (None, Some(error)) => Err(unusable(&error)),
+        (None, None) => Err(Failure::new(exit::UNREACHABLE, "no Sentinel answers")),
     }
 }
 
@@ -178,18 +199,28 @@ impl Deployment<'_> {
         }
         let record = gate.and_then(|gate| gate.record.as_ref());
         let longest = record.map(|record| record.longest.max(self.config.lock.max_ttl));
-        let endpoints: Vec<Endpoint> = known.keys().cloned().collect();
-        let reachable: Vec<Endpoint> = endpoints
-            .iter()
-            .map(|one| self.sentinels.address_map.map(one))
-            .collect();
+        let unusable = self.sort(&known, &replication, longest).await;
+        let data_nodes = record.map_or(0, |record| record.data_nodes);
+        self.examine_number(data_nodes.max(1 + known.len()), &unusable);
+        Ok(())
+    }
+
+    /// Keeps the replicas that could take over. Returns why the others could not, except where Sentinel might
+    /// promote one all the same, which is a reason to refuse.
+    async fn sort(
+        &mut self,
+        known: &BTreeMap<Endpoint, Known>,
+        replication: &Replication,
+        longest: Option<Duration>,
+    ) -> Vec<String> {
+        let map = |announced| self.sentinels.address_map.map(announced);
+        let reachable: Vec<Endpoint> = known.keys().map(map).collect();
         let opened = open_all(self.topology, Hop::Node, &reachable).await;
-        let mut unusable_ones = Vec::new();
+        let mut unusable = Vec::new();
         let mut can_promote = false;
-        for (announced, (_, probe)) in endpoints.into_iter().zip(opened) {
-            let known = &known[&announced];
+        for ((announced, known), (_, probe)) in known.iter().zip(opened) {
             let usable = match probe {
-                Ok(probe) => is_usable(&announced, probe, &replication, longest).await,
+                Ok(probe) => is_usable(announced, probe, replication, longest).await,
                 Err(error) => Err(error.cause().to_string()),
             };
             match usable {
@@ -200,35 +231,34 @@ impl Deployment<'_> {
                 Err(reason) if known.may_be_promoted() => {
                     self.refuse(format!("{announced} might be promoted, and {reason}"));
                 }
-                Err(reason) => unusable_ones.push(format!("{announced}: {reason}")),
+                Err(reason) => unusable.push(format!("{announced}: {reason}")),
             }
-        }
-        let data_nodes = record.map_or(0, |record| record.data_nodes);
-        let data_nodes = data_nodes.max(1 + known.len());
-        let needed = data_nodes / 2 + 1;
-        if self.replicas.len() < needed {
-            let mut told = format!(
-                "{} of {data_nodes} data nodes are replicas that could take over, and {needed} are needed",
-                self.replicas.len()
-            );
-            if !unusable_ones.is_empty() {
-                told.push_str(&format!(" ({})", unusable_ones.join("; ")));
-            }
-            self.refuse(told);
         }
         if !self.replicas.is_empty() && !can_promote {
             self.refuse("Sentinel may promote none of the replicas: look at replica-priority");
         }
-        Ok(())
+        unusable
+    }
+
+    fn examine_number(&mut self, data_nodes: usize, unusable: &[String]) {
+        let needed = data_nodes / 2 + 1;
+        if self.replicas.len() >= needed {
+            return;
+        }
+        let mut told = format!(
+            "{} of {data_nodes} data nodes are replicas that could take over, and {needed} are needed",
+            self.replicas.len()
+        );
+        if !unusable.is_empty() {
+            told.push_str(&format!(" ({})", unusable.join("; ")));
+        }
+        self.refuse(told);
     }
 
     async fn known_replicas(&self) -> Result<BTreeMap<Endpoint, Known>, Failure> {
         let mut known = BTreeMap::new();
-        let Some((_, probe)) = self.asked.first() else {
-            return Ok(known);
-        };
         let asked = ["SENTINEL", "REPLICAS", &self.sentinels.service];
-        let answer = probe.ask(&asked).await;
+        let answer = self.leader.ask(&asked).await;
         let answer = answer.map_err(|error| unusable(&error))?;
         for replica in answer.items() {
             let text = |name: &str| replica.field(name).unwrap_or_default();

@@ -24,6 +24,8 @@ const EXTENDED_AFTER: Duration = Duration::from_millis(500);
 /// by that of the promotion, which takes it about 300 ms. So the pause is shortest if the failover begins
 /// at this age of the last answer.
 const BEST_AGE_MS: std::ops::RangeInclusive<u64> = 500..=700;
+/// Leases of this length outlive the longest pause; two thirds are left when a renewal is tried.
+const SAFE_TTL: Duration = Duration::from_millis(4500);
 /// Sentinel asks a replica every 10 s.
 const BEST_AGE_WITHIN: Duration = Duration::from_secs(11);
 
@@ -104,15 +106,23 @@ pub(super) async fn hand_over(
     deployment: &Deployment<'_>,
     pause: &mut Pause,
 ) -> Result<Done, Failure> {
-    wait_for_best_age(deployment).await;
+    let ttl = deployment.config.lock.ttl;
+    if !wait_for_best_age(deployment).await && ttl < SAFE_TTL {
+        let message = format!(
+            "nothing was changed: Sentinel asks the replicas at different times, so writes could be paused for up to \
+             {}, and leases with LOCK_TTL {} could be lost: try again, or raise LOCK_TTL to {}",
+            shown(PAUSE),
+            shown(ttl),
+            shown(SAFE_TTL)
+        );
+        return Err(Failure::new(super::REFUSED, message));
+    }
     pause.begin().await?;
     wait_in_step(deployment, pause).await?;
-    let Some((_, sentinel)) = deployment.asked.first() else {
-        return Err(Failure::new(exit::UNREACHABLE, "no Sentinel answers"));
-    };
     pause.is_under_way = true;
     let service = &deployment.sentinels.service;
-    let asked = sentinel.ask(&["SENTINEL", "FAILOVER", service]).await;
+    let failover = ["SENTINEL", "FAILOVER", service];
+    let asked = deployment.leader.ask(&failover).await;
     asked.map_err(|error| unusable(&error))?;
     let new = wait_for_promotion(deployment, pause).await?;
     follow(deployment, &new).await;
@@ -124,15 +134,13 @@ pub(super) async fn hand_over(
 }
 
 /// Waits for the moment at which Sentinel will notice the promotion soonest. Nothing is paused as yet.
-async fn wait_for_best_age(deployment: &Deployment<'_>) {
+/// Returns whether there was one.
+async fn wait_for_best_age(deployment: &Deployment<'_>) -> bool {
     let deadline = Instant::now() + BEST_AGE_WITHIN;
-    let Some((_, sentinel)) = deployment.asked.first() else {
-        return;
-    };
     let asked = ["SENTINEL", "REPLICAS", &deployment.sentinels.service];
     while Instant::now() < deadline {
-        let Ok(answer) = sentinel.ask(&asked).await else {
-            return;
+        let Ok(answer) = deployment.leader.ask(&asked).await else {
+            return false;
         };
         let replicas = answer.items().iter();
         let ages: Vec<u64> = replicas
@@ -141,13 +149,14 @@ async fn wait_for_best_age(deployment: &Deployment<'_>) {
             .collect();
         let (least, most) = (ages.iter().min(), ages.iter().max());
         let (Some(&least), Some(&most)) = (least, most) else {
-            return;
+            return false;
         };
         if BEST_AGE_MS.contains(&least) && BEST_AGE_MS.contains(&most) {
-            return;
+            return true;
         }
         sleep(Duration::from_millis(40)).await;
     }
+    false
 }
 
 /// Waits until every replica has what the master wrote. Only a PING of replication may come after that,
