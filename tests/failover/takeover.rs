@@ -208,3 +208,73 @@ async fn replica_restarts_snapshots_and_reset_counters_close_no_gate() {
     assert_eq!(gate(master, "claim"), claim, "nobody had to claim again");
     assert_eq!(gate(master, "reason"), "");
 }
+
+/// Runs `HSET` on the gate of the present master.
+fn set_gate(cluster: &SentinelCluster, fields: &[&str]) {
+    let command = [&["HSET", GATE], fields].concat();
+    blocking(|| cluster.master().expect("a master").command(&command)).expect("HSET");
+}
+
+/// Kills the master, and waits until the gate of the next one has a time.
+async fn succeed(cluster: &SentinelCluster) -> usize {
+    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
+    let before = gate(cluster.node((old + 1) % 3), "incarnation");
+    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    eventually("the gate has a time", async || {
+        let is_claimed = gate(cluster.node(new), "incarnation") != before;
+        is_claimed && !gate(cluster.node(new), "open_from").is_empty()
+    })
+    .await;
+    new
+}
+
+/// A master that was deposed and is promoted again, without having followed anybody, closes its gate for the leases of the
+/// one in between. If it dies meanwhile they are no concern of its successor's history, but they still run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_was_closed_again_is_no_open_gate_to_the_next_master() {
+    let cluster = cluster();
+    let locker = strict(&cluster, SHORT).await;
+    all_up_for(&cluster, SHORT).await;
+    lease(&locker, "before")
+        .await
+        .release()
+        .await
+        .expect("a release");
+    let far = "9999999999999";
+    set_gate(
+        &cluster,
+        &["resynced", "1", "was_open", "0", "open_from", far],
+    );
+    blocking(|| {
+        let within = Duration::from_secs(10);
+        let master = cluster.master().expect("a master");
+        master.wait_for_replicas(2, within).expect("in step");
+    });
+    let new = succeed(&cluster).await;
+    assert_eq!(gate(cluster.node(new), "fast"), "0");
+    assert_ne!(gate(cluster.node(new), "reason"), "");
+}
+
+/// Two failovers within one longest lease: leases of the first master run by a clock that is apart from the third one's by
+/// both differences.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_master_held_its_grants_back_for_is_added_to_what_the_next_one_does() {
+    let cluster = cluster();
+    let locker = strict(&cluster, SHORT).await;
+    all_up_for(&cluster, SHORT).await;
+    lease(&locker, "before")
+        .await
+        .release()
+        .await
+        .expect("a release");
+    set_gate(&cluster, &["hold_ms", "300", "hold_until", "9999999999999"]);
+    blocking(|| {
+        let within = Duration::from_secs(10);
+        let master = cluster.master().expect("a master");
+        master.wait_for_replicas(2, within).expect("in step");
+    });
+    let new = succeed(&cluster).await;
+    let hold = gate(cluster.node(new), "hold_ms");
+    let hold: u64 = hold.parse().expect("a number");
+    assert!(hold >= 300, "{hold} ms");
+}

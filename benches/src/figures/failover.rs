@@ -15,7 +15,7 @@ use crate::report::Figure;
 use crate::spread::Spread;
 use crate::{Error, Result, ours};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between attempts, and so the resolution.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -46,13 +46,15 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
     Ok(figure)
 }
 
-async fn next(announced: &mut mpsc::UnboundedReceiver<Instant>) -> Result<Instant> {
+pub(super) async fn next(announced: &mut mpsc::UnboundedReceiver<Instant>) -> Result<Instant> {
     let announced = tokio::time::timeout(PATIENCE, announced.recv()).await?;
     announced.ok_or_else(|| Error::from("the Sentinels hung up"))
 }
 
 /// When each Sentinel announces another master.
-async fn announcements(cluster: &SentinelCluster) -> Result<mpsc::UnboundedReceiver<Instant>> {
+pub(super) async fn announcements(
+    cluster: &SentinelCluster,
+) -> Result<mpsc::UnboundedReceiver<Instant>> {
     let (announce, announced) = mpsc::unbounded_channel();
     for sentinel in cluster.sentinels() {
         let client = redis::Client::open(sentinel.url())?;
@@ -69,13 +71,13 @@ async fn announcements(cluster: &SentinelCluster) -> Result<mpsc::UnboundedRecei
 }
 
 /// Attempts at one new resource after the other, until dropped.
-struct Attempts {
+pub(super) struct Attempts {
     granted: Arc<Mutex<Vec<(Instant, String)>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Attempts {
-    fn start(locker: &Locker, round: usize) -> Self {
+    pub(super) fn start(locker: &Locker, round: usize) -> Self {
         let granted: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
         let (locker, grants) = (locker.clone(), granted.clone());
         let task = tokio::spawn(async move {
@@ -99,7 +101,11 @@ impl Attempts {
 
     /// When `master` made its first grant after `announced`. What the old master granted after it
     /// was deposed never came to the new one.
-    async fn first_on(&self, master: &RedisServer, announced: Instant) -> Result<Instant> {
+    pub(super) async fn first_on(
+        &self,
+        master: &RedisServer,
+        announced: Instant,
+    ) -> Result<Instant> {
         let mut looked_at = 0;
         let ends = Instant::now() + PATIENCE;
         while Instant::now() < ends {

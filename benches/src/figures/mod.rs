@@ -19,13 +19,14 @@ mod quorum;
 mod scale;
 mod start_up;
 mod strict;
+mod takeover;
 mod uncontended;
 
 /// The first argument of a process that does one part of a figure.
 pub const PART: &str = "--part";
 
 /// The names of all figures, in the order in which they are measured.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "uncontended",
     "latency",
     "strict",
@@ -37,6 +38,7 @@ pub const NAMES: [&str; 12] = [
     "start-up",
     "failover",
     "gate",
+    "takeover",
     "quorum",
 ];
 
@@ -84,6 +86,7 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
         "scale" => scale::measure(effort).await,
         "start-up" => start_up::measure(effort).await,
         "gate" => gate::measure(effort).await,
+        "takeover" => takeover::measure(effort).await,
         "failover" => failover::measure(effort).await,
         "quorum" => quorum::measure(effort).await,
         other => Err(Error::from(format!(
