@@ -95,7 +95,13 @@ fn the_map_has_every_module_and_no_other() {
         .collect();
     let there = fs::read_dir(root().join("crates/lock/src")).expect("the directory");
     let there: BTreeSet<String> = there
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         // The directory of `unavailable.rs`, the crate's own page, and what only fuzzing uses.
         .filter(|name| !matches!(name.as_str(), "unavailable" | "lib.rs" | "fuzzing.rs"))
         .collect();
@@ -104,8 +110,19 @@ fn the_map_has_every_module_and_no_other() {
 
 #[test]
 fn the_crates_page_draws_every_directory() {
-    let page: String = TOUR.lines().filter(|line| line.starts_with("//!")).collect();
-    for name in ["lifecycle", "backend", "master", "sentinel", "protocol", "transport", "telemetry"] {
+    let page: String = TOUR
+        .lines()
+        .filter(|line| line.starts_with("//!"))
+        .collect();
+    for name in [
+        "lifecycle",
+        "backend",
+        "master",
+        "sentinel",
+        "protocol",
+        "transport",
+        "telemetry",
+    ] {
         assert!(page.contains(&format!("{name}/")), "no {name}/ in lib.rs");
         assert!(root().join("crates/lock/src").join(name).is_dir(), "{name}");
     }
