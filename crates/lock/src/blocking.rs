@@ -144,7 +144,7 @@ impl Locker {
         self.runtime.run(self.locker.inspect(resource))
     }
 
-    /// Ends and gives back everything, within `limit`.
+    /// Ends and releases everything, within `limit`.
     ///
     /// # Errors
     ///
@@ -225,8 +225,8 @@ impl Acquire {
 
     /// Acquires the lease, runs `body` under it, and releases it.
     ///
-    /// Nothing can stop `body` when the lease is lost: call [`Lease::check`] before each step that
-    /// needs it, and give the [`Lease::fence`] to whatever it writes to.
+    /// Nothing can stop `body` when the lease is lost: call [`Lease::check`] before each step, and
+    /// send the [`Lease::fence`] to the resource that it writes to.
     ///
     /// ```no_run
     /// use leasehold::blocking::Locker;
@@ -378,7 +378,7 @@ impl Lease {
         self.lease.into_ticket()
     }
 
-    /// Gives the lease back and waits for the outcome.
+    /// Releases the lease and waits for the outcome.
     ///
     /// # Errors
     ///

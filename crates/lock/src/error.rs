@@ -47,7 +47,7 @@ pub enum Error {
     #[error(transparent)]
     Resource(#[from] InvalidResource),
 
-    /// The asked lease length cannot be granted.
+    /// A lease of this length cannot be granted.
     #[error("a lease of {asked:?} cannot be granted: {bound}")]
     #[non_exhaustive]
     Ttl {
@@ -65,7 +65,7 @@ pub enum Error {
         asked: usize,
     },
 
-    /// Somebody else holds the resource.
+    /// Another client holds the resource.
     #[error("{0}")]
     Held(Held),
 
@@ -93,7 +93,7 @@ pub enum Error {
 
     /// A command was sent and its reply never came: it may or may not have been carried out.
     ///
-    /// Nothing is left to clean up: a grant that may have happened is taken back in the background.
+    /// The caller need not clean up: a grant that may have happened is released in the background.
     #[error("whether `{resource}` was {operation} is unknown")]
     #[non_exhaustive]
     Ambiguous {
@@ -106,11 +106,11 @@ pub enum Error {
         cause: Unavailable,
     },
 
-    /// Strict mode grants nothing new until every lease from before the failover has lapsed.
+    /// Strict mode grants nothing new until every lease from before the failover has ended.
     #[error("{0}")]
     GateClosed(GateClosed),
 
-    /// Strict mode could not confirm the write on a majority of the data nodes, and took it back.
+    /// Strict mode could not confirm the write on a majority of the data nodes, and released it.
     #[error(
         "`{resource}` is not leased: {acknowledged} of {data_nodes} data nodes have the write, and \
          strict mode needs {needed}; bring the replicas back, or set LOCK_SAFETY=relaxed and do \
@@ -128,7 +128,7 @@ pub enum Error {
         data_nodes: usize,
     },
 
-    /// Too few of the independent masters granted the lease; what was granted is taken back.
+    /// Too few of the independent masters granted the lease; what was granted is released.
     #[error("`{resource}` is not leased: {granted} of {members} granted: {nodes}")]
     #[non_exhaustive]
     NoQuorum {

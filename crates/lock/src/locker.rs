@@ -1,4 +1,4 @@
-//! The locker: says what is to be done, in order.
+//! The locker: what a program asks for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -63,7 +63,7 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Config`] lists everything that is wrong with the configuration;
-    /// [`Error::Unavailable`] tells why the master could not be reached.
+    /// [`Error::Unavailable`] names why the master could not be reached.
     ///
     /// # Cancel safety
     ///
@@ -80,7 +80,7 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Config`] lists values of the configuration that are out of bounds or do not fit together;
-    /// [`Error::Unavailable`] tells why the master could not be reached.
+    /// [`Error::Unavailable`] names why the master could not be reached.
     ///
     /// # Cancel safety
     ///
@@ -179,13 +179,13 @@ impl Locker {
         &self.core
     }
 
-    /// Whether leases exclude anybody: `false` with locking disabled.
+    /// Whether leases exclude other holders: `false` with locking disabled.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         !matches!(&*self.core.backend, Backend::Noop(_))
     }
 
-    /// How leases behave that are acquired without options of their own.
+    /// The options of leases that are acquired without other options.
     #[must_use]
     pub fn options(&self) -> &LockOptions {
         &self.core.options
@@ -323,7 +323,7 @@ impl Locker {
     }
 
     /// Leases several resources, all or none, and waits for them like [`Locker::acquire`]. A
-    /// resource that is named twice is leased once.
+    /// resource that is given twice is leased once.
     ///
     /// They are leased in the order of their names, so callers with overlapping sets cannot block
     /// each other for ever. The timeout is for all of them together.
@@ -361,11 +361,11 @@ impl Locker {
     }
 
     /// Takes over a lease from another process: atomically, with a new token and a greater fence.
-    /// The former holder, if it still is one, is told at its next renewal that it lost the lease.
+    /// The former holder learns at its next renewal that it lost the lease.
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] if the lease expired, was released, or somebody else took it over before;
+    /// [`Error::Lost`] if the lease expired, was released, or was taken over by another client before;
     /// [`Error::Ttl`] if it is longer than `LOCK_MAX_TTL`; otherwise as [`Locker::try_acquire`].
     ///
     /// # Cancel safety
@@ -396,7 +396,7 @@ impl Locker {
 
     /// Whether new leases are granted at present, or why not: after a failover strict mode may pause them.
     ///
-    /// Asks nobody: it tells what this process knows of the present master's gate.
+    /// It sends nothing, and returns what this process knows of the present master's gate.
     ///
     /// ```no_run
     /// # async fn f() -> Result<(), leasehold::Error> {
@@ -414,10 +414,10 @@ impl Locker {
         self.core.backend.gate_state().into()
     }
 
-    /// Why this locker still waits for a resource: what stood in the way of its last attempt, such
-    /// as [`Error::GateClosed`] after a failover. `None` if it does not wait, or has only begun.
+    /// Why this locker still waits for a resource: the error of its last attempt, such as
+    /// [`Error::GateClosed`] after a failover. `None` if it does not wait, or has only begun.
     ///
-    /// Asks nobody. What a wait that timed out was waiting for is in [`Error::TimedOut`].
+    /// It sends nothing. A wait that timed out has the reason in [`Error::TimedOut`].
     ///
     /// # Errors
     ///
@@ -430,7 +430,7 @@ impl Locker {
         Ok(self.core.waiting.obstacle(&keys.wait_key))
     }
 
-    /// Reads who holds a resource, without touching it. `None` if nobody does.
+    /// Reads who holds a resource, and changes nothing. `None` if it is free.
     ///
     /// # Errors
     ///
@@ -446,11 +446,10 @@ impl Locker {
         Ok(holdings.into_iter().next().flatten().map(Holder::from))
     }
 
-    /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits until all
-    /// are given back, for as long as `limit`.
+    /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits for at most
+    /// `limit` until all are released.
     ///
-    /// Dropping the last clone and the last lease does the same without waiting, except that it
-    /// leaves nothing to end.
+    /// Dropping the last clone and the last lease releases everything too, without waiting.
     ///
     /// # Errors
     ///

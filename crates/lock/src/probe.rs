@@ -1,4 +1,4 @@
-//! Asking one server directly, for programs that look for what is wrong with a deployment.
+//! Asks one server directly, for programs that diagnose a deployment.
 //!
 //! It connects as the SDK does, with the same credentials, TLS and timeouts, but believes nothing:
 //! neither that the server is a master nor what the Sentinels say.

@@ -195,7 +195,7 @@ impl Keys {
     /// The keys of a resource that one holder at a time may lease.
     pub(crate) fn new(prefix: &str, resource: &Resource) -> Result<Self, InvalidResource> {
         let name = [prefix, resource.as_str()].concat();
-        // Whoever leased the other resource would write over this one's lock.
+        // The holder of the other resource would write over this one's lock.
         if is_companion(&name) || is_record(prefix, &name) {
             return Err(InvalidResource::Reserved { key: name });
         }

@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use self::locks::{Locks, lock_and_release};
 use self::report::Report;
 use self::samples::Samples;
-use crate::servers::{masters, views};
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::Output;
 use crate::run::by_signal;
 use crate::run::signals::Signals;
+use crate::servers::{masters, views};
 
 /// Measure what a lock costs on this Redis
 ///
