@@ -49,7 +49,7 @@ pub enum Forced {
     },
     /// Nobody held it.
     Free,
-    /// Somebody else holds it by now; it was left alone.
+    /// Another client holds it by now; it was left alone.
     HeldByAnother {
         /// Who holds it.
         by: String,

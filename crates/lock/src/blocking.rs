@@ -1,8 +1,8 @@
 //! The same locks for programs without an async runtime.
 //!
-//! A [`Locker`] brings a small runtime of its own, with one thread for connections, renewals and
+//! A [`Locker`] has its own small runtime, with one thread for connections, renewals and
 //! deadlines. Its methods block the calling thread. In async code they return
-//! [`Error::BlockingInAsync`]; there, call them in `tokio::task::spawn_blocking`.
+//! [`Error::BlockingInAsync`]; call them in `tokio::task::spawn_blocking` there.
 //!
 //! Dropping the last of a locker and its leases waits until they are released, for at most twice
 //! `REDIS_COMMAND_TIMEOUT`, wherever it is dropped.
@@ -71,7 +71,7 @@ impl Locker {
         })
     }
 
-    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
+    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or without limit if that is not set.
     /// The request is sent by [`Acquire::wait`] or [`Acquire::with_lock`].
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::unavailable::Unavailable;
 /// Any failure of the SDK.
 ///
 /// The message says what happened, to which resource and on which node, and what to do about it.
-/// [`is_retryable`](Error::is_retryable) tells whether the same call may succeed later.
+/// [`is_retryable`](Error::is_retryable) is whether the same call may succeed later.
 ///
 /// `Display` is this error alone, and [`source`](std::error::Error::source) what caused it.
 /// `Debug`, which `fn main() -> Result<(), Error>` prints, is both in one line.
@@ -82,7 +82,7 @@ pub enum Error {
         because: Box<Error>,
     },
 
-    /// The lease is over although nobody released it.
+    /// The lease ended without a release by its holder.
     #[error("the lease on `{resource}` is lost: {reason}")]
     Lost {
         /// What was leased.
@@ -262,7 +262,7 @@ impl Error {
     }
 }
 
-/// Who holds a resource, as far as the server told.
+/// Who holds a resource, as far as the server's reply says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Held {
@@ -369,7 +369,7 @@ impl fmt::Display for TtlBound {
     }
 }
 
-/// Why a lease is over although nobody released it.
+/// Why a lease ended without a release by its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LostReason {
@@ -380,7 +380,7 @@ pub enum LostReason {
     },
     /// The key is gone although it had time left: deleted, evicted, or flushed.
     Deleted,
-    /// The key is gone, and nothing tells why: a lease that was to be taken over had expired, or was
+    /// The key is gone for an unknown reason: a lease that was to be taken over had expired, or was
     /// released or deleted.
     Missing,
     /// The key belongs to someone else.
@@ -397,7 +397,7 @@ pub enum LostReason {
     Restart,
     /// The locker was closed while the lease was held.
     Closed,
-    /// The tokio runtime of the locker ended while the lease was held; nobody renews it any more.
+    /// The tokio runtime of the locker ended while the lease was held, so it is no longer renewed.
     RuntimeEnded,
     /// This process was forked from the one that holds the lease.
     Forked,

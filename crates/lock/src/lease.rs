@@ -214,7 +214,7 @@ impl Lease {
 
     /// Renews now instead of at the next interval.
     ///
-    /// Cancel safe: at worst the key lives on for one TTL.
+    /// Cancel safe: at worst the key exists for one more TTL.
     ///
     /// # Errors
     ///

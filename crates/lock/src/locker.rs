@@ -125,7 +125,7 @@ impl Locker {
         Self::over_memory(store, LockOptions::default())
     }
 
-    /// As [`Locker::in_memory`], with options of its own.
+    /// As [`Locker::in_memory`], with other options.
     ///
     /// # Errors
     ///
@@ -195,9 +195,9 @@ impl Locker {
         Ok(Keys::new(&self.core.options.key_prefix, resource)?)
     }
 
-    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
+    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or without limit if that is not set.
     ///
-    /// Waiters of one locker are served in the order of asking. A failover does not end the wait.
+    /// Waiters of one locker are served in the order of their calls. A failover does not end the wait.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -325,8 +325,7 @@ impl Locker {
     /// Leases several resources, all or none, and waits for them like [`Locker::acquire`]. A
     /// resource that is given twice is leased once.
     ///
-    /// They are leased in the order of their names, so callers with overlapping sets cannot block
-    /// each other for ever. The timeout is for all of them together.
+    /// They are leased in the order of their names, so callers with overlapping sets cannot deadlock. The timeout is for all of them together.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::tls::TlsClient;
 use crate::unavailable::{Cause, Part, Unavailable, printable};
 
-/// Which of the two hops a server belongs to; each has credentials and TLS of its own.
+/// Which of the two hops a server belongs to; each has its own credentials and TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
     /// To a Sentinel.

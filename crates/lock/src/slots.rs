@@ -93,7 +93,7 @@ impl Slots {
     ///
     /// # Errors
     ///
-    /// As [`Locker::try_acquire`](crate::Locker::try_acquire); [`Error::Held`] tells of the slot
+    /// As [`Locker::try_acquire`](crate::Locker::try_acquire); [`Error::Held`] describes the slot
     /// that expires first.
     pub fn try_acquire(&self) -> Acquire {
         let slots = self.clone();
