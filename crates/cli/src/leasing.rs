@@ -43,7 +43,7 @@ impl Terms {
         }
     }
 
-    /// When whoever asked to wait has waited long enough.
+    /// When the wait that was asked for ends.
     pub(crate) fn until(&self) -> Option<Instant> {
         Some(Instant::now() + self.wait?)
     }
@@ -88,7 +88,7 @@ impl Terms {
             never = waiting::tell(locker, resource, self.slots, output) => match never {},
         };
         if acquired.is_err() {
-            // Whoever waits behind must not have to find out that nobody waits here any more.
+            // The next waiter must not have to find out that nobody waits here any more.
             let _ = locker.clone().close(LEAVING).await;
         }
         acquired.map_err(|error| self.failure(error))
@@ -118,8 +118,8 @@ impl Terms {
         }
     }
 
-    /// Only a resource that another client was seen to hold ends with `--busy-code`: whoever sets that to 0
-    /// must not skip the work because Redis did not answer.
+    /// Only a resource that another client was seen to hold ends with `--busy-code`: a script
+    /// that sets it to 0 must not skip the work because Redis did not answer.
     fn failure(&self, mut error: Error) -> Failure {
         if let (Error::TimedOut { timeout, .. }, Some(asked)) = (&mut error, self.wait) {
             // What is left of the wait after connecting is not what was asked for.

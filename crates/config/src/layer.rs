@@ -24,7 +24,7 @@ impl Entry {
         let value = self.value.trim();
         match variable.name {
             "LOCK_ENV_FILE" => !value.is_empty() && !value.eq_ignore_ascii_case("none"),
-            // Kubernetes sets it for a service of this name, whoever reads it.
+            // Kubernetes sets it for a service of this name.
             "REDIS_PORT" if value.starts_with("tcp://") => false,
             name => !value.is_empty() || SERVER_VARIABLES.contains(&name),
         }

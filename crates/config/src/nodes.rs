@@ -113,6 +113,6 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
     /// The name that the server's certificate must bear; `None`: the host name connected to.
     pub server_name: Option<String>,
-    /// Accept any certificate. Whoever is on the path can then read and change everything.
+    /// Accept any certificate. Anybody on the network path can then read and change everything.
     pub insecure: bool,
 }

@@ -280,7 +280,7 @@ fn tls_of_nodes_and_sentinels() {
     assert_eq!(
         warnings(&enabled(&insecure).expect("TLS")),
         [
-            "REDIS_TLS_INSECURE accepts any certificate: whoever is on the path can read and change everything"
+            "REDIS_TLS_INSECURE accepts any certificate: anybody on the network path can read and change everything"
         ]
     );
     let missing = [

@@ -1,4 +1,4 @@
-//! What only an operator asks for: a list of the locks, and a lock taken from its holder.
+//! Requests of operators: a list of the locks, and a forced release.
 
 use crate::backend::ops::ForceOutcome;
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub struct Page {
 #[non_exhaustive]
 pub struct Listed {
     /// The name of the resource, without the configured prefix. Not necessarily one that could be
-    /// leased: whoever writes to this Redis chooses it.
+    /// leased: any client of this Redis can write keys.
     pub name: String,
     /// Which of the resource's slots this is. `None` for a resource with one holder, and for slots
     /// that only foreign clients ever held: those look like a resource `name:0`.
@@ -49,7 +49,7 @@ pub enum Forced {
     },
     /// Nobody held it.
     Free,
-    /// Somebody else holds it by now; it was left alone.
+    /// Another client holds it by now; it was left alone.
     HeldByAnother {
         /// Who holds it.
         by: String,
@@ -88,8 +88,8 @@ impl Locker {
         })
     }
 
-    /// Takes a resource from the holder with this [`Holder::id`], who is told that the lease is
-    /// lost at its next renewal. Whoever holds the resource by then instead is left alone.
+    /// Takes a resource from the holder with this [`Holder::id`], which learns at its next renewal
+    /// that the lease is lost. If another client holds the resource by then, it is left alone.
     ///
     /// The former holder may still be at work: this is for holders that are known to be gone, or
     /// for resources that refuse a stale [`Fence`].

@@ -1,8 +1,8 @@
 //! The same locks for programs without an async runtime.
 //!
-//! A [`Locker`] brings a small runtime of its own, with one thread for connections, renewals and
+//! A [`Locker`] has its own small runtime, with one thread for connections, renewals and
 //! deadlines. Its methods block the calling thread. In async code they return
-//! [`Error::BlockingInAsync`]; there, call them in `tokio::task::spawn_blocking`.
+//! [`Error::BlockingInAsync`]; call them in `tokio::task::spawn_blocking` there.
 //!
 //! Dropping the last of a locker and its leases waits until they are released, for at most twice
 //! `REDIS_COMMAND_TIMEOUT`, wherever it is dropped.
@@ -71,7 +71,7 @@ impl Locker {
         })
     }
 
-    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
+    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or without limit if that is not set.
     /// The request is sent by [`Acquire::wait`] or [`Acquire::with_lock`].
     ///
     /// # Errors
@@ -144,7 +144,7 @@ impl Locker {
         self.runtime.run(self.locker.inspect(resource))
     }
 
-    /// Ends and gives back everything, within `limit`.
+    /// Ends and releases everything, within `limit`.
     ///
     /// # Errors
     ///
@@ -225,8 +225,8 @@ impl Acquire {
 
     /// Acquires the lease, runs `body` under it, and releases it.
     ///
-    /// Nothing can stop `body` when the lease is lost: call [`Lease::check`] before each step that
-    /// needs it, and give the [`Lease::fence`] to whatever it writes to.
+    /// Nothing can stop `body` when the lease is lost: call [`Lease::check`] before each step, and
+    /// send the [`Lease::fence`] to the resource that it writes to.
     ///
     /// ```no_run
     /// use leasehold::blocking::Locker;
@@ -378,7 +378,7 @@ impl Lease {
         self.lease.into_ticket()
     }
 
-    /// Gives the lease back and waits for the outcome.
+    /// Releases the lease and waits for the outcome.
     ///
     /// # Errors
     ///

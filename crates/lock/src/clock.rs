@@ -1,4 +1,4 @@
-//! Time, through one door.
+//! All reading of clocks.
 //!
 //! A lease ends by a clock that also runs while the machine sleeps (`CLOCK_BOOTTIME`; the standard
 //! `Instant` stops in suspend), and by the wall clock's progress beside it, because a stopped and

@@ -14,7 +14,7 @@ use crate::unavailable::Unavailable;
 /// Any failure of the SDK.
 ///
 /// The message says what happened, to which resource and on which node, and what to do about it.
-/// [`is_retryable`](Error::is_retryable) tells whether the same call may succeed later.
+/// [`is_retryable`](Error::is_retryable) is whether the same call may succeed later.
 ///
 /// `Display` is this error alone, and [`source`](std::error::Error::source) what caused it.
 /// `Debug`, which `fn main() -> Result<(), Error>` prints, is both in one line.
@@ -47,7 +47,7 @@ pub enum Error {
     #[error(transparent)]
     Resource(#[from] InvalidResource),
 
-    /// The asked lease length cannot be granted.
+    /// A lease of this length cannot be granted.
     #[error("a lease of {asked:?} cannot be granted: {bound}")]
     #[non_exhaustive]
     Ttl {
@@ -65,7 +65,7 @@ pub enum Error {
         asked: usize,
     },
 
-    /// Somebody else holds the resource.
+    /// Another client holds the resource.
     #[error("{0}")]
     Held(Held),
 
@@ -82,7 +82,7 @@ pub enum Error {
         because: Box<Error>,
     },
 
-    /// The lease is over although nobody released it.
+    /// The lease ended without a release by its holder.
     #[error("the lease on `{resource}` is lost: {reason}")]
     Lost {
         /// What was leased.
@@ -93,7 +93,7 @@ pub enum Error {
 
     /// A command was sent and its reply never came: it may or may not have been carried out.
     ///
-    /// Nothing is left to clean up: a grant that may have happened is taken back in the background.
+    /// The caller need not clean up: a grant that may have happened is released in the background.
     #[error("whether `{resource}` was {operation} is unknown")]
     #[non_exhaustive]
     Ambiguous {
@@ -106,11 +106,11 @@ pub enum Error {
         cause: Unavailable,
     },
 
-    /// Strict mode grants nothing new until every lease from before the failover has lapsed.
+    /// Strict mode grants nothing new until every lease from before the failover has ended.
     #[error("{0}")]
     GateClosed(GateClosed),
 
-    /// Strict mode could not confirm the write on a majority of the data nodes, and took it back.
+    /// Strict mode could not confirm the write on a majority of the data nodes, and released it.
     #[error(
         "`{resource}` is not leased: {acknowledged} of {data_nodes} data nodes have the write, and \
          strict mode needs {needed}; bring the replicas back, or set LOCK_SAFETY=relaxed and do \
@@ -128,7 +128,7 @@ pub enum Error {
         data_nodes: usize,
     },
 
-    /// Too few of the independent masters granted the lease; what was granted is taken back.
+    /// Too few of the independent masters granted the lease; what was granted is released.
     #[error("`{resource}` is not leased: {granted} of {members} granted: {nodes}")]
     #[non_exhaustive]
     NoQuorum {
@@ -262,7 +262,7 @@ impl Error {
     }
 }
 
-/// Who holds a resource, as far as the server told.
+/// Who holds a resource, as far as the server's reply says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Held {
@@ -369,7 +369,7 @@ impl fmt::Display for TtlBound {
     }
 }
 
-/// Why a lease is over although nobody released it.
+/// Why a lease ended without a release by its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LostReason {
@@ -380,7 +380,7 @@ pub enum LostReason {
     },
     /// The key is gone although it had time left: deleted, evicted, or flushed.
     Deleted,
-    /// The key is gone, and nothing tells why: a lease that was to be taken over had expired, or was
+    /// The key is gone for an unknown reason: a lease that was to be taken over had expired, or was
     /// released or deleted.
     Missing,
     /// The key belongs to someone else.
@@ -397,7 +397,7 @@ pub enum LostReason {
     Restart,
     /// The locker was closed while the lease was held.
     Closed,
-    /// The tokio runtime of the locker ended while the lease was held; nobody renews it any more.
+    /// The tokio runtime of the locker ended while the lease was held, so it is no longer renewed.
     RuntimeEnded,
     /// This process was forked from the one that holds the lease.
     Forked,

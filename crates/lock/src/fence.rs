@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A fencing token: strictly greater for every later grant of the same resource.
 ///
-/// Hand it to whatever the lease protects, and let that refuse a fence lower than one it has seen
+/// Send it to the resource that the lease protects, which refuses a fence lower than one it has seen
 /// (`UPDATE … WHERE fence <= $1`). This is the only thing that stops a holder which was paused for
 /// longer than its lease. Fences are ordered, and mean nothing beyond their order: the greater one
 /// was granted later. They fit into 53 bits, so they stay exact in JSON, in Lua and in a `BIGINT`.

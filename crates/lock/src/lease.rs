@@ -1,4 +1,4 @@
-//! The guard that its holder keeps.
+//! A held lease, as its holder sees it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -18,19 +18,19 @@ use crate::resource::Resource;
 use crate::telemetry;
 use crate::ticket::Ticket;
 
-/// A lease that is held: renewed in the background, and given back when it is released or dropped.
+/// A lease that is held: renewed in the background until it is released or dropped.
 ///
-/// A lease can be lost, and then the work under it must stop: watch [`lost`](Lease::lost) or check
-/// [`is_valid`](Lease::is_valid) before each step that others must see done by one holder alone,
-/// and give the [`fence`](Lease::fence) to whatever the lease protects.
+/// A lease can be lost, and then the work under it must stop. Run the work in
+/// [`guard`](Lease::guard), wait for [`lost`](Lease::lost), or call [`check`](Lease::check) before each
+/// step. Send the [`fence`](Lease::fence) to the resource that the lease protects.
 ///
-/// Dropping a lease hands its release to a background task, which never blocks. Call
+/// Dropping a lease releases it in a background task and never blocks. Call
 /// [`release`](Lease::release) to wait for the outcome.
 ///
 /// # When a program ends
 ///
 /// At the end of `main`, after an error and after a panic, the runtime is dropped with its tasks.
-/// Whoever drops it then waits until everything that was leased is released, for at most twice
+/// Dropping it waits until everything that was leased is released, for at most twice
 /// `REDIS_COMMAND_TIMEOUT`. Leases that outlive their runtime are lost
 /// ([`LostReason::RuntimeEnded`]).
 ///
@@ -51,7 +51,7 @@ const _: () = {
     is_shared_between_threads::<LeaseWatch>();
 };
 
-/// Tells other tasks of a lease's end; see [`Lease::watch`]. Clones watch the same lease.
+/// Notifies other tasks that a lease is lost; see [`Lease::watch`]. Clones watch the same lease.
 #[derive(Clone)]
 pub struct LeaseWatch {
     held: Arc<LeaseState>,
@@ -95,7 +95,7 @@ pub enum Released {
     Released,
     /// The lock had expired or was deleted before.
     Expired,
-    /// Somebody else holds the lock now; it was left alone.
+    /// Another client holds the lock now; it was left alone.
     HeldByAnother {
         /// Who holds it.
         by: String,
@@ -123,8 +123,8 @@ impl Lease {
         self.held.fence
     }
 
-    /// The token that the lock is held with. Whoever knows it can release the lock: keep it out of
-    /// logs.
+    /// The token that the lock is held with. It is a secret that permits to release the lock: keep
+    /// it out of logs.
     #[must_use]
     pub fn token(&self) -> &str {
         self.held.request.token.reveal()
@@ -151,9 +151,9 @@ impl Lease {
         self.held.remaining()
     }
 
-    /// When the lease ends without a further renewal. Once it has ended for lack of one, this is
-    /// when that was, however late the holder looks; a lease that is over for another reason gives
-    /// the present.
+    /// When the lease ends without a further renewal. For a lease that has ended for lack of a
+    /// renewal, it is the time at which it ended. For a lease that is over for another reason, it is
+    /// the present time.
     ///
     /// `Instant` stands still while the machine sleeps; [`is_valid`](Lease::is_valid) does not.
     #[must_use]
@@ -180,15 +180,15 @@ impl Lease {
         }
     }
 
-    /// Waits until the lease is lost, and tells why. It never comes late: the deadline fires it
-    /// without any word from Redis.
+    /// Waits until the lease is lost, and returns the reason. It returns at the deadline at the
+    /// latest, even if Redis is unreachable.
     ///
     /// Cancel safe.
     pub async fn lost(&self) -> LostReason {
         self.held.loss().await
     }
 
-    /// Watches the lease from other tasks, which outlive neither its end nor need the lease itself.
+    /// A handle for other tasks, to wait for the loss of this lease without owning it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -214,7 +214,7 @@ impl Lease {
 
     /// Renews now instead of at the next interval.
     ///
-    /// Cancel safe: at worst the key lives on for one TTL.
+    /// Cancel safe: at worst the key exists for one more TTL.
     ///
     /// # Errors
     ///
@@ -229,8 +229,8 @@ impl Lease {
         }
     }
 
-    /// What another process needs to take the lease over. This side keeps it until then, and is
-    /// told of the loss at its next renewal.
+    /// What another process needs to take the lease over. This process holds the lease until then,
+    /// and learns of the loss at its next renewal.
     ///
     /// In strict mode, after a failover, this lease is prolonged only once the new master grants leases
     /// again: until then another process may hold it that the new master does not know of.
@@ -249,7 +249,7 @@ impl Lease {
         Ticket::of(&self.held)
     }
 
-    /// Gives the lease back and waits for the outcome.
+    /// Releases the lease and waits for the outcome.
     ///
     /// Cancel safe: if this is dropped, the release goes on in the background.
     ///
@@ -279,7 +279,7 @@ impl Lease {
     /// afterwards.
     ///
     /// Dropping stops `body` at its next `await`. What runs without one, or was moved to another
-    /// task or thread, goes on: pass the [`fence`](Lease::fence) to whatever it writes to.
+    /// task or thread, goes on: send the [`fence`](Lease::fence) to the resource that it writes to.
     ///
     /// ```
     /// # async fn write_report(_: leasehold::Fence) -> std::io::Result<()> { Ok(()) }

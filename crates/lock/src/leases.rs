@@ -50,7 +50,7 @@ impl Leases {
         self.leases.iter().try_for_each(Lease::check)
     }
 
-    /// Waits until one of the leases is lost, and tells which and why.
+    /// Waits until one of the leases is lost, and returns which one and why.
     ///
     /// Cancel safe.
     pub async fn lost(&self) -> (Resource, LostReason) {

@@ -1,4 +1,4 @@
-//! The locker: says what is to be done, in order.
+//! The locker: what a program asks for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -64,7 +64,7 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Config`] lists everything that is wrong with the configuration;
-    /// [`Error::Unavailable`] tells why the master could not be reached.
+    /// [`Error::Unavailable`] names why the master could not be reached.
     ///
     /// # Cancel safety
     ///
@@ -81,7 +81,7 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Config`] lists values of the configuration that are out of bounds or do not fit together;
-    /// [`Error::Unavailable`] tells why the master could not be reached.
+    /// [`Error::Unavailable`] names why the master could not be reached.
     ///
     /// # Cancel safety
     ///
@@ -126,7 +126,7 @@ impl Locker {
         Self::over_memory(store, LockOptions::default())
     }
 
-    /// As [`Locker::in_memory`], with options of its own.
+    /// As [`Locker::in_memory`], with other options.
     ///
     /// # Errors
     ///
@@ -180,13 +180,13 @@ impl Locker {
         &self.core
     }
 
-    /// Whether leases exclude anybody: `false` with locking disabled.
+    /// Whether leases exclude other holders: `false` with locking disabled.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         !matches!(&*self.core.backend, Backend::Noop(_))
     }
 
-    /// How leases behave that are acquired without options of their own.
+    /// The options of leases that are acquired without other options.
     #[must_use]
     pub fn options(&self) -> &LockOptions {
         &self.core.options
@@ -196,9 +196,9 @@ impl Locker {
         Ok(Keys::new(&self.core.options.key_prefix, resource)?)
     }
 
-    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or for ever without one.
+    /// Leases a resource, and waits for it up to `LOCK_ACQUIRE_TIMEOUT`, or without limit if that is not set.
     ///
-    /// Waiters of one locker are served in the order of asking. A failover does not end the wait.
+    /// Waiters of one locker are served in the order of their calls. A failover does not end the wait.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -324,10 +324,9 @@ impl Locker {
     }
 
     /// Leases several resources, all or none, and waits for them like [`Locker::acquire`]. A
-    /// resource that is named twice is leased once.
+    /// resource that is given twice is leased once.
     ///
-    /// They are leased in the order of their names, so callers with overlapping sets cannot block
-    /// each other for ever. The timeout is for all of them together.
+    /// They are leased in the order of their names, so callers with overlapping sets cannot deadlock. The timeout is for all of them together.
     ///
     /// # Errors
     ///
@@ -362,11 +361,11 @@ impl Locker {
     }
 
     /// Takes over a lease from another process: atomically, with a new token and a greater fence.
-    /// The former holder, if it still is one, is told at its next renewal that it lost the lease.
+    /// The former holder learns at its next renewal that it lost the lease.
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] if the lease expired, was released, or somebody else took it over before;
+    /// [`Error::Lost`] if the lease expired, was released, or was taken over by another client before;
     /// [`Error::Ttl`] if it is longer than `LOCK_MAX_TTL`; otherwise as [`Locker::try_acquire`].
     ///
     /// # Cancel safety
@@ -397,7 +396,7 @@ impl Locker {
 
     /// Whether new leases are granted at present, or why not: after a failover strict mode may pause them.
     ///
-    /// Asks nobody: it tells what this process knows of the present master's gate.
+    /// It sends nothing, and returns what this process knows of the present master's gate.
     ///
     /// ```no_run
     /// # async fn f() -> Result<(), leasehold::Error> {
@@ -415,10 +414,10 @@ impl Locker {
         self.core.backend.gate_state().into()
     }
 
-    /// Why this locker still waits for a resource: what stood in the way of its last attempt, such
-    /// as [`Error::GateClosed`] after a failover. `None` if it does not wait, or has only begun.
+    /// Why this locker still waits for a resource: the error of its last attempt, such as
+    /// [`Error::GateClosed`] after a failover. `None` if it does not wait, or has only begun.
     ///
-    /// Asks nobody. What a wait that timed out was waiting for is in [`Error::TimedOut`].
+    /// It sends nothing. A wait that timed out has the reason in [`Error::TimedOut`].
     ///
     /// # Errors
     ///
@@ -431,7 +430,7 @@ impl Locker {
         Ok(self.core.waiting.obstacle(&keys.wait_key))
     }
 
-    /// Reads who holds a resource, without touching it. `None` if nobody does.
+    /// Reads who holds a resource, and changes nothing. `None` if it is free.
     ///
     /// # Errors
     ///
@@ -447,11 +446,10 @@ impl Locker {
         Ok(holdings.into_iter().next().flatten().map(Holder::from))
     }
 
-    /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits until all
-    /// are given back, for as long as `limit`.
+    /// Refuses new leases, ends those that are held ([`LostReason::Closed`]) and waits for at most
+    /// `limit` until all are released.
     ///
-    /// Dropping the last clone and the last lease does the same without waiting, except that it
-    /// leaves nothing to end.
+    /// Dropping the last clone and the last lease releases everything too, without waiting.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What one call asks for, where it differs from the configuration.
+//! The options of one call, where they differ from the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::error::{Error, TtlBound};
 /// The shortest lease: shorter ones end before they can be renewed.
 const SHORTEST_TTL: Duration = Duration::from_millis(100);
 
-/// How to acquire a lease. Whatever is not set comes from the configuration.
+/// How to acquire a lease. Options that are not set come from the configuration.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,16 +60,16 @@ impl AcquireOptions {
         self
     }
 
-    /// The value of the label `lock` of the metrics; empty without. Resources are not told to the
-    /// metrics, for they may be without number: choose one word for all that are alike.
+    /// The value of the label `lock` of the metrics; empty if not set. Resource names are not
+    /// labels, because their cardinality is unbounded: choose one word for all that are alike.
     #[must_use]
     pub fn label(mut self, label: &'static str) -> Self {
         self.label = Some(label);
         self
     }
 
-    /// Who holds this lease, for people, instead of `LOCK_OWNER`: a job's or a workflow's name tells
-    /// more than that of the worker that runs many of them.
+    /// The owner that `leasehold status` shows for this lease, instead of `LOCK_OWNER`: such as the
+    /// name of the job, where one worker runs many.
     #[must_use]
     pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {
         self.owner = Some(owner.into());

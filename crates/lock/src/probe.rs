@@ -1,4 +1,4 @@
-//! Asking one server directly, for programs that look for what is wrong with a deployment.
+//! Asks one server directly, for programs that diagnose a deployment.
 //!
 //! It connects as the SDK does, with the same credentials, TLS and timeouts, but believes nothing:
 //! neither that the server is a master nor what the Sentinels say.
@@ -13,7 +13,7 @@ use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::tls::TlsClient;
 use crate::unavailable::{Cause, Part, Unavailable, printable};
 
-/// Which of the two hops a server belongs to; each has credentials and TLS of its own.
+/// Which of the two hops a server belongs to; each has its own credentials and TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
     /// To a Sentinel.

@@ -1,4 +1,4 @@
-//! A request for a lease: what is asked for, and on which terms, until it is awaited.
+//! A request for a lease: the resource and the options, until it is awaited.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ type Running<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 type Start<T> = Box<dyn FnOnce(AcquireOptions) -> Running<T> + Send>;
 
 /// A request for a lease, or for several ([`Locker::acquire_all`](crate::Locker::acquire_all)).
-/// Nothing is sent until it is awaited. Whatever is not set comes from the configuration.
+/// Nothing is sent until it is awaited. Options that are not set come from the configuration.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

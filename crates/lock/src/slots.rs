@@ -13,13 +13,13 @@ use crate::protocol::keys::Keys;
 use crate::request::Acquire;
 use crate::resource::Resource;
 
-/// A resource with several slots, each of which is a lease of its own: renewed, fenced, and lost or
+/// A resource with several slots. Each slot is a separate lease: renewed, fenced, and lost or
 /// released by itself. Get it from [`Locker::slots`](crate::Locker::slots).
 ///
 /// The slots are the keys `name:0` to `name:N-1`, the layout of Atlan's `max_locks`, so both kinds
-/// of workers share one limit. All slots of a name share one fence counter. The number of slots
-/// belongs to the caller and may differ from call to call: with fewer, the slots above the limit
-/// are no longer given out, and their holders keep them until they release them.
+/// of workers share one limit. The number of slots is the caller's and may
+/// differ from call to call: with fewer, the slots above the limit are no longer granted, and their
+/// holders keep them until they release them.
 #[derive(Clone)]
 pub struct Slots {
     core: Arc<Core>,
@@ -94,7 +94,7 @@ impl Slots {
     ///
     /// # Errors
     ///
-    /// As [`Locker::try_acquire`](crate::Locker::try_acquire); [`Error::Held`] tells of the slot
+    /// As [`Locker::try_acquire`](crate::Locker::try_acquire); [`Error::Held`] describes the slot
     /// that expires first.
     pub fn try_acquire(&self) -> Acquire {
         let slots = self.clone();
@@ -106,13 +106,13 @@ impl Slots {
         })
     }
 
-    /// As [`Locker::obstacle`](crate::Locker::obstacle), for those who wait for a slot.
+    /// As [`Locker::obstacle`](crate::Locker::obstacle), for a wait for a slot.
     #[must_use]
     pub fn obstacle(&self) -> Option<Error> {
         self.core.waiting.obstacle(&self.target.keys.wait_key)
     }
 
-    /// Reads who holds each slot, without touching any. The first is slot 0.
+    /// Reads who holds each slot, and changes nothing. The first is slot 0.
     ///
     /// # Errors
     ///

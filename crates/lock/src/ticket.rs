@@ -1,4 +1,4 @@
-//! A lease on paper, to travel from one process to another.
+//! A lease in writing, to hand it from one process to another.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::lifecycle::lease_state::LeaseState;
 
 /// A lease that another process can take over with [`Locker::adopt`](crate::Locker::adopt).
 ///
-/// It can be serialised with `serde`. Whoever has it can take the lease over or release it, so
+/// It can be serialised with `serde`. With it the lease can be taken over or released, so
 /// treat it like a password; `Debug` does not show its token.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ticket {
-    /// What the other fields mean. Tickets of before there were versions have the first.
+    /// What the other fields mean. Tickets without a version have the first.
     #[serde(default = "first_version")]
     pub(crate) version: u32,
     pub(crate) resource: String,

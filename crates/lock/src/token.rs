@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 /// time of the grant, in ms since 1970, is by the holder's clock; `random` are 128 bits.
 ///
 /// Release, renewal and adoption compare it whole. `Debug` and `Display` show the owner alone,
-/// because whoever knows the token can release the lock.
+/// because the token permits to release the lock.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Token(Arc<str>);
 
 impl Token {
-    /// A new token for `owner`, of one of so many slots if it is for a slot. It never equals an
+    /// A new token for `owner`, of one of `slots` slots if it is for a slot. It never equals an
     /// earlier one.
     pub(crate) fn random(owner: &str, slots: Option<usize>) -> Result<Self, getrandom::Error> {
         const HEX: &[u8; 16] = b"0123456789abcdef";

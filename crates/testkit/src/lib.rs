@@ -61,7 +61,7 @@
 //! - `LEASEHOLD_REDIS_SERVER` names another server program, such as `valkey-server`.
 //! - `LEASEHOLD_REDIS_SETTINGS` gives every data node more directives, separated by semicolons, such as
 //!   `repl-diskless-sync-delay 0; repl-rdb-channel yes`.
-//! - `LEASEHOLD_TEST_RIGHTS=least` gives whoever does not log in the rights of the user `leasehold` of this project's access
+//! - `LEASEHOLD_TEST_RIGHTS=least` gives clients that do not log in the rights of the user `leasehold` of this project's access
 //!   control list, and no more; the kit's own commands go by another user.
 //! - When a test process is killed with `SIGKILL`, the kernel kills its servers (on Linux), but their directories stay in
 //!   the temporary directory.

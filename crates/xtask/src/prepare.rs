@@ -47,7 +47,7 @@ impl Need {
 
 /// Makes sure that the program is there, and installs its package if it is not.
 pub(crate) fn get(need: Need) -> Result<(), Box<dyn Error>> {
-    // Whoever names a server of their own has chosen its version, too.
+    // A server that is named has a version that was chosen, too.
     if need.program == "redis-server" && set(leasehold_testkit::SERVER_VARIABLE) {
         return Ok(());
     }

@@ -30,7 +30,7 @@ pub(crate) struct Selection {
     /// Also keys that may be a plain client's lock, or any other string
     #[arg(long)]
     all: bool,
-    /// Stop after so many
+    /// Stop after this many
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     limit: usize,
 }

@@ -13,10 +13,10 @@ use crate::output::{Output, plain};
 
 /// Give a script's lease back, or take a resource from its holder
 ///
-/// With --ticket, releases what `leasehold acquire` took. With --force, takes the resource from whoever
-/// holds it: the holder may still be at work, so make sure that it is not, or that what the lock protects
+/// With --ticket, releases what `leasehold acquire` took. With --force, takes the resource from its
+/// holder: the holder may still be at work, so make sure that it is not, or that what the lock protects
 /// refuses its fence. Shows the holder and asks (79 if the answer is not yes), or takes its id, as `status`
-/// shows it, with --holder; whoever holds the resource by then instead is left alone.
+/// shows it, with --holder; if another client holds the resource by then, it is left alone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The ticket that `leasehold acquire` wrote; `-` reads standard input
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// The holder id that `leasehold status` showed; without it, you are asked
     #[arg(long, value_name = "ID")]
     holder: Option<String>,
-    /// Take it from whoever holds it now, without asking
+    /// Take it from its present holder, without asking
     #[arg(long, short, conflicts_with = "holder")]
     yes: bool,
 }

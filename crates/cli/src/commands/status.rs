@@ -17,7 +17,7 @@ use crate::output::{Output, Tone, plain, table};
 pub(crate) struct Arguments {
     /// The name of the resource
     resource: String,
-    /// Look at so many slots of the resource
+    /// Look at this many slots of the resource
     #[arg(long, value_name = "COUNT")]
     slots: Option<usize>,
 }

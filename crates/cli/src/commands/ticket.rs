@@ -15,8 +15,8 @@ use crate::output::{Output, plain};
 
 /// Take a lease for a script, and print the ticket for it
 ///
-/// Nothing renews the lease and nothing ends the script with it: prefer `leasehold run`. Whoever has
-/// the ticket can release the lease, so treat it like a password.
+/// Nothing renews the lease and nothing ends the script with it: prefer `leasehold run`. With the
+/// ticket anybody can release the lease, so treat it like a password.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Acquire {
     /// What to lock

@@ -14,7 +14,7 @@ use crate::servers::{Opened, Replication, open_all, replication};
 const CONFIRMING: Check = ("LH0211", "data nodes in touch");
 const REACHED: Check = ("LH0221", "replicas reached from here");
 
-/// A replica acknowledges each second. One that has not for so many seconds confirms nothing.
+/// A replica acknowledges each second. One that has not for this many seconds confirms nothing.
 const SILENT: u64 = 3;
 
 /// A replica that Sentinel knows.

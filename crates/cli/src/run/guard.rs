@@ -59,7 +59,7 @@ fn guard(group: i32, grace: Duration, command: &[OsString]) -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     let holder = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (deadlines, input) = receive_start(&holder)?;
-    // Whoever ends a whole group of processes must not take the guard away from the command: what
+    // A signal to a whole group of processes must not take the guard away from the command: what
     // is caught, though never looked at, does not end the guard.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -275,7 +275,7 @@ impl Guard {
         if signal != Signal::KILL && self.has_own_group {
             return self.pass_on(signal);
         }
-        // Looked at before anything dies: whoever loses its parent is on the move for a moment.
+        // Looked at before anything dies: a process that loses its parent gets another a moment later.
         tree::signal(&self.known, signal);
         self.known = tree::descendants();
         tree::signal(&self.known, signal);

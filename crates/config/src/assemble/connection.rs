@@ -114,7 +114,7 @@ fn read_timeouts(reader: &mut Reader, raw: &Raw, ttl: Duration) -> (Duration, Du
     (connect, command)
 }
 
-/// Two seconds, or less for a short TTL: whoever sets `LOCK_TTL` alone must not be told of another variable.
+/// Two seconds, or less for a short TTL: `LOCK_TTL` alone must not cause an error about another variable.
 fn default_command_timeout(ttl: Duration) -> Duration {
     if DEFAULT_TIMEOUT < ttl / 3 {
         DEFAULT_TIMEOUT
@@ -151,7 +151,7 @@ pub(super) fn warn_of_tls(reader: &mut Reader, topology: &Topology) {
     let used: Vec<&Tls> = all.into_iter().flatten().collect();
     if used.iter().any(|tls| tls.insecure) {
         let message =
-            "accepts any certificate: whoever is on the path can read and change everything";
+            "accepts any certificate: anybody on the network path can read and change everything";
         reader.warn("REDIS_TLS_INSECURE", message);
     }
     if used.is_empty() {

@@ -78,7 +78,7 @@ impl MemoryStore {
         self.state().locks.remove(resource);
     }
 
-    /// Gives a lock to somebody else for `ttl`, as a foreign client's `SET` does.
+    /// Gives a lock to another client for `ttl`, as a foreign client's `SET` does.
     pub fn steal(&self, resource: &str, by: &str, ttl: Duration) {
         let stolen = Lock {
             token: Token::from_stored(&format!("{by}/{:032x}", 0)),

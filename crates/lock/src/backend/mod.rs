@@ -116,7 +116,7 @@ impl Backend {
         }
     }
 
-    /// Whether waiters are called by the store; if not, whoever frees a lock in this process calls
+    /// Whether the store notifies waiters. If not, the code that frees a lock in this process notifies
     /// the next one here.
     pub(crate) fn store_notifies_waiters(&self, keys: &Keys) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! No lock at all, for local development: everyone is granted everything.
+//! No lock at all, for local development: every request is granted.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};

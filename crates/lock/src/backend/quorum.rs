@@ -222,7 +222,7 @@ impl Quorum {
         majority(self.members.len())
     }
 
-    /// Whether so many members against it leave no majority.
+    /// Whether this many members against it leave no majority.
     fn rules_out(&self, against: usize) -> bool {
         against > self.members.len() - self.needed()
     }

@@ -1,4 +1,4 @@
-//! From asking to holding: the queue of this process, then attempts until one is granted.
+//! Acquiring: waits in the queue of this process, then attempts until one is granted.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One acquisition under way: its attempts, what they may leave behind, and when to try again.
+//! One acquisition: its attempts, what they may leave behind, and when to try again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ fn new_token(core: &Core, target: &Target) -> Result<Token, Error> {
     Token::random(owner, slots).map_err(Error::random)
 }
 
-/// One acquisition under way. All its attempts use one token; what they may have left behind when
-/// it is dropped is taken back.
+/// One acquisition in progress. All its attempts use one token. When it is dropped, the cleanup worker
+/// releases what they may have left behind.
 pub(super) struct Acquisition {
     core: Arc<Core>,
     target: Target,

@@ -1,8 +1,8 @@
-//! The cleanup worker: takes back what nobody holds any more but Redis may still have, in the background:
-//! dropped guards, cancelled acquisitions, grants whose reply was lost.
+//! The cleanup worker releases, in the background, locks that this process no longer owns but that may
+//! still exist in Redis: of dropped leases, cancelled acquisitions, and grants whose reply was lost.
 //!
 //! It tries until the server confirms that the token holds nothing, or until the key must have
-//! expired by itself. One that a server leaves unanswered holds up no other. It outlives its locker
+//! expired. A release that a server does not answer delays no other. The worker outlives its locker
 //! until it has finished.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -65,7 +65,7 @@ struct Shared {
 pub(crate) struct AtEnd {
     /// `None` where a release needs no connection.
     pub(crate) last_release: Option<Arc<LastRelease>>,
-    /// How long whoever ends the runtime may be held up in all.
+    /// How long the end of the runtime may be delayed in all.
     pub(crate) limit: Duration,
     pub(crate) stop: StopSignal,
     /// Ends the leases that are held, and has them taken back.
@@ -74,12 +74,12 @@ pub(crate) struct AtEnd {
 
 #[derive(Default)]
 struct Pending {
-    debts: HashMap<String, Debt>,
+    cleanups: HashMap<String, PendingCleanup>,
     /// What is to be tried next, each once.
     due: VecDeque<String>,
     /// What has failed and is tried again after a pause.
     resting: Vec<String>,
-    /// How many debts there have been.
+    /// How many cleanups there have been.
     count: u64,
     is_closing: bool,
     /// When the runtime's end is held up no longer; set once the task is gone.
@@ -87,47 +87,47 @@ struct Pending {
 }
 
 #[derive(Clone)]
-struct Debt {
-    errand: Errand,
+struct PendingCleanup {
+    cleanup: Cleanup,
     until: Instant,
     /// Tells it from an earlier one of the same id.
     number: u64,
 }
 
 impl Pending {
-    fn insert(&mut self, errand: Errand, lasts: Duration) {
+    fn insert(&mut self, cleanup: Cleanup, lasts: Duration) {
         self.count += 1;
-        let (id, number) = (errand.id(), self.count);
+        let (id, number) = (cleanup.id(), self.count);
         let until = later(Instant::now(), lasts);
-        let debt = Debt {
-            errand,
+        let entry = PendingCleanup {
+            cleanup,
             until,
             number,
         };
         // One that is known is due already, or rests, or is looked at again when its attempt ends.
-        if self.debts.insert(id.clone(), debt).is_none() {
+        if self.cleanups.insert(id.clone(), entry).is_none() {
             self.due.push_back(id);
         }
     }
 
     /// Takes the next one that may be left still.
-    fn begin(&mut self) -> Option<Debt> {
+    fn begin(&mut self) -> Option<PendingCleanup> {
         let now = Instant::now();
         while let Some(id) = self.due.pop_front() {
-            match self.debts.get(&id) {
-                Some(debt) if debt.until > now => return Some(debt.clone()),
-                _ => self.debts.remove(&id),
+            match self.cleanups.get(&id) {
+                Some(entry) if entry.until > now => return Some(entry.clone()),
+                _ => self.cleanups.remove(&id),
             };
         }
         None
     }
 
     /// Records how an attempt ended.
-    fn end(&mut self, tried: &Debt, is_settled: bool) {
-        let id = tried.errand.id();
-        match self.debts.get(&id) {
-            Some(debt) if debt.number > tried.number => self.due.push_back(id),
-            Some(_) if is_settled => drop(self.debts.remove(&id)),
+    fn end(&mut self, tried: &PendingCleanup, is_settled: bool) {
+        let id = tried.cleanup.id();
+        match self.cleanups.get(&id) {
+            Some(entry) if entry.number > tried.number => self.due.push_back(id),
+            Some(_) if is_settled => drop(self.cleanups.remove(&id)),
             Some(_) => self.resting.push(id),
             None => {}
         }
@@ -142,26 +142,26 @@ impl Pending {
         let now = Instant::now();
         self.due.clear();
         self.resting.clear();
-        let debts = std::mem::take(&mut self.debts).into_values();
-        let lasting = debts.filter(|debt| debt.until > now);
+        let cleanups = std::mem::take(&mut self.cleanups).into_values();
+        let lasting = cleanups.filter(|entry| entry.until > now);
         lasting
-            .filter_map(|debt| match debt.errand {
-                Errand::TakeBack(request) => Some(request),
-                Errand::Leave(_) => None,
+            .filter_map(|entry| match entry.cleanup {
+                Cleanup::TakeBack(request) => Some(request),
+                Cleanup::Leave(_) => None,
             })
             .collect()
     }
 }
 
 #[derive(Clone)]
-enum Errand {
+enum Cleanup {
     /// A lock that the token may hold.
     TakeBack(Request),
     /// A place in a queue.
     Leave(Arc<Keys>),
 }
 
-impl Errand {
+impl Cleanup {
     fn id(&self) -> String {
         match self {
             Self::TakeBack(request) => request.token.reveal().to_owned(),
@@ -225,12 +225,12 @@ impl CleanupWorker {
         }
         let mut state = self.shared.state();
         for (request, ttl) in requests {
-            if state.debts.len() >= MOST {
+            if state.cleanups.len() >= MOST {
                 let key = &request.keys.name;
                 tracing::warn!(%key, "too much to take back: left to its expiry");
                 break;
             }
-            state.insert(Errand::TakeBack(request.clone()), ttl);
+            state.insert(Cleanup::TakeBack(request.clone()), ttl);
         }
         let is_task_gone = state.give_up_at.is_some();
         drop(state);
@@ -310,7 +310,7 @@ impl Shared {
             return;
         }
         for keys in names.iter().filter_map(|name| Keys::of_waiters(name)) {
-            state.insert(Errand::Leave(Arc::new(keys)), PLACE_COUNTS);
+            state.insert(Cleanup::Leave(Arc::new(keys)), PLACE_COUNTS);
         }
         drop(state);
         self.idle.send_replace(false);
@@ -342,11 +342,11 @@ async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
         let is_resting = {
             let mut state = shared.state();
             while attempts.len() < AT_ONCE
-                && let Some(debt) = state.begin()
+                && let Some(entry) = state.begin()
             {
-                attempts.push(attempt(debt, &backend, &waiting));
+                attempts.push(attempt(entry, &backend, &waiting));
             }
-            if state.debts.is_empty() {
+            if state.cleanups.is_empty() {
                 pause = SHORTEST_PAUSE;
                 shared.idle.send_replace(true);
                 if state.is_closing {
@@ -356,8 +356,8 @@ async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
             !state.resting.is_empty()
         };
         tokio::select! {
-            Some((debt, is_settled)) = attempts.next(), if !attempts.is_empty() => {
-                shared.state().end(&debt, is_settled);
+            Some((entry, is_settled)) = attempts.next(), if !attempts.is_empty() => {
+                shared.state().end(&entry, is_settled);
                 if !is_settled && !is_resting {
                     rest.as_mut().reset(Instant::now() + pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -374,19 +374,23 @@ async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
     }
 }
 
-async fn attempt(debt: Debt, backend: &Backend, waiting: &Waiting) -> (Debt, bool) {
-    let name = debt.errand.name();
-    match debt.errand.run(backend, waiting).await {
+async fn attempt(
+    entry: PendingCleanup,
+    backend: &Backend,
+    waiting: &Waiting,
+) -> (PendingCleanup, bool) {
+    let name = entry.cleanup.name();
+    match entry.cleanup.run(backend, waiting).await {
         Ok(()) => {
-            if !backend.store_notifies_waiters(debt.errand.keys()) {
-                waiting.released(debt.errand.keys());
+            if !backend.store_notifies_waiters(entry.cleanup.keys()) {
+                waiting.released(entry.cleanup.keys());
             }
-            (debt, true)
+            (entry, true)
         }
         Err(failure) => {
             let error = &failure.unavailable;
             tracing::debug!(key = name, %error, "not taken back yet");
-            (debt, false)
+            (entry, false)
         }
     }
 }
@@ -405,9 +409,9 @@ async fn changed(topology: &mut Option<watch::Receiver<State>>) {
 mod tests {
     use super::*;
 
-    fn leave(name: &str) -> Errand {
+    fn leave(name: &str) -> Cleanup {
         let keys = Keys::of_waiters(&format!("- {name}")).expect("a wait key");
-        Errand::Leave(Arc::new(keys))
+        Cleanup::Leave(Arc::new(keys))
     }
 
     #[test]
@@ -415,13 +419,13 @@ mod tests {
         let mut pending = Pending::default();
         let minute = Duration::from_secs(60);
         pending.insert(leave("a"), minute);
-        let first = pending.begin().expect("a debt");
+        let first = pending.begin().expect("a pending cleanup");
         pending.insert(leave("a"), minute);
-        assert!(pending.begin().is_none(), "it is under way");
+        assert!(pending.begin().is_none(), "it is in progress");
         pending.end(&first, true);
         let second = pending.begin().expect("the one that came meanwhile");
         pending.end(&second, true);
-        assert!(pending.begin().is_none() && pending.debts.is_empty());
+        assert!(pending.begin().is_none() && pending.cleanups.is_empty());
     }
 
     #[test]
@@ -429,10 +433,10 @@ mod tests {
         let mut pending = Pending::default();
         pending.insert(leave("expired"), Duration::ZERO);
         pending.insert(leave("a"), Duration::from_secs(60));
-        let failed = pending.begin().expect("a debt");
+        let failed = pending.begin().expect("a pending cleanup");
         pending.end(&failed, false);
         assert!(pending.begin().is_none());
-        assert_eq!(pending.debts.len(), 1);
+        assert_eq!(pending.cleanups.len(), 1);
         pending.end_rest();
         assert!(pending.begin().is_some());
     }

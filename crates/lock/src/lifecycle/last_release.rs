@@ -1,7 +1,7 @@
 //! Releases when the runtime has ended: on a thread and over a connection of their own.
 //!
 //! A lease that is dropped at the end of `main` is released by a task, and the runtime drops that
-//! task, with the connection, before it has sent anything. Whoever drops the runtime then waits
+//! task, with the connection, before it has sent anything. The drop of the runtime then waits
 //! here, for a bounded time.
 
 use std::sync::Arc;

@@ -48,7 +48,7 @@ struct TimerQueue {
 
 #[derive(Default)]
 struct Entries {
-    by_time: BTreeMap<(Instant, u64), (Arc<LeaseState>, Errand)>,
+    by_time: BTreeMap<(Instant, u64), (Arc<LeaseState>, Scheduled)>,
     times: HashMap<u64, Instant>,
     /// When the lease scheduler looks next without being told; `None` if only when it is told.
     looks_at: Option<Instant>,
@@ -58,7 +58,7 @@ struct Entries {
 
 /// What to do when a lease falls due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Errand {
+enum Scheduled {
     Renew(Purpose),
     Expire,
 }
@@ -88,8 +88,8 @@ impl LeaseScheduler {
 
     /// Keeps a lease from now on.
     pub(crate) fn keep(&self, held: &Arc<LeaseState>) {
-        let (at, errand) = next_renewal(held);
-        self.timers.set(held, at, errand);
+        let (at, scheduled) = next_renewal(held);
+        self.timers.set(held, at, scheduled);
         // It was granted while the locker stopped: nobody would renew it, nor see it expire.
         if let Some(reason) = self.stop.reason() {
             self.lose_all(&reason.loss());
@@ -109,13 +109,13 @@ impl LeaseScheduler {
 }
 
 /// When to look at a lease next, and what for: its renewal, or its deadline if it has none.
-fn next_renewal(held: &LeaseState) -> (Instant, Errand) {
+fn next_renewal(held: &LeaseState) -> (Instant, Scheduled) {
     match held.terms.renew_every {
         Some(interval) => {
             let due = later(Instant::now(), interval.saturating_sub(held.age()));
-            (due, Errand::Renew(Purpose::Prolong))
+            (due, Scheduled::Renew(Purpose::Prolong))
         }
-        None => (deadline(held), Errand::Expire),
+        None => (deadline(held), Scheduled::Expire),
     }
 }
 
@@ -128,14 +128,14 @@ impl TimerQueue {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, held: &Arc<LeaseState>, at: Instant, errand: Errand) {
+    fn set(&self, held: &Arc<LeaseState>, at: Instant, scheduled: Scheduled) {
         let mut entries = self.entries();
         if let Some(before) = entries.times.insert(held.id, at) {
             entries.by_time.remove(&(before, held.id));
         }
         entries
             .by_time
-            .insert((at, held.id), (held.clone(), errand));
+            .insert((at, held.id), (held.clone(), scheduled));
         // A lease that is given back before the lease scheduler would look again does not wake it at all.
         entries.is_in_use = true;
         if entries.looks_at.is_none_or(|looks_at| at < looks_at) {
@@ -146,10 +146,10 @@ impl TimerQueue {
     }
 
     /// Moves a lease that is still kept.
-    fn reschedule(&self, held: &Arc<LeaseState>, at: Instant, errand: Errand) {
+    fn reschedule(&self, held: &Arc<LeaseState>, at: Instant, scheduled: Scheduled) {
         let is_kept = self.entries().times.contains_key(&held.id);
         if is_kept && !held.is_over() {
-            self.set(held, at, errand);
+            self.set(held, at, scheduled);
         }
     }
 
@@ -160,7 +160,7 @@ impl TimerQueue {
         }
     }
 
-    /// When to look next: at the first errand, and at the clock while there is any. For as long
+    /// When to look next: at the first scheduled task, and at the clock while there is any. For as long
     /// after the last one, so that short leases one after the other do not each wake the lease scheduler.
     fn plan(&self) -> Option<Instant> {
         let mut entries = self.entries();
@@ -174,7 +174,7 @@ impl TimerQueue {
     }
 
     /// Takes every lease that is due now or within `together`, if at least one is due now.
-    fn take_due(&self, now: Instant, together: Duration) -> Vec<(Arc<LeaseState>, Errand)> {
+    fn take_due(&self, now: Instant, together: Duration) -> Vec<(Arc<LeaseState>, Scheduled)> {
         let mut entries = self.entries();
         if entries
             .by_time
@@ -259,7 +259,7 @@ impl Round {
                             Some(_) => Purpose::Prolong,
                             None => Purpose::Verify,
                         };
-                        self.timers.reschedule(&held, Instant::now(), Errand::Renew(purpose));
+                        self.timers.reschedule(&held, Instant::now(), Scheduled::Renew(purpose));
                     }
                 }
             }
@@ -285,7 +285,7 @@ impl Round {
     /// deadline so that it fires even if the renewal hangs.
     fn due(&self) -> Vec<(Arc<LeaseState>, Purpose)> {
         let mut to_renew = Vec::new();
-        for (held, errand) in self.timers.take_due(Instant::now(), TOGETHER) {
+        for (held, scheduled) in self.timers.take_due(Instant::now(), TOGETHER) {
             if held.is_over() {
                 continue;
             }
@@ -293,8 +293,8 @@ impl Round {
                 held.lose(&held.expiry());
                 continue;
             }
-            self.timers.set(&held, deadline(&held), Errand::Expire);
-            if let Errand::Renew(purpose) = errand {
+            self.timers.set(&held, deadline(&held), Scheduled::Expire);
+            if let Scheduled::Renew(purpose) = scheduled {
                 to_renew.push((held, purpose));
             }
         }
@@ -304,8 +304,8 @@ impl Round {
     fn after(&self, held: &Arc<LeaseState>, renewed: &Renewed) {
         match renewed {
             Renewed::Confirmed => {
-                let (at, errand) = next_renewal(held);
-                self.timers.reschedule(held, at, errand);
+                let (at, scheduled) = next_renewal(held);
+                self.timers.reschedule(held, at, scheduled);
             }
             Renewed::TryAgain(_) => {
                 let remaining = held.remaining();

@@ -51,7 +51,7 @@ impl Confirmed {
         self.acknowledged >= self.needed
     }
 
-    /// Whether more than half of so many data nodes have the write.
+    /// Whether more than half of this number of data nodes have the write.
     pub(crate) fn by_majority_of(self, data_nodes: usize) -> bool {
         self.by_majority() && self.acknowledged >= majority(data_nodes)
     }
@@ -186,8 +186,8 @@ impl Worker {
             if !self.receive(&mut queue).await {
                 break;
             }
-            // Whoever gave up before its operation was sent has nothing to confirm, and may have had
-            // the lock released already: the grant must not come after.
+            // A caller that gave up before its operation was sent has nothing to confirm, and may have
+            // released the lock already: the grant must not come after.
             self.jobs.retain(|job| !job.done.is_closed());
             self.unconfirmed.retain(|one| !one.job.done.is_closed());
             if self.jobs.is_empty() && self.unconfirmed.is_empty() {

@@ -28,10 +28,10 @@ use crate::unavailable::Cause;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long the Sentinels may take to name the master again.
 const NAMING_LIMIT: Duration = Duration::from_secs(1);
-/// Replicas may come and go while the gate is claimed; after so many times the caller comes back.
+/// Replicas may come and go while the gate is claimed; after this many times the caller comes back.
 const ROUNDS: usize = 4;
 
-/// How the gate stands for whoever wants to be granted.
+/// How the gate stands for a client that asks for a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gate {
     /// Open after so long; at once if zero.

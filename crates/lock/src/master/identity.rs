@@ -1,4 +1,4 @@
-//! What a server says of itself, asked on the very connection that will be used.
+//! What a server reports about itself, on the connection that will be used.
 
 use std::sync::Arc;
 use std::time::Duration;

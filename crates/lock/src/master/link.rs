@@ -53,7 +53,7 @@ pub(crate) struct Link {
     /// Counts what calls for another claim of the gate.
     claims: watch::Sender<u64>,
     server_clock: Mutex<Option<Estimate>>,
-    /// Something on this link timed out: whoever supervises it should look.
+    /// Something on this link timed out: its supervisor should look.
     pub(crate) suspected: Notify,
     /// One task at a time claims and opens the gate.
     pub(crate) opening_gate: tokio::sync::Mutex<()>,

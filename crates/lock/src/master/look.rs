@@ -13,7 +13,7 @@ pub(crate) struct Look {
     /// The node is still the master that the connection was made for.
     pub(crate) is_incarnation: bool,
     /// The gate's record is this incarnation's, and no replica with a history of its own has come
-    /// since it was claimed: whoever confirms has followed this incarnation, and nobody else, since.
+    /// since it was claimed: a replica that confirms has followed this incarnation alone since.
     pub(crate) is_claimed: bool,
     /// Until the gate opens; `None` as long as it has no time.
     pub(crate) opens_in: Option<Duration>,

@@ -1,4 +1,4 @@
-//! Whether a new master has everything that the last one confirmed, so that nothing need be waited for.
+//! Whether a new master has everything that the last one confirmed, so that its gate can open at once.
 //!
 //! Whatever the last master confirmed is on a majority of the data nodes. If a majority, the new master
 //! among it, continues the last master's history without a gap, and none of it has restarted since the

@@ -1,4 +1,4 @@
-//! Who is master, as one watchable value that everything else observes.
+//! The present master, as one watchable value that everything else observes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The way to a verified connection: it is asked who it leads to before it is used.
+//! Opening a verified connection: the server reports its role and incarnation before it is used.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

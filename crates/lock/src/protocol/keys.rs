@@ -19,7 +19,7 @@ const RECORDS: [&str; 2] = ["leasehold:gate", "leasehold:fence"];
 pub(crate) enum Kind {
     /// One holder at a time.
     Plain,
-    /// So many holders at a time as there are locks.
+    /// As many holders at a time as there are locks.
     Slots,
 }
 
@@ -38,7 +38,7 @@ impl Keys {
     /// The keys of a resource that one holder at a time may lease.
     pub(crate) fn new(prefix: &str, resource: &Resource) -> Result<Self, InvalidResource> {
         let name = [prefix, resource.as_str()].concat();
-        // Whoever leased the other resource would write over this one's lock.
+        // The holder of the other resource would write over this one's lock.
         if is_companion(&name) || is_record(prefix, &name) {
             return Err(InvalidResource::Reserved { key: name });
         }

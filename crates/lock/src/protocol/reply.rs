@@ -1,4 +1,4 @@
-//! Replies of the server, read without trust.
+//! Replies of the server, parsed without trust.
 
 use std::fmt::{self, Write};
 

@@ -57,7 +57,7 @@ impl Script {
         }
     }
 
-    /// The beginning of a command, with room for so many keys and arguments of so many bytes.
+    /// The beginning of a command, with room for a number of keys and of bytes of arguments.
     pub(crate) fn command(&self, manner: Manner, words: usize, bytes: usize) -> Cmd {
         let (verb, script) = match manner {
             Manner::ByDigest => ("EVALSHA", self.digest.as_str()),

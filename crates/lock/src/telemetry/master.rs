@@ -1,4 +1,4 @@
-//! The link to the master, as it is told: made, lost, and made to another incarnation.
+//! Events of the link to the master: connected, lost, connected to another incarnation.
 
 use std::time::Duration;
 

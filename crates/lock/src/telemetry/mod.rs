@@ -1,4 +1,4 @@
-//! What the SDK tells about itself: spans and events through `tracing`, and, with the feature
+//! What the SDK reports about itself: spans and events through `tracing`, and, with the feature
 //! `metrics`, numbers through the `metrics` facade. `docs/observability.md` describes both.
 //!
 //! Every span and metric is named here and nowhere else; elsewhere a call says what happened. Fields
@@ -68,7 +68,7 @@ pub(crate) async fn acquiring<L: Granted>(
     result
 }
 
-/// One acquisition under way; without an outcome it was cancelled.
+/// One acquisition in progress; without an outcome it was cancelled.
 struct Acquisition {
     span: Span,
     label: &'static str,

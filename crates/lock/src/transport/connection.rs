@@ -1,7 +1,7 @@
-//! One connection to one server, and its death.
+//! One connection to one server.
 //!
 //! A connection is never repaired: when it ends, everything in flight on it fails at once with a
-//! typed error, and whoever owns it opens another. Every command has a deadline.
+//! typed error, and its owner opens another. Every command has a deadline.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! A stream that a server cannot flood.
 //!
 //! Nothing that the SDK asks has a long answer, but the parser keeps what it has read until a reply
-//! is whole, and a hostile or broken server may never end one. So whatever comes after a question
-//! may have so many bytes and no more.
+//! is whole, and a hostile or broken server may never end one. So the bytes that may
+//! follow a question are limited.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Who logs in, as it stands when a connection is opened.
+//! The credentials, read when a connection is opened.
 
 use leasehold_config::Credentials;
 

@@ -38,7 +38,7 @@ impl TlsClient {
     pub(crate) fn load(tls: &Tls) -> Result<Self, Cause> {
         if tls.insecure {
             tracing::warn!(
-                "TLS CERTIFICATES ARE NOT VERIFIED (REDIS_TLS_INSECURE=true): whoever is on the way \
+                "TLS CERTIFICATES ARE NOT VERIFIED (REDIS_TLS_INSECURE=true): anybody on the way \
                  to Redis can read the password and grant locks; name the CA in REDIS_TLS_CA_FILE \
                  instead"
             );

@@ -1,4 +1,4 @@
-//! What TLS complains of, kept for the error message.
+//! The error of TLS, kept for the error message.
 //!
 //! With TLS 1.3 the client's part of the handshake is over before the server has looked at the
 //! client certificate: its refusal arrives with the first reply. By then the stream belongs to the
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::unavailable::{Cause, printable};
 
-/// The first complaint on a stream; the other end is with whoever opened the connection.
+/// The first complaint on a stream; the other end is with the code that opened the connection.
 #[derive(Clone, Default)]
 pub(crate) struct Fault(Arc<OnceLock<Cause>>);
 

@@ -1,4 +1,4 @@
-//! `REDIS_TLS_INSECURE`: whoever answers is believed to be Redis.
+//! `REDIS_TLS_INSECURE`: any server that answers is believed to be Redis.
 
 use std::sync::Arc;
 

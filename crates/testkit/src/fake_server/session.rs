@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Session {
     state: Arc<Mutex<SessionState>>,
-    /// Held by whoever writes, so that a pushed message does not land inside a reply.
+    /// Held by the writer, so that a pushed message does not land inside a reply.
     output: Arc<Mutex<TcpStream>>,
 }
 

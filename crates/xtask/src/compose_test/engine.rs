@@ -75,7 +75,7 @@ pub(super) fn output(command: &mut Command) -> Result<String, String> {
     Err(format!("{program} failed ({status}): {last}"))
 }
 
-/// Waits until no other run of this command is under way; the next one waits until this is dropped.
+/// Waits until no other run of this command is in progress; the next one waits until this is dropped.
 pub(super) fn alone() -> Result<File, Box<dyn Error>> {
     let path = std::env::temp_dir().join("leasehold-compose-test.lock");
     let file = OpenOptions::new()

@@ -113,7 +113,7 @@ fn kill_inside_an_activity(starter: &Starter, worker: &Worker) -> Result<(), Box
     Ok(())
 }
 
-/// Once there were so many holdings.
+/// Once there were this many holdings.
 fn kill_the_master(
     starter: &Starter,
     cluster: &SentinelCluster,

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// How often to look
     #[arg(long, short = 'i', value_name = "DURATION", value_parser = parse_duration, default_value = "2s")]
     interval: Duration,
-    /// End after looking so many times
+    /// End after looking this many times
     #[arg(long, short = 'c', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }

@@ -99,7 +99,7 @@ pub(super) fn examine(seen: &[Seen], all: usize, report: &mut Report) -> Option<
         1 => {
             "bring the missing Sentinels back; those that are gone for good count until SENTINEL RESET"
         }
-        _ => "compare `leasehold topology`; if a failover is under way, wait until it ends",
+        _ => "compare `leasehold topology`; if a failover is in progress, wait until it ends",
     };
     report.judge(AGREED, level, told, fix);
     (level != Level::Fail).then(|| master.clone())

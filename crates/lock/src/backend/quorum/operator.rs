@@ -1,4 +1,4 @@
-//! What an operator asks for: who holds what, and a lock taken from its holder.
+//! Requests of operators: a list of the locks, and a forced release.
 
 use super::Quorum;
 use super::member::Answer;

@@ -20,7 +20,7 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 
 impl Quorum {
     /// Asks every member. The outcome stands as soon as a majority decides it; if none does, once every
-    /// member has been asked. Whoever was silent is asked again in the background.
+    /// member has been asked. Members that did not answer are asked again in the background.
     pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let mut answers = self.send_releases(&self.members, request);
         let (mut count, mut silent) = (ReleaseCount::default(), Vec::new());

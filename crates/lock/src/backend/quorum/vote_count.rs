@@ -7,7 +7,7 @@ use super::member::{Answer, Member};
 use crate::backend::ops::{GrantOutcome, Holding, ReleaseOutcome};
 use crate::fence::Fence;
 
-/// What so many members say alike of one lock; `None` if that is not known (yet).
+/// What enough members say alike of one lock; `None` if that is not known (yet).
 pub(super) fn agreed(
     seen: &[Vec<Option<Holding>>],
     lock: usize,

@@ -1,9 +1,9 @@
-//! Names for which a queue was met: they go the slow way, which keeps its order.
+//! Names with a queue: their grants go by script, which keeps the order of the queue.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Beyond so many names all are forgotten: the next attempt at each meets its queue again.
+/// Beyond this number of names all are forgotten: the next attempt at each meets its queue again.
 const MOST: usize = 4_096;
 
 /// A process that releases a lock and asks for it again at once must not overtake the waiter that its

@@ -1,4 +1,4 @@
-//! What is asked about locks that are only looked at, and what the answers say.
+//! Reading who holds a lock, without changing it.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ const SHOWN_BYTES: usize = 1024;
 /// What `PTTL` says of a key that is gone.
 const EXPIRED: i64 = -2;
 
-/// The reply of `inspect.lua` for so many locks, or slots of one resource.
+/// The reply of `inspect.lua` for a number of locks, or slots of one resource.
 pub(crate) fn inspected(reply: &Value, locks: usize) -> Result<Vec<Option<Holding>>, Unexpected> {
     let items = reply::array(reply)?;
     let number = |at| reply::integer(reply::item(items, at)?);

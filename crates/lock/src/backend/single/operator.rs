@@ -1,4 +1,4 @@
-//! What only an operator asks for: a list of the locks, and a lock taken from its holder.
+//! Requests of operators: a list of the locks, and a forced release.
 
 use redis::Value;
 
