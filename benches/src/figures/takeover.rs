@@ -92,7 +92,14 @@ async fn strict(cluster: &SentinelCluster) -> Result<Locker> {
         ("LOCK_TTL", "30s"),
         ("LOCK_MAX_TTL", "30s"),
     ];
-    ours::sentinel(cluster, &default).await
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ours::sentinel(cluster, &default).await {
+            // The Sentinels name a dead master for a while.
+            Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(20)).await,
+            connected => return connected,
+        }
+    }
 }
 
 /// Waits until the gate is open, and the servers are up for longer than the longest lease.
@@ -173,6 +180,11 @@ async fn finish(
         milliseconds: granted.saturating_duration_since(second).as_secs_f64() * 1e3,
         is_fast: field("was_open")?.trim() == "1",
     };
+    let Outcome {
+        milliseconds,
+        is_fast,
+    } = outcome;
+    eprintln!("takeover: {milliseconds:.0} ms, without a pause: {is_fast}");
     deposing::recover(cluster, old)?;
     Ok(outcome)
 }

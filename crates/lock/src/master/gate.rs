@@ -182,7 +182,7 @@ impl Gatekeeper {
                 }
                 Claimed::Pending {
                     claim,
-                    fast,
+                    pauses_for,
                     data_nodes,
                     longest,
                 } => {
@@ -200,7 +200,7 @@ impl Gatekeeper {
                         claim,
                         longest,
                     };
-                    let way = self.way(&wanted, fast, clock).await;
+                    let way = self.way(&wanted, pauses_for, clock).await;
                     return self.open_claimed(link, &keys.record, claim, way).await;
                 }
             }
@@ -209,12 +209,16 @@ impl Gatekeeper {
     }
 
     /// How the gate may be opened after a claim.
-    async fn way(&self, wanted: &takeover::Wanted<'_>, fast: bool, clock: Option<Estimate>) -> Way {
+    async fn way(
+        &self,
+        wanted: &takeover::Wanted<'_>,
+        pauses_for: Option<&'static str>,
+        clock: Option<Estimate>,
+    ) -> Way {
         if !wanted.link.confirms() {
             return Way::Fixed;
         }
-        if !fast {
-            let reason = "the gate's record is not of the master right before this one";
+        if let Some(reason) = pauses_for {
             return Way::Pause {
                 reason: reason.to_owned(),
             };

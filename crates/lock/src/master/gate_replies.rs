@@ -15,7 +15,8 @@ pub(crate) enum Claimed {
     },
     Pending {
         claim: u64,
-        fast: bool,
+        /// Why it may not be opened at once; `None` if it may, should the replicas have everything.
+        pauses_for: Option<&'static str>,
         data_nodes: usize,
         longest: Duration,
     },
@@ -57,6 +58,23 @@ impl Numbers<'_> {
     }
 }
 
+/// Why a gate that was claimed may not be opened at once.
+fn pauses_for(outcome: u64) -> Option<&'static str> {
+    Some(match outcome {
+        1 => return None,
+        2 => {
+            "the Sentinels name the same master at a later epoch, so another may have been in between"
+        }
+        3 => "the record of the gate that the master has is not of the master right before it",
+        4 => {
+            "Sentinel's epoch went up by more than one, by an election that failed or another master \
+             in between"
+        }
+        5 => "the gate of the last master was not open",
+        _ => "the master has no record of a gate before this one",
+    })
+}
+
 fn unknown(code: i64) -> Unexpected {
     Unexpected {
         detail: format!("unknown reply code {code}"),
@@ -75,7 +93,7 @@ impl Claimed {
             0 => Self::Pending {
                 data_nodes: usize::try_from(numbers.at(1)?).unwrap_or(usize::MAX),
                 claim: numbers.at(2)?,
-                fast: numbers.at(3)? == 1,
+                pauses_for: pauses_for(numbers.at(3)?),
                 longest: numbers.milliseconds(4)?,
             },
             -3 => Self::OtherIncarnation,

@@ -8,6 +8,7 @@
 --   longest             the longest lease of any client, in ms
 --   data_nodes          the most data nodes that were ever known
 --   fast, from          1: may be opened at once, if the replicas have the history `from` as the master has
+--   outcome             1, or why not: see gate_claim.lua
 --   hold_until, hold_ms while leases of the last master may live (server ms) a grant is held back (ms)
 --   hold_before         what the master before held its grants back for, if leases from before it may live
 --   was_open, resynced  1: it has been open; 1: it was claimed again, and may have been open before

@@ -19,11 +19,12 @@
 -- ARGV[6]  who claims
 --
 -- Replies  {1, remaining ms, longest ms, claim}  the gate has a time from which on it is open (0: now)
---          {0, data nodes, claim, fast, longest ms}  pending: confirm on a majority of so many, then
---                                         gate_open with this claim; fast 1: perhaps at once
+--          {0, data nodes, claim, outcome, longest ms}  pending: confirm on a majority of so many, then
+--                                         gate_open with this claim; 1: perhaps at once, else why not
 --          {-3}                           this is another incarnation than the client knows
 --          {-6, epoch}                    the record is of a later epoch than the client's
 --          {-7}                           `sync_full` is another by now
+local NO_RECORD, FAST, NAMED_AGAIN, OTHER_BEFORE, EPOCH_SKIPPED, NOT_OPEN = 0, 1, 2, 3, 4, 5
 local replication = redis.call('INFO', 'replication')
 local incarnation = string.match(replication, 'master_replid:(%x+)')
 if incarnation ~= ARGV[1] or not string.find(replication, 'role:master', 1, true) then
@@ -62,7 +63,7 @@ if is_ours and epoch == record_epoch and record.claim then
   seed_fences()
   redis.call('HSET', KEYS[1], 'syncs', syncs, 'longest', longest, 'data_nodes', data_nodes)
   if not record.open_from then
-    return {0, data_nodes, tonumber(record.claim), tonumber(record.fast), longest}
+    return {0, data_nodes, tonumber(record.claim), tonumber(record.outcome or NO_RECORD), longest}
   end
   local closed_ms = math.max(0, tonumber(record.open_from) - now_ms)
   if closed_ms > longest then
@@ -84,8 +85,19 @@ local first = not record.incarnation and epoch == 0
 local from = string.match(replication, 'master_replid2:(%x+)')
 -- One that was claimed again may have been closed since: then only its own time counts.
 local is_open = record.was_open == '1' or (record.open_from and tonumber(record.open_from) <= now_ms)
-local fast = confirms and not is_ours and is_open and record.claim and record.incarnation == from
-  and epoch == record_epoch + 1
+local outcome = FAST
+if not confirms or not record.incarnation or not record.claim then
+  outcome = NO_RECORD
+elseif is_ours then
+  outcome = NAMED_AGAIN
+elseif record.incarnation ~= from then
+  outcome = OTHER_BEFORE
+elseif epoch ~= record_epoch + 1 then
+  outcome = EPOCH_SKIPPED
+elseif not is_open then
+  outcome = NOT_OPEN
+end
+local fast = outcome == FAST
 -- Leases of the master before the last may live, by a clock that is apart from this one by both differences.
 local hold_before = 0
 if fast and record.hold_until and tonumber(record.hold_until) > now_ms - longest then
@@ -105,8 +117,8 @@ seed_fences()
 local claim = string.format('%.0f', math.max(tonumber(record.claim or 0) + 1, now_us))
 redis.call('HDEL', KEYS[1], 'open_from', 'hold_until', 'hold_ms', 'was_open', 'reason')
 redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'epoch', ARGV[4], 'claim', claim, 'syncs', syncs,
-  'longest', longest, 'data_nodes', data_nodes, 'fast', fast and 1 or 0, 'from', from,
+  'longest', longest, 'data_nodes', data_nodes, 'fast', fast and 1 or 0, 'outcome', outcome, 'from', from,
   'first', first and 1 or 0, 'resynced', resynced and 1 or 0, 'fence_at', record.fence_at or '0',
   'seed', redis.call('HGET', KEYS[3], 'last'), 'hold_before', hold_before, 'claimed_by', ARGV[6],
   'claimed_at', string.format('%.0f', now_ms))
-return {0, data_nodes, tonumber(claim), fast and 1 or 0, longest}
+return {0, data_nodes, tonumber(claim), outcome, longest}
