@@ -13,6 +13,8 @@ use crate::gate::{Gate, State};
 use crate::sentinels::Reached;
 use crate::servers::{Replication, SentinelView, field, number, open_all, read_view, replication};
 
+/// It was refused, and nothing was changed.
+pub(super) const REFUSED: u8 = 1;
 /// How long writes stay paused if this command dies.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
 

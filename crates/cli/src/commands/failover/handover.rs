@@ -115,7 +115,7 @@ pub(super) async fn hand_over(
             shown(ttl),
             shown(SAFE_TTL)
         );
-        return Err(Failure::new(super::REFUSED, message));
+        return Err(Failure::new(super::checks::REFUSED, message));
     }
     pause.begin().await?;
     wait_in_step(deployment, pause).await?;
@@ -184,7 +184,7 @@ async fn wait_in_step(deployment: &Deployment<'_>, pause: &mut Pause) -> Result<
                 shown(IN_STEP_WITHIN),
                 behind.join(", ")
             );
-            return Err(Failure::new(super::REFUSED, message));
+            return Err(Failure::new(super::checks::REFUSED, message));
         }
         pause.extend().await?;
         sleep(TICK).await;

@@ -36,8 +36,6 @@ pub(crate) struct Arguments {
     dry_run: bool,
 }
 
-/// It was refused, and nothing was changed.
-const REFUSED: u8 = 1;
 /// There was a failover, and new leases wait.
 const PAUSED: u8 = 2;
 
@@ -98,7 +96,7 @@ fn refusal(reasons: &[String]) -> Failure {
     for reason in reasons {
         message.push_str(&format!("\n  - {}", plain(reason)));
     }
-    Failure::new(REFUSED, message)
+    Failure::new(checks::REFUSED, message)
 }
 
 fn tell_ready(deployment: &Deployment<'_>, output: Output) {
