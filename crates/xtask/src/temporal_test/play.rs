@@ -32,8 +32,8 @@ pub(crate) fn with_faults(
     let mut first = stage.programs.worker("worker-1", &directory)?;
     let second = stage.programs.worker("worker-2", &directory)?;
     say(&format!("starting {workflows} workflows"));
-    // Few workflows work for longer, so that they are still at work when the master dies.
-    let rows = if workflows < 50 { 20 } else { 10 };
+    // Long enough for some to wait, and to say so, until the last fault has happened.
+    let rows = if workflows < 50 { 40 } else { 30 };
     let variables = [
         ("WORKFLOWS", workflows.to_string()),
         ("ROWS", rows.to_string()),
