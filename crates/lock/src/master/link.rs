@@ -275,7 +275,7 @@ impl Link {
         confirmed: Confirmed,
         claim: u64,
     ) -> Result<Confirmed, Failure> {
-        let held_back = confirmed.look.filter(|look| look.allows_grants(claim));
+        let held_back = (confirmed.look).filter(|look| self.allows_grants(*look, claim));
         let held_back = held_back.map_or(Duration::ZERO, |look| look.held_back);
         let (false, Some(gate)) = (held_back.is_zero(), &self.gate) else {
             return Ok(confirmed);
@@ -286,10 +286,17 @@ impl Link {
         Ok(again)
     }
 
+    /// Whether a grant that was made under this claim of the gate, and confirmed, counts. Where the Sentinels
+    /// have named this master at a later epoch than the record's, another may have been in between.
+    pub(crate) fn allows_grants(&self, look: Look, claim: u64) -> bool {
+        look.allows_grants(claim) && look.epoch >= self.epoch()
+    }
+
     /// Remembers whether the gate is open, and how many data nodes it knows of. A record of an epoch
     /// before the Sentinels' is to be claimed anew.
     fn looked(&self, look: Look) {
-        self.set_open_gate(look.open_claim().map(|claim| OpenGate {
+        let open_claim = look.open_claim().filter(|_| look.epoch >= self.epoch());
+        self.set_open_gate(open_claim.map(|claim| OpenGate {
             claim,
             longest: look.longest,
         }));

@@ -52,7 +52,7 @@ impl Single {
                     // Void: the token has the lock, but what confirmed it does not count.
                     Confirmed {
                         look: Some(look), ..
-                    } if !look.allows_grants(claim) => may_be_set = true,
+                    } if !link.allows_grants(look, claim) => may_be_set = true,
                     confirmed if confirmed.by_majority() => {
                         return Ok(GrantOutcome::Granted {
                             fence,

@@ -38,7 +38,7 @@ impl Single {
                     let confirmed = link.held_back(confirmed, claim).await?;
                     let is_void = confirmed
                         .look
-                        .is_some_and(|look| !look.allows_grants(claim));
+                        .is_some_and(|look| !link.allows_grants(look, claim));
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
                         return Ok(AdoptOutcome::Adopted {
