@@ -35,6 +35,11 @@ async fn strict(cluster: &SentinelCluster, longest: Duration) -> Locker {
         .expect("connect")
 }
 
+async fn lease_and_release(locker: &Locker, resource: &str) {
+    let held = lease(locker, resource).await;
+    held.release().await.expect("a release");
+}
+
 fn gate(server: &RedisServer, field: &str) -> String {
     let value = blocking(|| server.cli(&["HGET", GATE, field])).expect("HGET");
     value.trim().to_owned()
@@ -70,11 +75,7 @@ async fn after_an_ordinary_failover_grants_go_on_without_a_pause() {
     let cluster = cluster();
     let locker = strict(&cluster, SHORT).await;
     let new = fail_over_once(&cluster, &locker, SHORT).await;
-    lease(&locker, "after")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "after").await;
     assert_eq!(
         gate(cluster.node(new), "was_open"),
         "1",
@@ -94,11 +95,7 @@ async fn a_client_that_did_not_know_the_last_master_holds_its_grants_back_for_th
     {
         let locker = strict(&cluster, SHORT).await;
         all_up_for(&cluster, SHORT).await;
-        lease(&locker, "before")
-            .await
-            .release()
-            .await
-            .expect("a release");
+        lease_and_release(&locker, "before").await;
         locker.close(Duration::from_secs(5)).await.expect("closed");
     }
     let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
@@ -164,11 +161,7 @@ async fn replica_restarts_snapshots_and_reset_counters_close_no_gate() {
     let cluster = cluster();
     let locker = strict(&cluster, SHORT).await;
     let new = fail_over_once(&cluster, &locker, SHORT).await;
-    lease(&locker, "after")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "after").await;
     let claim = gate(cluster.node(new), "claim");
     let replica = (0..3).find(|&node| node != new && cluster.node(node).is_serving());
     let replica = cluster.node(replica.expect("a replica"));
@@ -181,29 +174,17 @@ async fn replica_restarts_snapshots_and_reset_counters_close_no_gate() {
         replica.restart().expect("a restart");
     });
     eventually("a full synchronisation", async || syncs() != before).await;
-    lease(&locker, "replica")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "replica").await;
 
     let before = syncs();
     let file = master.directory().join("copy.rdb");
     let file = file.to_str().expect("a path");
     blocking(|| master.cli(&["--rdb", file])).expect("a snapshot");
     assert_ne!(syncs(), before, "it counts as a synchronisation");
-    lease(&locker, "snapshot")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "snapshot").await;
 
     blocking(|| master.command(&["CONFIG", "RESETSTAT"])).expect("RESETSTAT");
-    lease(&locker, "counters")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "counters").await;
 
     assert_eq!(gate(master, "claim"), claim, "nobody had to claim again");
     assert_eq!(gate(master, "reason"), "");
@@ -235,11 +216,7 @@ async fn a_gate_that_was_closed_again_is_no_open_gate_to_the_next_master() {
     let cluster = cluster();
     let locker = strict(&cluster, SHORT).await;
     all_up_for(&cluster, SHORT).await;
-    lease(&locker, "before")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "before").await;
     let far = "9999999999999";
     set_gate(
         &cluster,
@@ -263,11 +240,7 @@ async fn what_a_master_held_its_grants_back_for_is_added_to_what_the_next_one_do
     let cluster = cluster();
     let locker = strict(&cluster, SHORT).await;
     all_up_for(&cluster, SHORT).await;
-    lease(&locker, "before")
-        .await
-        .release()
-        .await
-        .expect("a release");
+    lease_and_release(&locker, "before").await;
     set_gate(&cluster, &["hold_ms", "300", "hold_until", "9999999999999"]);
     blocking(|| {
         let within = Duration::from_secs(10);

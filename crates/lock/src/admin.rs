@@ -30,7 +30,7 @@ pub struct Listed {
     pub slot: Option<usize>,
     /// Who holds it.
     pub holder: Holder,
-    /// Whether the key is surely a lock, of this SDK or with a fence of its own. Otherwise it may be
+    /// Whether the key is surely a lock, because a client of this SDK wrote its value. Otherwise it may be
     /// a plain client's lock, or any other string.
     pub is_lock: bool,
 }
