@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use leasehold::{AcquireOptions, Locker, Resource};
+use leasehold::{AcquireOptions, Grants, Locker, Resource};
 use leasehold_testkit::RedisServer;
-use leasehold_tests::{connect, refusal, standalone_env};
+use leasehold_tests::{connect, eventually, refusal, standalone_env};
 
 async fn name_refusal(locker: &Locker, name: &str) -> String {
     let refused = locker.try_acquire(name).await.expect_err("a bad name");
@@ -125,6 +125,11 @@ async fn a_ttl_above_what_the_other_clients_agreed_on() {
     let second = connect(standalone_env(&redis), &longer)
         .await
         .expect("connect");
+    // It has looked at the gate by then, and may have claimed it with its own length.
+    eventually("the second locker knows the gate", async || {
+        second.grants() == Grants::Open
+    })
+    .await;
     let refused = second.acquire("report").await.expect_err("too long");
     assert_eq!(
         refused.to_string(),

@@ -61,6 +61,10 @@ end
 
 if is_ours and epoch == record_epoch and record.claim then
   seed_fences()
+  if record.open_from then
+    -- The pause was, or would have been, as long as the longest lease then agreed on: no longer one until the next.
+    longest = tonumber(record.longest)
+  end
   redis.call('HSET', KEYS[1], 'syncs', syncs, 'longest', longest, 'data_nodes', data_nodes)
   if not record.open_from then
     return {0, data_nodes, tonumber(record.claim), tonumber(record.outcome or NO_RECORD), longest}
