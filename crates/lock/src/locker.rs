@@ -234,7 +234,7 @@ impl Locker {
         Acquire::new(async move |options: AcquireOptions| {
             let target = Target::new(&core, resource?, &options)?;
             let terms = options.resolve(&core.options)?;
-            let held = acquire::acquire(&core, target, terms).await?;
+            let held = acquire::acquire(&core, target, terms, Limit::of(terms)).await?;
             Ok(Lease::new(core, held))
         })
     }
@@ -348,10 +348,10 @@ impl Locker {
                 .map(|resource| Target::new(&core, resource, &options));
             let targets: Vec<Target> = targets.collect::<Result<_, _>>()?;
             let terms = options.resolve(&core.options)?;
-            let limit = terms.timeout.map(Limit::from_now);
+            let limit = Limit::of(terms);
             let mut leases = Vec::with_capacity(targets.len());
             for target in targets {
-                let held = acquire::acquire_within(&core, target, terms, limit).await?;
+                let held = acquire::acquire(&core, target, terms, limit).await?;
                 leases.push(Lease::new(core.clone(), held));
             }
             let leases = Leases::new(leases);

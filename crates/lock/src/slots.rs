@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::holder::Holder;
 use crate::lease::Lease;
-use crate::lifecycle::acquire;
+use crate::lifecycle::acquire::{self, Limit};
 use crate::lifecycle::core::Core;
 use crate::lifecycle::target::Target;
 use crate::options::AcquireOptions;
@@ -72,7 +72,7 @@ impl Slots {
         Acquire::new(async move |options: AcquireOptions| {
             let terms = options.resolve(&slots.core.options)?;
             let target = slots.target(&options);
-            let held = acquire::acquire(&slots.core, target, terms).await?;
+            let held = acquire::acquire(&slots.core, target, terms, Limit::of(terms)).await?;
             Ok(Lease::new(slots.core, held))
         })
     }

@@ -43,7 +43,7 @@ impl Backend {
             Self::Memory(memory) => memory.grant(request),
             Self::Single(single) => single.grant(request).await,
             Self::Quorum(quorum) => quorum.grant(request).await,
-            Self::Cluster(cluster) => cluster.grant(request).await,
+            Self::Cluster(cluster) => Box::pin(cluster.grant(request)).await,
         }
     }
 
@@ -79,7 +79,7 @@ impl Backend {
             Self::Memory(memory) => memory.adopt(request, from),
             Self::Single(single) => single.adopt(request, from).await,
             Self::Quorum(quorum) => quorum.adopt(request, from).await,
-            Self::Cluster(cluster) => cluster.adopt(request, from).await,
+            Self::Cluster(cluster) => Box::pin(cluster.adopt(request, from)).await,
         }
     }
 
@@ -90,7 +90,7 @@ impl Backend {
             Self::Memory(memory) => memory.release(request),
             Self::Single(single) => single.release(request).await,
             Self::Quorum(quorum) => quorum.release(request).await,
-            Self::Cluster(cluster) => cluster.release(request).await,
+            Self::Cluster(cluster) => Box::pin(cluster.release(request)).await,
         }
     }
 

@@ -109,7 +109,8 @@ impl Single {
 
     /// How long the gate stays closed; `None` as long as its claim is not confirmed.
     async fn open_gate(&self, link: &Link) -> Result<Option<Duration>, Failure> {
-        match self.gatekeeper.open(link).await? {
+        // Boxed: it is rare, and its future is large.
+        match Box::pin(self.gatekeeper.open(link)).await? {
             Gate::OpenIn(remaining) => Ok(Some(remaining)),
             Gate::Unconfirmed => Ok(None),
             Gate::OtherIncarnation => Err(other_incarnation(link)),

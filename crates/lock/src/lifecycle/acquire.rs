@@ -31,12 +31,12 @@ pub(crate) async fn try_acquire(
     target: Target,
     terms: Terms,
 ) -> Result<Arc<LeaseState>, Error> {
-    let attempt = async {
+    let attempt = pin!(async {
         Acquisition::new(core, target.clone(), terms, false)?
             .attempt()
             .await
-    };
-    telemetry::acquiring(&target.resource, terms, "try", pin!(attempt)).await
+    });
+    telemetry::acquiring(&target.resource, terms, "try", attempt).await
 }
 
 /// Takes over the lease that `from` holds on one of the target's locks.
@@ -48,21 +48,11 @@ pub(crate) async fn adopt(
     from: &Token,
 ) -> Result<Arc<LeaseState>, Error> {
     let resource = target.resource.clone();
-    let adopting = async {
+    let adopting = pin!(async {
         let acquisition = Acquisition::new(core, target, terms, false)?;
         acquisition.adopt(from, slot).await
-    };
-    telemetry::acquiring(&resource, terms, "adopt", pin!(adopting)).await
-}
-
-/// Attempts until the lease is granted or the timeout passes.
-pub(crate) async fn acquire(
-    core: &Arc<Core>,
-    target: Target,
-    terms: Terms,
-) -> Result<Arc<LeaseState>, Error> {
-    let limit = terms.timeout.map(Limit::from_now);
-    acquire_within(core, target, terms, limit).await
+    });
+    telemetry::acquiring(&resource, terms, "adopt", adopting).await
 }
 
 /// When an acquisition that waits ends.
@@ -74,24 +64,27 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    pub(crate) fn from_now(timeout: Duration) -> Self {
-        Self {
+    /// From now on; `None` if it waits without end.
+    pub(crate) fn of(terms: Terms) -> Option<Self> {
+        let timeout = terms.timeout?;
+        Some(Self {
             deadline: later(Instant::now(), timeout),
             timeout,
-        }
+        })
     }
 }
 
 /// Attempts until the lease is granted or the limit is reached. Where it is reached already, the
 /// resource is asked for once.
-pub(crate) async fn acquire_within(
+pub(crate) async fn acquire(
     core: &Arc<Core>,
     target: Target,
     terms: Terms,
     limit: Option<Limit>,
 ) -> Result<Arc<LeaseState>, Error> {
     let resource = target.resource.clone();
-    let acquiring = async {
+    // Pinned where it is made: it is large, and would be moved else.
+    let acquiring = pin!(async {
         match limit {
             None => wait_for(core, target, terms).await,
             Some(limit) if limit.deadline <= Instant::now() => {
@@ -99,8 +92,8 @@ pub(crate) async fn acquire_within(
             }
             Some(limit) => wait_until(core, target, terms, limit).await,
         }
-    };
-    telemetry::acquiring(&resource, terms, "wait", pin!(acquiring)).await
+    });
+    telemetry::acquiring(&resource, terms, "wait", acquiring).await
 }
 
 async fn wait_for(

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
-use redis::Value;
+use redis::{Pipeline, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
@@ -16,7 +16,7 @@ use crate::master::identity::Incarnation;
 use crate::master::look::{Look, looking};
 use crate::master::server_clock::Estimate;
 use crate::protocol::fences::Reign;
-use crate::protocol::grant::Grant;
+use crate::protocol::grant::{self, Grant};
 use crate::protocol::keys::GateKeys;
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::Call;
@@ -245,7 +245,7 @@ impl Link {
                 .confirm(confirmer, Operation::Grant(grant.clone()))
                 .await;
         }
-        let mut commands = redis::pipe();
+        let mut commands = Pipeline::with_capacity(grant::COMMANDS);
         grant.add_to(&mut commands);
         let limit = self.connection.command_timeout();
         let replies = self.observe(self.connection.run_all(&commands, limit).await)?;

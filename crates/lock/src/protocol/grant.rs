@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 
 use crate::fence::Fence;
 use crate::protocol::reply::{self, Unexpected};
@@ -39,19 +39,16 @@ pub(crate) enum Answer {
 
 impl Grant {
     pub(crate) fn add_to(&self, commands: &mut Pipeline) {
-        commands
-            .cmd("SET")
-            .arg(&*self.lock)
-            .arg(self.token.reveal())
-            .arg("NX")
-            .arg("PX")
-            .arg(milliseconds(self.ttl))
-            .cmd("HINCRBY")
-            .arg(&*self.counter)
-            .arg("last")
-            .arg(1)
-            .cmd("GET")
-            .arg(&*self.lock);
+        let (lock, token) = (&*self.lock, self.token.reveal());
+        let mut set = Cmd::with_capacity(6, lock.len() + token.len() + 32);
+        set.arg("SET").arg(lock).arg(token).arg("NX").arg("PX");
+        set.arg(milliseconds(self.ttl));
+        let mut raise = Cmd::with_capacity(4, self.counter.len() + 16);
+        raise.arg("HINCRBY").arg(&*self.counter).arg("last").arg(1);
+        let mut get = Cmd::with_capacity(2, lock.len() + 8);
+        get.arg("GET").arg(lock);
+        commands.add_command(set).add_command(raise);
+        commands.add_command(get);
     }
 
     /// The replies, if none is an error. Where the first command failed nothing was granted.
@@ -59,18 +56,16 @@ impl Grant {
         connection: &Connection,
         replies: Vec<Value>,
     ) -> Result<Vec<Value>, Failure> {
-        let mut checked = Vec::with_capacity(COMMANDS);
-        for reply in replies {
-            let reply = connection.checked(reply).map_err(|failure| {
-                if checked.is_empty() {
-                    failure
-                } else {
-                    Failure::unknown(failure.unavailable)
-                }
-            })?;
-            checked.push(reply);
-        }
-        Ok(checked)
+        let mut replies = replies.into_iter();
+        let Some(first) = replies.next() else {
+            return Ok(Vec::new());
+        };
+        let first = connection.checked(first)?;
+        let others = replies.map(|reply| {
+            let reply = connection.checked(reply);
+            reply.map_err(|failure| Failure::unknown(failure.unavailable))
+        });
+        std::iter::once(Ok(first)).chain(others).collect()
     }
 
     /// Reads the replies, of which none is an error.

@@ -3,6 +3,7 @@
 //! A connection is never repaired: when it ends, everything in flight on it fails at once with a
 //! typed error, and its owner opens another. Every command has a deadline.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::protocol::script::{Call, Manner};
 pub(crate) use crate::transport::close_signal::CloseSignal;
+use crate::transport::gathering::InFlight;
 use crate::transport::limits::Bounded;
 use crate::transport::login;
 use crate::transport::server_errors::{self, Failure};
@@ -42,6 +44,7 @@ pub(crate) struct Connection {
     multiplexed: MultiplexedConnection,
     command_timeout: Duration,
     ending: CloseSignal,
+    in_flight: InFlight,
     /// Ends the driver task when the last clone is gone.
     _owner: Arc<DropGuard>,
 }
@@ -124,12 +127,14 @@ impl Connection {
         let shutdown = CancellationToken::new();
         let owner = Arc::new(shutdown.clone().drop_guard());
         let ended = ending.clone();
+        let in_flight = InFlight::default();
+        let requests = in_flight.clone();
         tokio::spawn(async move {
             // Dropping the driver fails all that is in flight.
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 _ = ended.ended() => {}
-                () = driver => {}
+                () = requests.drive(driver) => {}
             }
             ended.end(Cause::Disconnected);
         });
@@ -150,6 +155,7 @@ impl Connection {
             multiplexed,
             command_timeout: settings.command_timeout,
             ending,
+            in_flight,
             _owner: owner,
         })
     }
@@ -182,7 +188,7 @@ impl Connection {
     ) -> Result<Vec<Value>, Failure> {
         let count = commands.len();
         let mut multiplexed = self.multiplexed.clone();
-        let replies = multiplexed.send_packed_commands(commands, 0, count);
+        let replies = pin!(multiplexed.send_packed_commands(commands, 0, count));
         let replies = self.within(limit, replies).await?;
         if replies.len() == count {
             return Ok(replies);
@@ -197,7 +203,7 @@ impl Connection {
     /// Runs a script, by its digest if the server knows it.
     pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
         if call.is_asking() {
-            return self.call_asking(call).await;
+            return Box::pin(self.call_asking(call)).await;
         }
         let mut reply = self.send(&call.command(Manner::ByDigest)).await?;
         if server_errors::is_unknown_script(&reply) {
@@ -218,26 +224,29 @@ impl Connection {
 
     pub(crate) async fn subscribe(&self, channels: &[&str]) -> Result<(), Failure> {
         let mut multiplexed = self.multiplexed.clone();
-        let confirmed = multiplexed.subscribe(channels);
+        let confirmed = pin!(multiplexed.subscribe(channels));
         self.within(self.command_timeout, confirmed).await
     }
 
     /// Runs one command. An error reply stays a value.
     async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut multiplexed = self.multiplexed.clone();
-        let reply = multiplexed.send_packed_command(command);
+        let reply = pin!(multiplexed.send_packed_command(command));
         self.within(self.command_timeout, reply).await
     }
 
+    /// The reply is pinned by the caller: passed by value it would take its place twice in each future
+    /// around it, all of which are moved.
     async fn within<T>(
         &self,
         limit: Duration,
-        reply: impl Future<Output = redis::RedisResult<T>>,
+        reply: Pin<&mut impl Future<Output = redis::RedisResult<T>>>,
     ) -> Result<T, Failure> {
         let failed = |cause| Unavailable::on(&self.node, cause);
         if self.ending.has_ended() {
             return Err(Failure::not_applied(failed(self.ending.cause())));
         }
+        let _request = self.in_flight.begin();
         match timeout(limit, reply).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) if self.ending.has_ended() => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod close_signal;
 pub(crate) mod connection;
+pub(crate) mod gathering;
 pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod server_errors;
