@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-/// From so many requests in flight on, a turn through the ready tasks costs less than it saves.
+/// With this many requests in flight, a turn through the ready tasks costs less than it saves.
 const MANY: usize = 5;
 
 /// How many requests are in flight on a connection.
