@@ -1,7 +1,8 @@
 //! How many round trips an acquire, a release and a hand-over take on a network that has some.
 //!
 //! A proxy adds a constant delay in each direction. The unit is a PING over the same proxy, measured
-//! in the same round, so what the proxy adds beyond its delay is in both.
+//! in the same round, so what the proxy adds beyond its delay is in both. A hand-over follows a pause, and
+//! so does the PING that it is measured in: processors that went to sleep have to be woken for both.
 
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,7 @@ impl Distant {
 /// What one round measured.
 struct Round {
     ping: Samples,
+    ping_at_rest: Samples,
     pairs: Pairs,
     control: Pairs,
     hand_over: Samples,
@@ -91,6 +93,7 @@ async fn one_master(figure: &mut Figure, round_trip: Duration, rounds: Rounds) -
     for number in 0..=rounds.count {
         let round = Round {
             ping: ping::ping(&connection, rounds.slice / 4).await?,
+            ping_at_rest: ping::ping_at_rest(&connection, HOLD, rounds.slice).await?,
             pairs: pairs(&first, rounds.slice).await?,
             control: control_pairs(&control, rounds.slice / 4).await?,
             hand_over: hand_over(&first, &second, rounds.slice).await?,
@@ -110,14 +113,16 @@ async fn one_master(figure: &mut Figure, round_trip: Duration, rounds: Rounds) -
 
 fn report(figure: &mut Figure, added: &str, rounds: &[Round]) {
     let case = format!("{added} of round trip added");
-    let in_round_trips = |samples: fn(&Round) -> &Samples| {
+    type Measured = fn(&Round) -> &Samples;
+    let in_units = |samples: Measured, unit: Measured| {
         let p50 = |samples: &Samples| samples.quantile_us(0.5);
         Spread::of(
             rounds
                 .iter()
-                .map(|round| p50(samples(round)) / p50(&round.ping)),
+                .map(|round| p50(samples(round)) / p50(unit(round))),
         )
     };
+    let in_round_trips = |samples: Measured| in_units(samples, |round| &round.ping);
     let acquire = in_round_trips(|round| &round.pairs.acquire);
     figure.aim(
         &case,
@@ -134,7 +139,7 @@ fn report(figure: &mut Figure, added: &str, rounds: &[Round]) {
         release,
         Target::AtMost(1.05),
     );
-    let hand_over = in_round_trips(|round| &round.hand_over);
+    let hand_over = in_units(|round| &round.hand_over, |round| &round.ping_at_rest);
     figure.aim(
         &case,
         "hand-over, p50 in round trips",
@@ -148,6 +153,12 @@ fn report(figure: &mut Figure, added: &str, rounds: &[Round]) {
     figure.add(&case, "release of rslock, p50 in round trips", "", release);
     let ping = Spread::of(rounds.iter().map(|round| round.ping.quantile_us(0.5)));
     figure.add(&case, "PING, p50", "µs", ping);
+    let at_rest = Spread::of(
+        rounds
+            .iter()
+            .map(|round| round.ping_at_rest.quantile_us(0.5)),
+    );
+    figure.add(&case, "PING after a pause, p50", "µs", at_rest);
 }
 
 async fn pairs(locker: &Locker, slice: Duration) -> Result<Pairs> {
