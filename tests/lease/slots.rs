@@ -1,7 +1,7 @@
 //! At most N holders, each with a full lease.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use leasehold::Error;
@@ -82,6 +82,44 @@ async fn there_are_never_more_holders_than_slots() {
         soon("all turns", worker).await.expect("the task");
     }
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+/// A rolling deployment changes the limit of one worker after the other, up and down.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_rolls_up_and_down_under_load() {
+    const LIMITS: [usize; 6] = [2, 5, 1, 4, 1, 3];
+    const TURNS: usize = 15;
+    let redis = RedisServer::start().expect("redis-server");
+    let taken: Arc<[AtomicBool; 5]> = Arc::default();
+    let mut workers = Vec::new();
+    for number in 0..8 {
+        let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+        let taken = taken.clone();
+        workers.push(tokio::spawn(async move {
+            for limit in LIMITS {
+                let slots = locker.slots("gpu", limit).expect("slots");
+                // The workers change over one after the other.
+                for _ in 0..TURNS + number {
+                    let lease = slots.acquire().await.expect("a lease");
+                    let slot = lease.slot();
+                    assert!(slot < limit, "slot {slot} of {limit}");
+                    let was_taken = taken[slot].swap(true, Ordering::SeqCst);
+                    assert!(!was_taken, "two holders of slot {slot}");
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    taken[slot].store(false, Ordering::SeqCst);
+                    lease.release().await.expect("a release");
+                }
+            }
+        }));
+    }
+    // Nobody waits for a slot beyond its limit, nor behind somebody who cannot use what is free.
+    for worker in workers {
+        soon("all turns", worker).await.expect("the task");
+    }
+    assert!(
+        taken.iter().all(|taken| !taken.load(Ordering::SeqCst)),
+        "{taken:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
