@@ -27,6 +27,14 @@ async fn queue_length(redis: &RedisServer, resource: &str) -> String {
         .to_owned()
 }
 
+async fn slots_queued(redis: &RedisServer, resource: &str, count: usize) {
+    let queue = format!("{{{resource}}}:slot-queue");
+    eventually("the queue of the slots fills", async || {
+        redis.cli(&["ZCARD", &queue]).expect("ZCARD").trim() == count.to_string()
+    })
+    .await;
+}
+
 async fn queued(redis: &RedisServer, resource: &str, count: usize) {
     eventually("the queue fills", async || {
         queue_length(redis, resource).await == count.to_string()
@@ -123,6 +131,36 @@ async fn whoever_is_called_and_does_not_come_delays_the_next_by_a_claim() {
         .await
         .expect("the task")
         .expect("a lease");
+}
+
+/// Of two waiters the first knows of one slot and cannot use the second slot, which becomes free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_goes_to_the_first_waiter_that_can_use_it() {
+    let redis = RedisServer::start().expect("redis-server");
+    let holder = patient(&redis).await;
+    let both = holder.slots("gpu", 2).expect("slots");
+    // The highest first: who knows of fewer slots can use the others alone.
+    let (one, zero) = (both.acquire().await, both.acquire().await);
+    let (one, _zero) = (one.expect("a lease"), zero.expect("a lease"));
+    assert_eq!(one.slot(), 1);
+    let mut waiters = Vec::new();
+    for (before, limit) in [1, 2].into_iter().enumerate() {
+        let locker = patient(&redis).await;
+        waiters.push(tokio::spawn(async move {
+            locker.slots("gpu", limit).expect("slots").acquire().await
+        }));
+        slots_queued(&redis, "gpu", before + 1).await;
+    }
+    let mut connection = connection(&redis);
+    let mut calls = connection.as_pubsub();
+    calls.psubscribe("leasehold:wake:*").expect("PSUBSCRIBE");
+    one.release().await.expect("a release");
+    let called = calls.get_message().expect("the call");
+    assert_eq!(called.get_payload_bytes(), b"free 2 gpu");
+    let second = soon("the call", waiters.remove(1)).await;
+    let lease = second.expect("the task").expect("a lease");
+    assert_eq!(lease.slot(), 1);
+    assert!(!waiters[0].is_finished());
 }
 
 #[tokio::test(flavor = "multi_thread")]

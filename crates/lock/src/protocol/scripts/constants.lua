@@ -1,4 +1,4 @@
--- constants: what all scripts agree on, and the SDK with them (`crates/lock/src/redis/script.rs`).
+-- constants: what all scripts agree on, and the SDK with them (`crates/lock/src/protocol/script.rs`).
 
 -- How long a waiter that was called has to take the lock.
 local CLAIM_MS = 1000
