@@ -11,6 +11,16 @@ pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Has tests started by this command run more at a time than there are processors: most of them wait for
+/// servers. A number that is set already stays.
+pub(crate) fn run_tests_together(command: &mut Command) {
+    const VARIABLE: &str = "RUST_TEST_THREADS";
+    if std::env::var_os(VARIABLE).is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        command.env(VARIABLE, (2 * processors + 1).to_string());
+    }
+}
+
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     // `crates/xtask` lies two directories below it.

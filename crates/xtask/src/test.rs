@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let words = &arguments.words;
     let mut command = cargo::cargo();
     command.args(["test", "--no-fail-fast"]);
+    cargo::run_tests_together(&mut command);
     if arguments.least_privilege {
         command.env(RIGHTS_VARIABLE, "least");
         command.args(["--package", "leasehold-tests"]);

@@ -134,6 +134,7 @@ impl Built {
             .env(SETTINGS_VARIABLE, server.settings)
             .stdout(output.try_clone()?)
             .stderr(output);
+        cargo::run_tests_together(&mut command);
         if self.suite == Suite::Campaign {
             command
                 .args(["--minutes", "1", "--mode", "strict", "--out"])
