@@ -91,6 +91,58 @@ async fn a_waiter_tells_nothing_of_what_stood_before_another() {
     assert!(is_unanswered(&second), "{second}");
 }
 
+/// Many of one process wait for a lock that is held, and their time ends at the same moment: each one
+/// is told of the holder, none of a silence of Redis, which answers, or of a lock that never expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiters_of_one_process_whose_time_ends_together_are_told_of_the_holder() {
+    let redis = RedisServer::start().expect("redis-server");
+    let holder = [("LOCK_OWNER", "holder")];
+    let holder = connect(standalone_env(&redis), &holder)
+        .await
+        .expect("connect");
+    let locker = connect(standalone_env(&redis), &[]).await.expect("connect");
+    let lease = holder.acquire("report").await.expect("a lease");
+    for _ in 0..3 {
+        let waiters = (0..40).map(|_| refused(&locker, Duration::from_millis(500)));
+        for error in futures_util::future::join_all(waiters).await {
+            assert_held_by("holder", &error);
+        }
+    }
+    lease.release().await.expect("a release");
+
+    // The lease of another task of this process, which was granted while they waited.
+    let name = [("LOCK_OWNER", "sibling")];
+    let locker = connect(standalone_env(&redis), &name)
+        .await
+        .expect("connect");
+    for _ in 0..5 {
+        let acquire = || locker.acquire("report").timeout(Duration::from_millis(500));
+        let waiters = (0..8).map(|_| acquire().into_future());
+        let (mut granted, mut refused) = (Vec::new(), Vec::new());
+        for result in futures_util::future::join_all(waiters).await {
+            match result {
+                Ok(lease) => granted.push(lease),
+                Err(error) => refused.push(error),
+            }
+        }
+        assert_eq!(granted.len(), 1);
+        for error in refused {
+            assert_held_by("sibling", &error);
+        }
+        for lease in granted {
+            lease.release().await.expect("a release");
+        }
+    }
+}
+
+fn assert_held_by(owner: &str, error: &Error) {
+    let Error::Held(held) = reason(error) else {
+        panic!("{error:?}")
+    };
+    assert_eq!(held.owner.as_deref(), Some(owner), "{error:?}");
+    assert!(held.remaining.is_some(), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_time_redis_is_asked_once() {
     let redis = RedisServer::start().expect("redis-server");

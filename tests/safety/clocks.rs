@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use leasehold_testkit::RedisServer;
-use leasehold_tests::{connect, opened, soon, standalone_env};
+use leasehold::Grants;
+use leasehold_testkit::{Mode, Proxy, RedisServer};
+use leasehold_tests::{blocking, connect, eventually, opened, port_env, soon, standalone_env};
 
 use crate::rivals::{NAME, Rival, TTL, cluster, hold, plain_grant, referee, strict};
 
@@ -95,4 +96,54 @@ async fn a_clock_that_is_set_back_frees_nothing_and_fences_go_up() {
     let rival = Rival::start(&other);
     server.set_clock_offset(-3_600_000).expect("a clock");
     referee(holder, &rival, TTL).await;
+}
+
+/// A gate that is closed for a while is closed for no longer when the server's clock is set back meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_keeps_no_gate_closed() {
+    let server = RedisServer::builder()
+        .clock_shim(true)
+        .append_only(true)
+        .start()
+        .expect("redis-server");
+    let locker = connect(standalone_env(&server), &[("LOCK_SAFETY", "strict")])
+        .await
+        .expect("connect");
+    let first = soon("the first grant", locker.acquire(NAME)).await;
+    first.expect("a lease").release().await.expect("a release");
+    blocking(|| server.restart()).expect("a restart");
+    eventually("the gate to be closed after the restart", async || {
+        matches!(locker.grants(), Grants::Closed { .. })
+    })
+    .await;
+    server.set_clock_offset(-60_000).expect("a clock");
+    let next = soon("the gate to open", locker.acquire(NAME)).await;
+    next.expect("a lease").release().await.expect("a release");
+}
+
+/// The same for a waiter that was called and does not come: those behind it wait for its claim alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_keeps_no_place_in_the_queue() {
+    let server = RedisServer::builder()
+        .clock_shim(true)
+        .start()
+        .expect("redis-server");
+    let proxy = Proxy::start(server.address()).expect("a proxy");
+    let one = connect(standalone_env(&server), &[])
+        .await
+        .expect("connect");
+    let silent = connect(port_env(proxy.port()), &[]).await.expect("connect");
+    let held = one.acquire(NAME).await.expect("a lease");
+    let waiting = tokio::spawn(async move { silent.acquire(NAME).await });
+    let queue = format!("{{{NAME}}}:queue");
+    eventually("the other one to wait", async || {
+        blocking(|| server.cli(&["ZCARD", &queue])).expect("ZCARD") == "1"
+    })
+    .await;
+    proxy.set_mode(Mode::Blackhole).expect("a black hole");
+    held.release().await.expect("a release");
+    server.set_clock_offset(-60_000).expect("a clock");
+    let next = soon("the claim to end", one.acquire(NAME)).await;
+    next.expect("a lease").release().await.expect("a release");
+    waiting.abort();
 }

@@ -7,6 +7,7 @@ mod events;
 mod liars;
 mod minority;
 mod moving;
+mod rolling;
 
 use leasehold_testkit::{FakeSentinel, RedisServer};
 

@@ -90,8 +90,10 @@ async fn a_sentinel_with_a_database_number_is_told_as_such() {
     let sentinel = sentinel.expect("a Sentinel");
     let port = sentinel.port().to_string();
     let wrong = [("REDIS_PORT", port.as_str()), ("REDIS_DB", "3")];
-    let message = refusal(standalone_env(&redis), &wrong).await;
-    assert!(message.contains("it is a Sentinel"), "{message}");
+    let error = connect(standalone_env(&redis), &wrong).await;
+    let error = error.expect_err("it is no data node");
+    let cause = error.unavailable().map(Unavailable::cause);
+    assert_eq!(cause, Some(&Cause::IsSentinel), "{error:?}");
 }
 
 /// No message repeats the token, which the server puts into its own.

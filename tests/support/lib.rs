@@ -28,7 +28,9 @@ pub fn sentinel_env(cluster: &SentinelCluster) -> Vec<(String, String)> {
     variables
 }
 
-fn common_env() -> Vec<(String, String)> {
+/// What the variables of all workers have in common; they name no servers.
+#[must_use]
+pub fn common_env() -> Vec<(String, String)> {
     let variables = [
         ("IS_LOCKING_DISABLED", "false"),
         ("LOCK_TTL", "3s"),

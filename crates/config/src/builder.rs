@@ -180,8 +180,8 @@ impl Builder {
     }
 
     /// Sets how far apart the data nodes' clocks may be where the SDK cannot measure it,
-    /// `LOCK_MAX_CLOCK_SKEW`: from 1 ms to 365 days. For one longest lease after a failover without a pause
-    /// each grant waits for as long.
+    /// `LOCK_MAX_CLOCK_SKEW`: from 1 ms to 365 days. After a failover without a pause, each grant waits for
+    /// this long, until the longest lease from before is over.
     pub fn max_clock_skew(mut self, max_clock_skew: Duration) -> Self {
         self.overrides.max_clock_skew = Some(max_clock_skew);
         self

@@ -1,6 +1,7 @@
 //! Reads one variable after the other, and keeps account of what was read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::diagnostics::{self, Diagnostics, Rejection};
@@ -47,8 +48,12 @@ impl Reader {
 
     /// A secret together with the file that it was read from.
     pub(crate) fn secret(&self, name: &str, value: &str) -> Secret {
-        let found = self.resolved.get(name);
-        Secret::read_from(found.and_then(|found| found.file.as_deref()), value)
+        Secret::read_from(self.file(name), value)
+    }
+
+    /// The file that a variable's value was read from.
+    pub(crate) fn file(&self, name: &str) -> Option<&Path> {
+        self.resolved.get(name)?.file.as_deref()
     }
 
     pub(crate) fn was_rejected(&self, name: &str) -> bool {

@@ -26,9 +26,13 @@ pub struct Secret {
     file: Option<Arc<Kept>>,
 }
 
+/// Finds the secret in the text of its file; `None` if it is not in there.
+type Find = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// A file that holds a secret; all copies of the secret share it.
 struct Kept {
     path: PathBuf,
+    find: Box<Find>,
     /// What it held when it could last be read.
     last: Mutex<String>,
 }
@@ -42,35 +46,44 @@ impl Secret {
         }
     }
 
-    /// Wraps a value that was read from this file.
+    /// Wraps a value that is all that this file holds.
     pub(crate) fn read_from(file: Option<&Path>, value: impl Into<String>) -> Self {
-        let value = value.into();
-        let kept = |path: &Path| {
-            Arc::new(Kept {
-                path: path.to_owned(),
-                last: Mutex::new(value.clone()),
-            })
-        };
-        Self {
-            file: file.map(kept),
-            value,
-        }
+        Self::found_in(file, value, |text| Some(text.to_owned()))
     }
 
-    /// The file that holds the value, where one does, as `REDIS_PASSWORD_FILE` names it.
+    /// Wraps a value that `find` finds in the text of this file.
+    pub(crate) fn found_in(
+        file: Option<&Path>,
+        value: impl Into<String>,
+        find: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let value = value.into();
+        let file = file.map(|path| {
+            Arc::new(Kept {
+                path: path.to_owned(),
+                find: Box::new(find),
+                last: Mutex::new(value.clone()),
+            })
+        });
+        Self { value, file }
+    }
+
+    /// The file that holds the value, where one does: by itself, as `REDIS_PASSWORD_FILE` names it, or in a URL, as
+    /// `REDIS_URL_FILE` and `LOCK_REDLOCK_NODES_FILE` do.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref().map(|kept| kept.path.as_path())
     }
 
     /// The secret as its file holds it now, for files that are replaced while the program runs. Where the file
-    /// cannot be read at the moment, as it last held it; where there is no file, this one. Blocks as reading a file does.
+    /// cannot be read at the moment or has no such secret, as it last held it; where there is no file, this one. Blocks as reading a file does.
     pub fn read_again(&self) -> Self {
         let Some(kept) = &self.file else {
             return self.clone();
         };
-        let read = secret_file::read(&kept.path);
+        let read = secret_file::read(&kept.path).ok();
+        let found = read.and_then(|text| (kept.find)(&text));
         let mut last = kept.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(value) = read {
+        if let Some(value) = found {
             *last = value;
         }
         Self {

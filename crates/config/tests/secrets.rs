@@ -4,8 +4,8 @@ mod common;
 
 use std::fs;
 
-use common::{enabled, from_vars, password, problem, setting, warnings};
-use leasehold_config::{Config, ConfigError, Secret};
+use common::{enabled, from_vars, password, problem, setting, standalone, warnings};
+use leasehold_config::{Config, ConfigError, Locking, NodeOptions, Secret, Topology};
 
 const SECRET: &str = "hunter2";
 
@@ -159,4 +159,41 @@ fn blanks_and_quotes_in_secrets_are_warned_about() {
         warnings(&config),
         ["REDIS_PASSWORD begins or ends with a blank, which is sent as part of the secret"]
     );
+}
+
+#[test]
+fn a_password_in_a_file_that_holds_a_url_is_read_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("urls");
+    let write = |text: &str| fs::write(&path, text).expect("a file");
+    let name = path.to_string_lossy();
+
+    write("redis://:first@h:6379\n");
+    let config = enabled(&[("REDIS_URL_FILE", &*name)]).expect("a URL");
+    let secret = password_of(&standalone(&config).nodes);
+    for (text, expected) in [
+        ("redis://:se%40cond@h:6379\n", "se@cond"),
+        ("not a URL", "se@cond"),
+        ("redis://h:6379", "se@cond"),
+        ("redis://:third@h:6379/1", "third"),
+    ] {
+        write(text);
+        assert_eq!(secret.read_again().reveal(), expected, "{text}");
+    }
+
+    write("redis://:a1@a,redis://:b1@b,redis://:c1@c");
+    let config = enabled(&[("LOCK_REDLOCK_NODES_FILE", &*name)]).expect("URLs");
+    let Locking::Enabled(Topology::Quorum(quorum)) = &config.locking else {
+        panic!("no quorum: {config:?}");
+    };
+    // In another order, and one of them is gone: each has the password of its address.
+    write("redis://:c2@c,redis://:a2@a,redis://:d2@d");
+    let members = quorum.members.iter();
+    let again = members.map(|member| password_of(&member.nodes).read_again());
+    let again: Vec<Secret> = again.collect();
+    assert_eq!(again, ["a2", "b1", "c2"].map(Secret::new));
+}
+
+fn password_of(nodes: &NodeOptions) -> &Secret {
+    nodes.credentials.password.as_ref().expect("a password")
 }

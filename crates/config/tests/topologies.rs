@@ -41,7 +41,8 @@ fn sentinels_have_credentials_of_their_own() {
 
 #[test]
 fn few_or_repeated_sentinels_are_warned_about() {
-    let config = enabled(&[("REDIS_SENTINEL_HOSTS", "a,b,a:26379")]).expect("two Sentinels");
+    let hosts = "10.0.0.1,localhost,10.0.0.1:26379";
+    let config = enabled(&[("REDIS_SENTINEL_HOSTS", hosts)]).expect("two Sentinels");
     assert_eq!(sentinel(&config).sentinels.len(), 2);
     assert_eq!(
         warnings(&config),
@@ -50,6 +51,15 @@ fn few_or_repeated_sentinels_are_warned_about() {
             "REDIS_SENTINEL_HOSTS names 2 Sentinels; with fewer than three no majority survives the loss of one",
         ]
     );
+}
+
+/// A name may be that of a Service with all the Sentinels behind it: nothing is wrong with that.
+#[test]
+fn one_name_of_sentinels_is_not_warned_about() {
+    for hosts in ["sentinels:26379", "redis-sentinel.cache.svc,10.0.0.1"] {
+        let config = enabled(&[("REDIS_SENTINEL_HOSTS", hosts)]).expect("Sentinels");
+        assert_eq!(warnings(&config), Vec::<String>::new(), "{hosts}");
+    }
 }
 
 #[test]

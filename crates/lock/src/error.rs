@@ -11,6 +11,12 @@ use leasehold_config::ConfigError;
 use crate::resource::{InvalidResource, Resource};
 use crate::unavailable::Unavailable;
 
+mod loss;
+mod refusals;
+
+pub use loss::LostReason;
+pub use refusals::{GateClosed, Held, TtlBound};
+
 /// Any failure of the SDK.
 ///
 /// The message says what happened, to which resource and on which node, and what to do about it.
@@ -258,182 +264,6 @@ impl Error {
             Self::Ambiguous { cause, .. } | Self::Unavailable(cause) => Some(cause),
             Self::TimedOut { because, .. } => because.unavailable(),
             _ => None,
-        }
-    }
-}
-
-/// Who holds a resource, as far as the server's reply says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Held {
-    /// What is held.
-    pub resource: Resource,
-    /// Who holds it: the owner that a Leasehold client gave, or the beginning of a foreign token.
-    pub owner: Option<String>,
-    /// After how long the key expires unless it is renewed; `None` if it never does.
-    pub remaining: Option<Duration>,
-    /// The key, where it is known which one holds the lock.
-    pub(crate) key: Option<Arc<str>>,
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is held by ", self.resource)?;
-        match &self.owner {
-            Some(owner) => write!(f, "{owner}")?,
-            None => write!(f, "someone else")?,
-        }
-        match self.remaining {
-            Some(remaining) => write!(f, " for another {remaining:.1?} unless renewed"),
-            None => {
-                write!(
-                    f,
-                    " without an expiry, so only its owner or an operator can free it"
-                )?;
-                match &self.key {
-                    Some(key) => write!(f, " (DEL {key})"),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-/// Why strict mode grants nothing new at present.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GateClosed {
-    /// What was to be leased.
-    pub resource: Resource,
-    /// How long the gate stays closed; `None` while it still has to be replicated.
-    pub remaining: Option<Duration>,
-    /// Sentinel's configuration epoch of this master, 0 without Sentinel.
-    pub epoch: u64,
-}
-
-impl fmt::Display for GateClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` cannot be leased yet: gate closed ", self.resource)?;
-        match self.remaining {
-            Some(remaining) => write!(f, "for another {remaining:.1?} ")?,
-            None => write!(f, "until a majority of the data nodes has its record ")?,
-        }
-        if self.epoch == 0 {
-            write!(f, "after a start of the master")?;
-        } else {
-            write!(f, "after the failover to epoch {}", self.epoch)?;
-        }
-        write!(f, ", so that no earlier lease is still running")
-    }
-}
-
-/// The bound that an asked lease length breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TtlBound {
-    /// Shorter than the least that can be renewed in time.
-    #[non_exhaustive]
-    TooShort {
-        /// The shortest lease.
-        least: Duration,
-    },
-    /// Longer than `LOCK_MAX_TTL`, the longest lease that this locker may ask for.
-    #[non_exhaustive]
-    TooLong {
-        /// The longest lease.
-        most: Duration,
-    },
-    /// Longer than the longest lease that the other clients of this Redis agreed on.
-    #[non_exhaustive]
-    AboveShared {
-        /// The longest lease recorded in Redis.
-        most: Duration,
-    },
-}
-
-impl fmt::Display for TtlBound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort { least } => write!(f, "the shortest is {least:?}"),
-            Self::TooLong { most } => write!(
-                f,
-                "the longest is {most:?}; ask for less, or raise LOCK_MAX_TTL for every client of \
-                 this Redis"
-            ),
-            Self::AboveShared { most } => write!(
-                f,
-                "the clients of this Redis agreed on at most {most:?}; give all of them the same \
-                 LOCK_MAX_TTL"
-            ),
-        }
-    }
-}
-
-/// Why a lease ended without a release by its holder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LostReason {
-    /// Its deadline passed before a renewal was confirmed.
-    Expired {
-        /// What kept the last renewal from being confirmed, if one was tried.
-        because: Option<String>,
-    },
-    /// The key is gone although it had time left: deleted, evicted, or flushed.
-    Deleted,
-    /// The key is gone for an unknown reason: a lease that was to be taken over had expired, or was
-    /// released or deleted.
-    Missing,
-    /// The key belongs to someone else.
-    Stolen {
-        /// Who holds it now.
-        by: String,
-    },
-    /// The new master does not have the key.
-    Failover {
-        /// Sentinel's configuration epoch of the new master.
-        epoch: u64,
-    },
-    /// The master restarted and does not have the key any more.
-    Restart,
-    /// The locker was closed while the lease was held.
-    Closed,
-    /// The tokio runtime of the locker ended while the lease was held, so it is no longer renewed.
-    RuntimeEnded,
-    /// This process was forked from the one that holds the lease.
-    Forked,
-}
-
-impl fmt::Display for LostReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Expired { because: None } => write!(f, "its time ran out"),
-            Self::Expired {
-                because: Some(because),
-            } => {
-                write!(
-                    f,
-                    "its time ran out before a renewal was confirmed ({because})"
-                )
-            }
-            Self::Deleted => write!(
-                f,
-                "its key was deleted before its time; look for DEL, FLUSHALL, a forced release, or \
-                 a maxmemory-policy other than noeviction"
-            ),
-            Self::Missing => write!(f, "its key is gone: it expired, or was released or deleted"),
-            Self::Stolen { by } => write!(f, "its key now belongs to {by}"),
-            Self::Failover { epoch } => {
-                write!(f, "the new master (epoch {epoch}) does not have its key")
-            }
-            Self::Restart => write!(
-                f,
-                "its master restarted without its data; keep an append-only file (appendonly yes)"
-            ),
-            Self::Closed => write!(f, "the locker was closed"),
-            Self::RuntimeEnded => {
-                write!(f, "the tokio runtime that renewed it has ended")
-            }
-            Self::Forked => write!(f, "it belongs to the process that this one was forked from"),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 /// What a caller locks: a name, checked once and cheap to clone.
 ///
-/// A name is 1 to 512 bytes of UTF-8 without control characters. It is the lock key itself (after
-/// the configured prefix), so every client of the plain recipe that uses the same name is excluded.
-/// A name may choose its Redis Cluster slot with a hash tag, `orders:{eu}:42`. Names whose lock would
-/// be a key that the SDK uses itself are refused by the locker ([`InvalidResource::Reserved`]).
+/// A name is 1 to 512 bytes of UTF-8 without control characters. The lock key is the configured prefix
+/// followed by the name, so a client that locks the same key with a plain `SET NX` is excluded too. A
+/// hash tag chooses the slot in a Redis Cluster: `orders:{eu}:42`. The locker refuses a name whose key
+/// the SDK uses for something else ([`InvalidResource::Reserved`]).
 ///
 /// ```
 /// use leasehold::Resource;

@@ -1,8 +1,8 @@
 //! Servers on which every client that does not log in has the least rights that the library needs.
 //!
-//! With [`RIGHTS_VARIABLE`] set to `least`, the user `default` of every data node has the rights of the user `leasehold`
-//! of the project's access control list, replicas and Sentinels log in as the users that are meant for them, and the kit
-//! itself as `admin`. So tests written for servers without any access control show whether the list is complete.
+//! If [`RIGHTS_VARIABLE`] is `least`, the user `default` of every data node has only the rights of the user `leasehold`
+//! in the project's access control list. Replicas, Sentinels and the kit itself log in as the users `replica`, `sentinel`
+//! and `admin`. So tests that know nothing of access control show whether the list is complete.
 
 use std::env;
 

@@ -1,5 +1,7 @@
 //! The variables that say which servers keep the locks.
 
+use std::net::IpAddr;
+
 use super::connection::Connection;
 use crate::address_map::AddressMap;
 use crate::diagnostics::Rejection;
@@ -10,6 +12,7 @@ use crate::nodes::{Credentials, DEFAULT_USERNAME, NodeOptions};
 use crate::parse::{self, Parsed};
 use crate::raw::Raw;
 use crate::reader::Reader;
+use crate::secret::Secret;
 use crate::topology::{
     ClusterTopology, QuorumTopology, SentinelTopology, StandaloneTopology, Topology,
 };
@@ -82,7 +85,7 @@ fn read_sentinel(
         raw.redis_sentinel_hosts.as_deref(),
         SENTINEL_PORT,
     )?;
-    if sentinels.len() < 3 {
+    if sentinels.len() < 3 && sentinels.iter().all(is_one_server) {
         let message = format!(
             "names {} Sentinel{}; with fewer than three no majority survives the loss of one",
             sentinels.len(),
@@ -98,6 +101,12 @@ fn read_sentinel(
         nodes: connection.nodes.clone(),
         address_map,
     }))
+}
+
+/// A name may stand for several servers, as that of a Service does.
+fn is_one_server(endpoint: &Endpoint) -> bool {
+    let host = endpoint.host();
+    host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
 }
 
 fn read_cluster(
@@ -117,7 +126,14 @@ fn read_cluster(
 
 fn read_quorum(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<Topology> {
     let text = raw.lock_redlock_nodes.as_deref();
-    let urls = reader.read("LOCK_REDLOCK_NODES", text, urls)?;
+    let mut urls = reader.read("LOCK_REDLOCK_NODES", text, urls)?;
+    for url in &mut urls {
+        let endpoint = url.endpoint.clone();
+        read_password_again(reader, "LOCK_REDLOCK_NODES", url, move |text| {
+            let urls = self::urls("LOCK_REDLOCK_NODES", text).ok()?;
+            urls.into_iter().find(|url| url.endpoint == endpoint)
+        });
+    }
     let shown: Vec<String> = urls.iter().map(Url::shown).collect();
     reader.show("LOCK_REDLOCK_NODES", shown.join(","));
     let options: Vec<String> = urls
@@ -148,7 +164,10 @@ fn read_host(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<
 }
 
 fn read_url(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<Topology> {
-    let url = reader.read("REDIS_URL", raw.redis_url.as_deref(), url::parse)?;
+    let mut url = reader.read("REDIS_URL", raw.redis_url.as_deref(), url::parse)?;
+    read_password_again(reader, "REDIS_URL", &mut url, |text| {
+        url::parse("REDIS_URL", text.trim()).ok()
+    });
     reader.show("REDIS_URL", url.shown());
     warn_of_options(reader, "REDIS_URL", &url.unknown_options);
     if url.password.is_some() && raw.redis_password.is_some() {
@@ -160,6 +179,22 @@ fn read_url(reader: &mut Reader, raw: &Raw, connection: &Connection) -> Option<T
     }
     warn_of_placeholder_host(reader, "REDIS_URL", std::iter::once(url.endpoint.host()));
     Some(Topology::Standalone(member(url, connection)))
+}
+
+/// Where the URL is in a file, its password follows the file; the rest of it stays as it was at the start.
+fn read_password_again(
+    reader: &Reader,
+    name: &str,
+    url: &mut Url,
+    parse: impl Fn(&str) -> Option<Url> + Send + Sync + 'static,
+) {
+    let password = url.password.as_ref().map(Secret::reveal);
+    url.password = password.map(|password| {
+        Secret::found_in(reader.file(name), password, move |text| {
+            let password = parse(text)?.password?;
+            Some(password.reveal().to_owned())
+        })
+    });
 }
 
 fn read_endpoints(

@@ -136,7 +136,10 @@ async fn wait_until(
     outcome.unwrap_or_else(|_| {
         let outage = core.backend.outage().map(Error::Unavailable);
         let because = outage.or_else(|| place.obstacle());
-        let because = because.unwrap_or_else(|| unanswered_within(core, limit.timeout));
+        let because = because.unwrap_or_else(|| {
+            let asked = place.asked_for().unwrap_or(limit.timeout);
+            unanswered_within(core, asked.min(limit.timeout))
+        });
         Err(timed_out(resource, limit, because))
     })
 }
@@ -187,7 +190,13 @@ async fn acquire_in_turn(
             .place
             .set_has_place(contender.acquisition.may_be_queued);
         let obstacle = match attempted {
-            Ok(held) => return Ok(held),
+            Ok(held) => {
+                if contender.place.is_followed() {
+                    let granted = contender.acquisition.granted();
+                    contender.place.set_obstacle(granted);
+                }
+                return Ok(held);
+            }
             Err(obstacle) if obstacle.is_retryable() => obstacle,
             Err(obstacle) => return Err(obstacle),
         };

@@ -224,6 +224,16 @@ impl Acquisition {
         }
     }
 
+    /// What stands in the way of those who wait behind this one in the same process, once it has the lock.
+    pub(super) fn granted(&self) -> Error {
+        Error::Held(HeldError {
+            resource: self.target.resource.clone(),
+            owner: Some(self.request.token.owner()),
+            remaining: Some(self.terms.ttl),
+            key: self.only_key(),
+        })
+    }
+
     /// The key that holds the lock, unless it may be one of several.
     fn only_key(&self) -> Option<Arc<str>> {
         match self.target.keys.locks.as_slice() {

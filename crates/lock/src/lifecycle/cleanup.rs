@@ -1,11 +1,11 @@
 //! The cleanup worker releases, in the background, locks that this process no longer owns but that may
 //! still exist in Redis: of dropped leases, cancelled acquisitions, and grants whose reply was lost.
 //!
-//! It tries until the server confirms that the token holds nothing, or until the key must have
-//! expired. A release that a server does not answer delays no other. The worker outlives its locker
-//! until it has finished.
+//! It retries until the server confirms that the token holds nothing, or until the key must have
+//! expired. A server that does not answer delays no other release. After the last handle is dropped, the
+//! worker finishes what is left and ends.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,14 +18,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::backend::Backend;
 use crate::backend::ops::Request;
-use crate::clock::{later, later_std};
+use crate::clock::later_std;
 use crate::lifecycle::last_release::LastRelease;
 use crate::lifecycle::lease_state::LeaseState;
+use crate::lifecycle::pending::{Cleanup, Pending, PendingCleanup};
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::lifecycle::wait_queue::Waiting;
 use crate::master::state::State;
 use crate::protocol::keys::Keys;
-use crate::transport::server_errors::Failure;
 
 /// More than this many at once are left to their TTL.
 const MOST: usize = 65_536;
@@ -72,124 +72,6 @@ pub(crate) struct AtEnd {
     pub(crate) lose_leases: Box<dyn Fn() + Send + Sync>,
 }
 
-#[derive(Default)]
-struct Pending {
-    cleanups: HashMap<String, PendingCleanup>,
-    /// What is to be tried next, each once.
-    due: VecDeque<String>,
-    /// What has failed and is tried again after a pause.
-    resting: Vec<String>,
-    /// How many cleanups there have been.
-    count: u64,
-    is_closing: bool,
-    /// When the runtime's end is held up no longer; set once the task is gone.
-    give_up_at: Option<std::time::Instant>,
-}
-
-#[derive(Clone)]
-struct PendingCleanup {
-    cleanup: Cleanup,
-    until: Instant,
-    /// Tells it from an earlier one of the same id.
-    number: u64,
-}
-
-impl Pending {
-    fn insert(&mut self, cleanup: Cleanup, lasts: Duration) {
-        self.count += 1;
-        let (id, number) = (cleanup.id(), self.count);
-        let until = later(Instant::now(), lasts);
-        let entry = PendingCleanup {
-            cleanup,
-            until,
-            number,
-        };
-        // One that is known is due already, or rests, or is looked at again when its attempt ends.
-        if self.cleanups.insert(id.clone(), entry).is_none() {
-            self.due.push_back(id);
-        }
-    }
-
-    /// Takes the next one that may be left still.
-    fn begin(&mut self) -> Option<PendingCleanup> {
-        let now = Instant::now();
-        while let Some(id) = self.due.pop_front() {
-            match self.cleanups.get(&id) {
-                Some(entry) if entry.until > now => return Some(entry.clone()),
-                _ => self.cleanups.remove(&id),
-            };
-        }
-        None
-    }
-
-    /// Records how an attempt ended.
-    fn end(&mut self, tried: &PendingCleanup, is_settled: bool) {
-        let id = tried.cleanup.id();
-        match self.cleanups.get(&id) {
-            Some(entry) if entry.number > tried.number => self.due.push_back(id),
-            Some(_) if is_settled => drop(self.cleanups.remove(&id)),
-            Some(_) => self.resting.push(id),
-            None => {}
-        }
-    }
-
-    fn end_rest(&mut self) {
-        self.due.extend(self.resting.drain(..));
-    }
-
-    /// Takes the locks that may be left still. Places in queues end by themselves.
-    fn take_locks(&mut self) -> Vec<Request> {
-        let now = Instant::now();
-        self.due.clear();
-        self.resting.clear();
-        let cleanups = std::mem::take(&mut self.cleanups).into_values();
-        let lasting = cleanups.filter(|entry| entry.until > now);
-        lasting
-            .filter_map(|entry| match entry.cleanup {
-                Cleanup::TakeBack(request) => Some(request),
-                Cleanup::Leave(_) => None,
-            })
-            .collect()
-    }
-}
-
-#[derive(Clone)]
-enum Cleanup {
-    /// A lock that the token may hold.
-    TakeBack(Request),
-    /// A place in a queue.
-    Leave(Arc<Keys>),
-}
-
-impl Cleanup {
-    fn id(&self) -> String {
-        match self {
-            Self::TakeBack(request) => request.token.reveal().to_owned(),
-            Self::Leave(keys) => format!("leave {}", keys.wait_key),
-        }
-    }
-
-    fn keys(&self) -> &Keys {
-        match self {
-            Self::TakeBack(request) => &request.keys,
-            Self::Leave(keys) => keys,
-        }
-    }
-
-    fn name(&self) -> &str {
-        &self.keys().name
-    }
-
-    async fn run(&self, backend: &Backend, waiting: &Waiting) -> Result<(), Failure> {
-        match self {
-            // Somebody else of this process has taken over the place meanwhile.
-            Self::Leave(keys) if waiting.is_waited_for(&keys.wait_key) => Ok(()),
-            Self::TakeBack(request) => backend.take_back(request).await,
-            Self::Leave(keys) => backend.leave(keys).await,
-        }
-    }
-}
-
 impl CleanupWorker {
     pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>, at_end: AtEnd) -> Self {
         let shared = Arc::new(Shared {
@@ -225,7 +107,7 @@ impl CleanupWorker {
         }
         let mut state = self.shared.state();
         for (request, ttl) in requests {
-            if state.cleanups.len() >= MOST {
+            if state.len() >= MOST {
                 let key = &request.keys.name;
                 tracing::warn!(%key, "too much to take back: left to its expiry");
                 break;
@@ -346,14 +228,14 @@ async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
             {
                 attempts.push(attempt(entry, &backend, &waiting));
             }
-            if state.cleanups.is_empty() {
+            if state.is_empty() {
                 pause = SHORTEST_PAUSE;
                 shared.idle.send_replace(true);
                 if state.is_closing {
                     return;
                 }
             }
-            !state.resting.is_empty()
+            state.is_resting()
         };
         tokio::select! {
             Some((entry, is_settled)) = attempts.next(), if !attempts.is_empty() => {
@@ -403,41 +285,4 @@ async fn changed(topology: &mut Option<watch::Receiver<State>>) {
         return;
     }
     std::future::pending::<()>().await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leave(name: &str) -> Cleanup {
-        let keys = Keys::of_waiters(&format!("- {name}")).expect("a wait key");
-        Cleanup::Leave(Arc::new(keys))
-    }
-
-    #[test]
-    fn what_comes_again_during_an_attempt_is_tried_again() {
-        let mut pending = Pending::default();
-        let minute = Duration::from_secs(60);
-        pending.insert(leave("a"), minute);
-        let first = pending.begin().expect("a pending cleanup");
-        pending.insert(leave("a"), minute);
-        assert!(pending.begin().is_none(), "it is in progress");
-        pending.end(&first, true);
-        let second = pending.begin().expect("the one that came meanwhile");
-        pending.end(&second, true);
-        assert!(pending.begin().is_none() && pending.cleanups.is_empty());
-    }
-
-    #[test]
-    fn what_failed_rests_and_what_has_expired_is_forgotten() {
-        let mut pending = Pending::default();
-        pending.insert(leave("expired"), Duration::ZERO);
-        pending.insert(leave("a"), Duration::from_secs(60));
-        let failed = pending.begin().expect("a pending cleanup");
-        pending.end(&failed, false);
-        assert!(pending.begin().is_none());
-        assert_eq!(pending.cleanups.len(), 1);
-        pending.end_rest();
-        assert!(pending.begin().is_some());
-    }
 }

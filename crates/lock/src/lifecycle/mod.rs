@@ -6,6 +6,7 @@ pub(crate) mod cleanup;
 pub(crate) mod core;
 pub(crate) mod last_release;
 pub(crate) mod lease_state;
+mod pending;
 pub(crate) mod renew;
 pub(crate) mod runtime;
 pub(crate) mod scheduler;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::backend::ops::RenewOutcome;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::error::{Error, GateClosed, LostReason};
 use crate::lifecycle::cleanup::CleanupWorker;
 use crate::lifecycle::lease_state::{LeaseState, Purpose};
@@ -76,27 +76,50 @@ async fn attempt(
     let is_over = move || watched.upgrade().is_none_or(|held| held.is_over());
     let renewing = backend.renew(&request, held.fence, is_over);
     let answer = timeout(limit, renewing).await;
-    let outcome = match answer {
-        Ok(Ok(RenewOutcome::Renewed {
+    let renewal = match answer {
+        Ok(Ok(renewal)) => renewal,
+        Ok(Err(failure)) => return failed(held, failure),
+        Err(_) => {
+            let unavailable = Unavailable::new(Cause::Timeout { after: limit });
+            return failed(held, Failure::unknown(unavailable));
+        }
+    };
+    let outcome = judge(cleanup, held, purpose, sent_at, renewal);
+    match &outcome {
+        Renewed::Over(reason) => held.lose(reason),
+        Renewed::TryAgain(error) => held.renewal_failed(format!("{error:?}")),
+        Renewed::Confirmed => {}
+    }
+    outcome
+}
+
+/// What a reply means for the lease.
+fn judge(
+    cleanup: &CleanupWorker,
+    held: &Arc<LeaseState>,
+    purpose: Purpose,
+    sent_at: Moment,
+    renewal: RenewOutcome,
+) -> Renewed {
+    match renewal {
+        RenewOutcome::Renewed {
             data_set,
             is_gate_closed: true,
             ..
-        })) if !held.is_over() && held.may_be_adopted_before(&data_set) => {
+        } if !held.is_over() && held.may_be_adopted_before(&data_set) => {
             Renewed::TryAgain(Error::GateClosed(GateClosed {
                 resource: held.resource.clone(),
                 remaining: None,
                 epoch: data_set.epoch,
             }))
         }
-        Ok(Ok(RenewOutcome::Renewed { data_set, .. }))
-            if held.confirm(purpose, sent_at, &data_set) =>
-        {
-            return Renewed::Confirmed;
+        RenewOutcome::Renewed { data_set, .. } if held.confirm(purpose, sent_at, &data_set) => {
+            Renewed::Confirmed
         }
-        Ok(Ok(
-            RenewOutcome::Renewed { reasserted, .. }
-            | RenewOutcome::NotReplicated { reasserted, .. },
-        )) if held.is_over() => {
+        RenewOutcome::Renewed { reasserted, .. }
+        | RenewOutcome::NotReplicated { reasserted, .. }
+            if held.is_over() =>
+        {
             // It came after the end and may have kept the key of a lost lease, or re-created that
             // of a released one. A key that was kept is the release's to delete, and to report.
             if reasserted || !held.is_released() {
@@ -104,32 +127,26 @@ async fn attempt(
             }
             Renewed::Over(held.reason())
         }
-        Ok(Ok(RenewOutcome::Renewed { .. })) => {
+        RenewOutcome::Renewed { .. } => {
             cleanup.take_back(&held.request, held.request.ttl);
             Renewed::Over(held.expiry())
         }
-        Ok(Ok(RenewOutcome::Missing { data_set })) => Renewed::Over(held.missing_on(&data_set)),
-        Ok(Ok(RenewOutcome::Stolen { by })) => Renewed::Over(LostReason::Stolen { by }),
-        Ok(Ok(RenewOutcome::NotReplicated { confirmed, .. })) => {
-            Renewed::TryAgain(Error::NotReplicated {
-                resource: held.resource.clone(),
-                acknowledged: confirmed.acknowledged,
-                needed: confirmed.needed,
-                data_nodes: confirmed.data_nodes,
-            })
-        }
-        Ok(Err(failure)) => Renewed::TryAgain(unanswered(held, failure)),
-        Err(_) => {
-            let unavailable = Unavailable::new(Cause::Timeout { after: limit });
-            Renewed::TryAgain(unanswered(held, Failure::unknown(unavailable)))
-        }
-    };
-    match &outcome {
-        Renewed::Over(reason) => held.lose(reason),
-        Renewed::TryAgain(error) => held.renewal_failed(format!("{error:?}")),
-        Renewed::Confirmed => {}
+        RenewOutcome::Missing { data_set } => Renewed::Over(held.missing_on(&data_set)),
+        RenewOutcome::Stolen { by } => Renewed::Over(LostReason::Stolen { by }),
+        RenewOutcome::NotReplicated { confirmed, .. } => Renewed::TryAgain(Error::NotReplicated {
+            resource: held.resource.clone(),
+            acknowledged: confirmed.acknowledged,
+            needed: confirmed.needed,
+            data_nodes: confirmed.data_nodes,
+        }),
     }
-    outcome
+}
+
+/// No reply, or one that says nothing of the lease: it is tried again.
+fn failed(held: &LeaseState, failure: Failure) -> Renewed {
+    let error = unanswered(held, failure);
+    held.renewal_failed(format!("{error:?}"));
+    Renewed::TryAgain(error)
 }
 
 fn unanswered(held: &LeaseState, failure: Failure) -> Error {

@@ -3,14 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::protocol::keys::{Keys, Kind};
 
 /// More unclaimed calls than this are left to their claim's end.
 const MOST_UNCLAIMED: usize = 1_024;
+
+/// A head that has been without a reply for less than this says what stood in the way of the one before
+/// it; after that, that no reply came.
+const RECENT: Duration = Duration::from_millis(100);
 
 /// The queues of one locker, one per resource that somebody waits for.
 #[derive(Debug, Default)]
@@ -39,8 +45,15 @@ struct Queue {
     soon: Notify,
     /// This process may have a place in the queue among processes.
     has_place: AtomicBool,
+    obstacles: Mutex<Obstacles>,
+}
+
+#[derive(Debug, Default)]
+struct Obstacles {
     /// What stood in the head's way last, for those whose time runs out behind it.
-    obstacle: Mutex<Option<Error>>,
+    now: Option<Error>,
+    /// The same of the head before, or that it was granted.
+    before: Option<Error>,
 }
 
 /// A place in a queue; leaves it when dropped.
@@ -49,6 +62,8 @@ pub(crate) struct Place {
     key: Arc<str>,
     queue: Arc<Queue>,
     is_head: bool,
+    /// Since when this place is the head, if another was before it.
+    followed: Option<Instant>,
 }
 
 impl Waiting {
@@ -64,6 +79,7 @@ impl Waiting {
             key: key.clone(),
             queue,
             is_head: false,
+            followed: None,
         }
     }
 
@@ -161,7 +177,7 @@ impl Waiting {
     /// What stood in the way of the head of a queue last.
     pub(crate) fn obstacle(&self, key: &str) -> Option<Error> {
         let queue = self.queues().get(key)?.queue.clone();
-        queue.obstacle_slot().clone()
+        queue.obstacles().now.clone()
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
@@ -179,12 +195,15 @@ impl Place {
     ///
     /// Cancel safe: a place that is dropped lets the next one move up.
     pub(crate) async fn head(&mut self) {
-        if !self.is_head
-            && let Ok(turn) = self.queue.turn.acquire().await
-        {
+        if self.is_head {
+            return;
+        }
+        let is_next = self.is_next();
+        if let Ok(turn) = self.queue.turn.acquire().await {
             // Given back when the place is left.
             turn.forget();
             self.is_head = true;
+            self.followed = (!is_next).then(Instant::now);
         }
     }
 
@@ -208,11 +227,26 @@ impl Place {
     }
 
     pub(crate) fn set_obstacle(&self, obstacle: Error) {
-        *self.queue.obstacle_slot() = Some(obstacle);
+        self.queue.obstacles().now = Some(obstacle);
     }
 
+    /// Whether others wait behind this place.
+    pub(crate) fn is_followed(&self) -> bool {
+        // The map has one, and this place.
+        Arc::strong_count(&self.queue) > 2
+    }
+
+    /// What stands in the way, as last read.
     pub(crate) fn obstacle(&self) -> Option<Error> {
-        self.queue.obstacle_slot().clone()
+        let obstacles = self.queue.obstacles();
+        let is_unanswered = self.asked_for().is_some_and(|asked| asked >= RECENT);
+        let before = obstacles.before.as_ref().filter(|_| !is_unanswered);
+        obstacles.now.as_ref().or(before).cloned()
+    }
+
+    /// How long this place has been asking since the one before it left.
+    pub(crate) fn asked_for(&self) -> Option<Duration> {
+        self.followed.map(|since| since.elapsed())
     }
 }
 
@@ -223,14 +257,16 @@ impl Default for Queue {
             freed: Notify::new(),
             soon: Notify::new(),
             has_place: AtomicBool::new(false),
-            obstacle: Mutex::default(),
+            obstacles: Mutex::default(),
         }
     }
 }
 
 impl Queue {
-    fn obstacle_slot(&self) -> MutexGuard<'_, Option<Error>> {
-        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn obstacles(&self) -> MutexGuard<'_, Obstacles> {
+        self.obstacles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -238,7 +274,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         if self.is_head {
             // What the next head is told by Redis is its own.
-            self.queue.obstacle_slot().take();
+            let mut obstacles = self.queue.obstacles();
+            obstacles.before = obstacles.now.take().or(obstacles.before.take());
+            drop(obstacles);
             self.queue.turn.add_permits(1);
         }
         let mut queues = self.waiting.queues();
@@ -329,16 +367,20 @@ mod tests {
         assert_eq!(left_behind, 0);
     }
 
-    #[tokio::test]
-    async fn what_stood_in_the_way_of_one_head_is_not_told_of_the_next() {
+    #[tokio::test(start_paused = true)]
+    async fn what_stood_in_the_way_of_one_head_is_told_of_the_next_for_a_moment() {
         let waiting = Arc::new(Waiting::default());
         let mut first = waiting.enter(&"x".into());
         let mut second = waiting.enter(&"x".into());
         first.head().await;
         first.set_obstacle(Error::Closed);
         assert!(second.obstacle().is_some(), "it waits behind the first");
-        drop(first);
-        second.head().await;
-        assert!(second.obstacle().is_none());
+        let succession = async { tokio::join!(second.head(), async { drop(first) }) };
+        succession.await;
+        assert!(second.obstacle().is_some(), "it has hardly asked");
+        tokio::time::advance(RECENT).await;
+        assert!(second.obstacle().is_none(), "it is left without a reply");
+        second.set_obstacle(Error::Forked);
+        assert!(matches!(second.obstacle(), Some(Error::Forked)));
     }
 }

@@ -286,9 +286,15 @@ impl Link {
         Ok(again)
     }
 
+    /// Whether a grant under this claim of the gate is void: the server has it, but what was seen when it was
+    /// confirmed does not let it count.
+    pub(crate) fn is_void(&self, confirmed: Confirmed, claim: u64) -> bool {
+        (confirmed.look).is_some_and(|look| !self.allows_grants(look, claim))
+    }
+
     /// Whether a grant that was made under this claim of the gate, and confirmed, counts. Where the Sentinels
     /// have named this master at a later epoch than the record's, another may have been in between.
-    pub(crate) fn allows_grants(&self, look: Look, claim: u64) -> bool {
+    fn allows_grants(&self, look: Look, claim: u64) -> bool {
         look.allows_grants(claim) && look.epoch >= self.epoch()
     }
 

@@ -134,9 +134,9 @@ impl Sentinels {
         (verdict, answers)
     }
 
-    /// An agreement becomes the master's name, unless it names another node at an older epoch.
-    /// Sentinels that lost their configuration begin at epoch 0 with the master that their file
-    /// names, which may have been deposed long ago and still take writes.
+    /// The address that a majority names is taken as the master's, unless it is another node at an
+    /// older epoch. Sentinels that lost their configuration start again at epoch 0 with the master in
+    /// their file, which may have been deposed long ago and may still take writes.
     fn accept(&mut self, agreement: Agreement) -> Result<Named, Unavailable> {
         if let Some(accepted) = &self.accepted
             && agreement.epoch < accepted.epoch

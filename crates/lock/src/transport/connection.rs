@@ -300,9 +300,8 @@ fn selected(answer: redis::RedisResult<Value>, database: u32) -> Result<(), Caus
     })
 }
 
-/// Small writes go out at once, a peer that vanished is noticed within seconds, and a connection
-/// that was given up delivers nothing any more: a grant that the kernel went on sending after a
-/// partition would belong to nobody.
+/// Small writes are sent at once, a peer that vanished is noticed within seconds, and closing discards what
+/// was not sent yet: a grant that the kernel delivered after a partition would belong to nobody.
 fn tune(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(stream);

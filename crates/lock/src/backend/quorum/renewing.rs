@@ -1,7 +1,7 @@
 //! Renewals: a majority keeps the lease, and a member that misses the lock is given it.
 
 use super::Quorum;
-use super::member::Answer;
+use super::member::{Answer, Member};
 use super::proposals::Proposals;
 use crate::backend::ops::{DataSet, RenewOutcome, Request};
 use crate::fence::Fence;
@@ -23,17 +23,7 @@ impl Quorum {
         };
         let mut answers = self.send(move |member| {
             let (request, is_over) = (missed.clone(), is_over.clone());
-            async move {
-                let renewing = member.single.renew(&request, fence).await;
-                if matches!(renewing, Ok(RenewOutcome::Missing { .. })) && !is_over() {
-                    let _ = member.single.grant(&request).await;
-                    // What took the lease back meanwhile may have come before this grant.
-                    if is_over() {
-                        let _ = member.single.release(&request).await;
-                    }
-                }
-                renewing
-            }
+            async move { renew_at(&member, &request, fence, is_over).await }
         });
         let (mut renewed, mut gone, mut thief) = (0, 0, None);
         let mut missing = Vec::new();
@@ -71,4 +61,22 @@ impl Quorum {
         }
         Err(Failure::unknown(self.too_few(renewed, missing)))
     }
+}
+
+/// Renews at one member, and gives it the lock if it misses it.
+async fn renew_at(
+    member: &Member,
+    request: &Request,
+    fence: Fence,
+    is_over: impl Fn() -> bool,
+) -> Result<RenewOutcome, Failure> {
+    let renewing = member.single.renew(request, fence).await;
+    if matches!(renewing, Ok(RenewOutcome::Missing { .. })) && !is_over() {
+        let _ = member.single.grant(request).await;
+        // What took the lease back meanwhile may have come before this grant.
+        if is_over() {
+            let _ = member.single.release(request).await;
+        }
+    }
+    renewing
 }

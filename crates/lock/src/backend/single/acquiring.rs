@@ -49,10 +49,7 @@ impl Single {
                     claim,
                     confirmed,
                 } => match link.held_back(confirmed, claim).await? {
-                    // Void: the token has the lock, but what confirmed it does not count.
-                    Confirmed {
-                        look: Some(look), ..
-                    } if !link.allows_grants(look, claim) => may_be_set = true,
+                    confirmed if link.is_void(confirmed, claim) => may_be_set = true,
                     confirmed if confirmed.by_majority() => {
                         return Ok(GrantOutcome::Granted {
                             fence,

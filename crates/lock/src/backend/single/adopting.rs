@@ -36,9 +36,7 @@ impl Single {
             return Ok(match answer {
                 Answer::Adopted { fence, claim } => {
                     let confirmed = link.held_back(confirmed, claim).await?;
-                    let is_void = confirmed
-                        .look
-                        .is_some_and(|look| !link.allows_grants(look, claim));
+                    let is_void = link.is_void(confirmed, claim);
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
                         return Ok(AdoptOutcome::Adopted {
