@@ -105,7 +105,7 @@ impl Case {
             replication_id: Arc::from("life"),
             gate_key: Arc::from("record"),
         };
-        let wait = Duration::from_millis(20);
+        let wait = Duration::from_secs(2);
         let confirmer = match mode {
             Mode::Confirmed => Some(Confirmer::new(server.connect().await, wait, subject)),
             Mode::Fixed => None,
@@ -326,8 +326,9 @@ async fn what_may_open_at_once_holds_grants_back_by_the_clocks_difference() {
     let held = at_once(Some(("last", last(-2_000_000)))).await;
     let held: u64 = held[3].parse().expect("ms");
     assert!((2_000..20_000).contains(&held), "{held} ms");
-    let far = 1_000_000_000;
-    assert_eq!(at_once(Some(("last", last(far)))).await[3], "0");
+    let behind = at_once(Some(("last", last(1_000_000_000)))).await;
+    let held: u64 = behind[3].parse().expect("ms");
+    assert!(held <= 100, "{held} ms");
 }
 
 #[tokio::test]
