@@ -120,7 +120,17 @@ pub(crate) fn default_safety(locking: &Locking) -> Safety {
 
 /// `host:pid`, which tells processes of one machine and machines of one deployment apart.
 pub(crate) fn default_owner() -> String {
+    format!("{}:{}", host_name(), std::process::id())
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
     let system = rustix::system::uname();
-    let host = system.nodename().to_string_lossy();
-    format!("{host}:{}", std::process::id())
+    system.nodename().to_string_lossy().into_owned()
+}
+
+/// Windows sets the variable for every process.
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "host".to_owned())
 }

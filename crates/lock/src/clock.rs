@@ -47,8 +47,8 @@ impl Clock {
     pub(crate) fn now(self) -> Moment {
         match self {
             Self::System => Moment {
-                steady: read(STEADY),
-                wall: read(rustix::time::ClockId::Realtime),
+                steady: system::steady(),
+                wall: system::wall(),
             },
             Self::Runtime { origin } => {
                 let steady = origin.elapsed();
@@ -74,13 +74,52 @@ impl Clock {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const STEADY: rustix::time::ClockId = rustix::time::ClockId::Boottime;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const STEADY: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+#[cfg(unix)]
+mod system {
+    use std::time::Duration;
 
-fn read(clock: rustix::time::ClockId) -> Duration {
-    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// The one of Linux runs while the machine sleeps. So does `CLOCK_MONOTONIC` of macOS.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const STEADY: ClockId = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const STEADY: ClockId = ClockId::Monotonic;
+
+    pub(super) fn steady() -> Duration {
+        read(STEADY)
+    }
+
+    pub(super) fn wall() -> Duration {
+        read(ClockId::Realtime)
+    }
+
+    fn read(clock: ClockId) -> Duration {
+        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    }
+}
+
+#[cfg(not(unix))]
+use standard as system;
+
+/// The clocks of the standard library, where there are no others. On Windows the steady one runs while the machine
+/// sleeps; where it does not, the wall clock tells.
+#[cfg(any(test, not(unix)))]
+mod standard {
+    use std::sync::LazyLock;
+    use std::time::{Duration, Instant, SystemTime};
+
+    /// So early that no moment is before it.
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(super) fn steady() -> Duration {
+        ORIGIN.elapsed()
+    }
+
+    pub(super) fn wall() -> Duration {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since_1970.unwrap_or_default()
+    }
 }
 
 /// How much earlier than the server's expiry a lease ends for its holder: 1 % of the TTL for clocks
@@ -120,6 +159,17 @@ mod tests {
             clock.remaining(start, Duration::from_secs(2)),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn the_clocks_of_the_standard_library_go_as_those_of_the_system_do() {
+        let (steady, wall) = (standard::steady(), standard::wall());
+        let before = (system::steady(), system::wall());
+        std::thread::sleep(Duration::from_millis(20));
+        let passed = system::steady() - before.0;
+        assert!(standard::steady() - steady >= passed);
+        assert!(standard::wall().abs_diff(system::wall()) < Duration::from_secs(1));
+        assert!(wall.abs_diff(before.1) < Duration::from_secs(1));
     }
 
     #[test]

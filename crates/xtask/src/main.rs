@@ -25,6 +25,7 @@ mod prepare;
 mod process;
 mod python;
 mod release;
+mod schedules;
 mod temporal_test;
 mod test;
 
@@ -75,6 +76,8 @@ enum Task {
     /// Checks the lock protocol's model, state by state
     #[command(disable_help_flag = true)]
     Model(model::Arguments),
+    /// Tries the client's own races: threads, cancelled acquisitions, lost and late answers, seed by seed
+    Schedules(schedules::Arguments),
     /// Measures what a lease costs, beside what others cost
     #[command(disable_help_flag = true)]
     Bench(bench::Arguments),
@@ -97,6 +100,7 @@ impl Task {
             Self::ComposeTest(arguments) => compose_test::run(&arguments),
             Self::TemporalTest(arguments) => temporal_test::run(&arguments),
             Self::Model(arguments) => model::run(&arguments),
+            Self::Schedules(arguments) => schedules::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
         }
     }

@@ -1,5 +1,8 @@
 //! Locks in this process, with the full semantics, for tests without Redis.
 
+#[cfg(test)]
+pub(crate) mod network;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,6 +100,17 @@ impl MemoryStore {
         self.shared.clock
     }
 
+    /// How many locks are held.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        let clock = self.clock();
+        let state = self.state();
+        let locks = state.locks.values();
+        locks
+            .filter(|lock| !clock.remaining(lock.since, lock.ttl).is_zero())
+            .count()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared
             .state
@@ -115,11 +129,39 @@ impl Default for MemoryStore {
 #[derive(Debug)]
 pub(crate) struct Memory {
     store: MemoryStore,
+    #[cfg(test)]
+    network: Option<Arc<network::Network>>,
 }
 
 impl Memory {
     pub(crate) fn new(store: MemoryStore) -> Self {
-        Self { store }
+        Self {
+            store,
+            #[cfg(test)]
+            network: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn behind(store: MemoryStore, network: Arc<network::Network>) -> Self {
+        Self {
+            network: Some(network),
+            ..Self::new(store)
+        }
+    }
+
+    /// Carries out what is asked: at once, unless a test puts a network between.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        request: &Request,
+        carry_out: impl FnOnce(&Self, &Request) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        #[cfg(test)]
+        if let Some(network) = &self.network {
+            let (beyond, request) = (Self::new(self.store.clone()), request.clone());
+            return network.carry(move || carry_out(&beyond, &request)).await;
+        }
+        carry_out(self, request)
     }
 
     pub(crate) fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {

@@ -10,6 +10,7 @@ pub(crate) mod single;
 
 use tokio::sync::watch;
 
+use self::memory::Memory;
 use self::ops::{
     AdoptOutcome, DataSet, ForceOutcome, GrantOutcome, Holding, ReleaseOutcome, RenewOutcome,
     Request, Scanned,
@@ -26,7 +27,7 @@ pub(crate) enum Backend {
     /// Nowhere: everything is granted.
     Noop(noop::Noop),
     /// In this process.
-    Memory(memory::Memory),
+    Memory(Memory),
     /// On one master, fixed or found through Sentinel.
     Single(single::Single),
     /// On a majority of independent masters.
@@ -40,7 +41,7 @@ impl Backend {
     pub(crate) async fn grant(&self, request: &Request) -> Result<GrantOutcome, Failure> {
         match self {
             Self::Noop(noop) => Ok(noop.grant()),
-            Self::Memory(memory) => memory.grant(request),
+            Self::Memory(memory) => memory.ask(request, Memory::grant).await,
             Self::Single(single) => single.grant(request).await,
             Self::Quorum(quorum) => quorum.grant(request).await,
             Self::Cluster(cluster) => Box::pin(cluster.grant(request)).await,
@@ -61,7 +62,7 @@ impl Backend {
                 reasserted: false,
                 is_gate_closed: false,
             }),
-            Self::Memory(memory) => memory.renew(request),
+            Self::Memory(memory) => memory.ask(request, Memory::renew).await,
             Self::Single(single) => single.renew(request, fence).await,
             Self::Quorum(quorum) => quorum.renew(request, fence, is_over).await,
             Self::Cluster(cluster) => cluster.renew(request, fence).await,
@@ -76,7 +77,11 @@ impl Backend {
     ) -> Result<AdoptOutcome, Failure> {
         match self {
             Self::Noop(noop) => Ok(noop.adopt()),
-            Self::Memory(memory) => memory.adopt(request, from),
+            Self::Memory(memory) => {
+                let from = from.clone();
+                let adopt = move |memory: &Memory, request: &Request| memory.adopt(request, &from);
+                memory.ask(request, adopt).await
+            }
             Self::Single(single) => single.adopt(request, from).await,
             Self::Quorum(quorum) => quorum.adopt(request, from).await,
             Self::Cluster(cluster) => Box::pin(cluster.adopt(request, from)).await,
@@ -87,7 +92,7 @@ impl Backend {
     pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         match self {
             Self::Noop(_) => Ok(ReleaseOutcome::Released),
-            Self::Memory(memory) => memory.release(request),
+            Self::Memory(memory) => memory.ask(request, Memory::release).await,
             Self::Single(single) => single.release(request).await,
             Self::Quorum(quorum) => quorum.release(request).await,
             Self::Cluster(cluster) => Box::pin(cluster.release(request)).await,
@@ -98,7 +103,7 @@ impl Backend {
     pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
         match self {
             Self::Noop(_) => Ok(()),
-            Self::Memory(memory) => memory.release(request).map(drop),
+            Self::Memory(memory) => memory.ask(request, Memory::release).await.map(drop),
             Self::Single(single) => single.take_back(request).await.map(drop),
             Self::Quorum(quorum) => quorum.take_back(request).await,
             // It sends grants and releases over one connection.

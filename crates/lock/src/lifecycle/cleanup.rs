@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,14 +16,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use super::pending::{Cleanup, Pending, PendingCleanup};
+use super::sync::{Mutex, MutexGuard};
+use super::wait_queue::Waiting;
 use crate::backend::Backend;
 use crate::backend::ops::Request;
 use crate::clock::later_std;
 use crate::lifecycle::last_release::LastRelease;
 use crate::lifecycle::lease_state::LeaseState;
-use crate::lifecycle::pending::{Cleanup, Pending, PendingCleanup};
 use crate::lifecycle::stop::{StopReason, StopSignal};
-use crate::lifecycle::wait_queue::Waiting;
 use crate::master::state::State;
 use crate::protocol::keys::Keys;
 
@@ -132,6 +133,12 @@ impl CleanupWorker {
     /// Leaves to its expiry what is not taken back yet, once the runtime ends.
     pub(crate) fn give_up(&self) {
         self.shared.state().give_up_at = Some(std::time::Instant::now());
+    }
+
+    /// How much is left to take back.
+    #[cfg(test)]
+    pub(crate) fn pending(&self) -> usize {
+        self.shared.state().left()
     }
 
     /// Waits until nothing is left to take back.

@@ -13,3 +13,13 @@ pub(crate) mod scheduler;
 pub(crate) mod stop;
 pub(crate) mod target;
 pub(crate) mod wait_queue;
+
+/// What blocks. Tests of schedules put others in its place.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod wait_queue_tests;

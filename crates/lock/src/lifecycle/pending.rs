@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::wait_queue::Waiting;
 use crate::backend::Backend;
 use crate::backend::ops::Request;
 use crate::clock::later;
-use crate::lifecycle::wait_queue::Waiting;
 use crate::protocol::keys::Keys;
 use crate::transport::server_errors::Failure;
 
@@ -38,6 +38,12 @@ pub(super) struct PendingCleanup {
 }
 
 impl Pending {
+    /// How many are left.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> usize {
+        self.cleanups.len()
+    }
+
     pub(super) fn insert(&mut self, cleanup: Cleanup, lasts: Duration) {
         self.count += 1;
         let (id, number) = (cleanup.id(), self.count);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::cleanup::CleanupWorker;
 use crate::backend::Backend;
 use crate::backend::ops::RenewOutcome;
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, GateClosed, LostReason};
-use crate::lifecycle::cleanup::CleanupWorker;
 use crate::lifecycle::lease_state::{LeaseState, Purpose};
 use crate::telemetry::{self, Ended};
 use crate::transport::server_errors::{Failure, Outcome};

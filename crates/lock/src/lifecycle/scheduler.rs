@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,13 +14,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::cleanup::CleanupWorker;
+use super::renew::{self, Renewed};
+use super::sync::{Mutex, MutexGuard};
 use crate::backend::Backend;
 use crate::clock::{Clock, later};
 use crate::error::LostReason;
-use crate::lifecycle::cleanup::CleanupWorker;
 use crate::lifecycle::lease_state::LeaseState;
 use crate::lifecycle::lease_state::Purpose;
-use crate::lifecycle::renew::{self, Renewed};
 use crate::lifecycle::stop::{StopReason, StopSignal};
 use crate::master::state::State;
 
@@ -94,6 +95,12 @@ impl LeaseScheduler {
         if let Some(reason) = self.stop.reason() {
             self.lose_all(&reason.loss());
         }
+    }
+
+    /// How many leases are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.timers.entries().times.len()
     }
 
     /// Stops keeping a lease.

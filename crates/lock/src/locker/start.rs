@@ -103,14 +103,17 @@ impl Locker {
     }
 
     fn over_memory(store: &MemoryStore, options: LockOptions) -> Self {
-        let backend = Backend::Memory(Memory::new(store.clone()));
+        Self::over(Memory::new(store.clone()), store.clock(), options)
+    }
+
+    pub(crate) fn over(memory: Memory, clock: Clock, options: LockOptions) -> Self {
         let operation_timeout = Duration::from_secs(2);
         Self {
             core: Core::start(
-                backend,
+                Backend::Memory(memory),
                 Arc::default(),
                 options,
-                store.clock(),
+                clock,
                 operation_timeout,
                 None,
             ),

@@ -374,3 +374,6 @@ struct Hold {
     limit: Duration,
     is_measured: bool,
 }
+
+#[cfg(test)]
+mod tests;

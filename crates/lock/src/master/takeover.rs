@@ -197,3 +197,6 @@ impl Said {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 pub(crate) mod close_signal;
 pub(crate) mod connection;
+#[cfg(test)]
+pub(crate) mod fake_server;
 pub(crate) mod gathering;
 pub(crate) mod limits;
 pub(crate) mod login;

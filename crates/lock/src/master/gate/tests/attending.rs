@@ -1,0 +1,51 @@
+//! What a gatekeeper does by itself.
+
+use super::*;
+
+impl Case {
+    /// Has the gatekeeper attend to the link by itself until the gate is as wanted, or its time is over.
+    async fn attended(&self, is_wanted: impl Fn(&GateState) -> bool) {
+        let (topology, followed) = watch::channel(State::Ready(self.link.clone()));
+        let attending = tokio::spawn(self.gatekeeper.clone().attend(followed));
+        let mut states = self.gatekeeper.state.subscribe();
+        let limit = Duration::from_secs(10);
+        let reached = tokio::time::timeout(limit, states.wait_for(is_wanted)).await;
+        assert!(reached.is_ok(), "it stays {:?}", self.gatekeeper.state());
+        drop(reached);
+        drop(topology);
+        attending.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_closed_gate_is_opened_by_itself_once_its_time_has_come() {
+    const SOON: &str = "*4\r\n:1\r\n:60\r\n:30000\r\n:7\r\n";
+    let case = Case::new(Mode::Confirmed, 3, claims(&[SOON, OPEN])).await;
+    let began = Instant::now();
+    case.attended(|state| *state == GateState::Open).await;
+    assert!(began.elapsed() >= Duration::from_millis(60));
+    assert_eq!(case.link.claim_for_commands(LONGEST), Some(7));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_not_confirmed_yet_is_tried_again_by_itself() {
+    let case = Case::new(
+        Mode::Confirmed,
+        3,
+        claims(&[OLDER_EPOCH, "-ERR no\r\n", OPEN]),
+    )
+    .await;
+    case.attended(|state| *state == GateState::Open).await;
+    assert_eq!(case.claims().len(), 3);
+}
+
+#[tokio::test]
+async fn the_link_to_another_incarnation_is_ended() {
+    let case = Case::new(Mode::Confirmed, 3, claims(&[OTHER_LIFE])).await;
+    let (_topology, followed) = watch::channel(State::Ready(case.link.clone()));
+    let attending = tokio::spawn(case.gatekeeper.clone().attend(followed));
+    let ended = case.link.close_signal().ended();
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+    assert!(matches!(ended, Ok(Cause::NotMasterYet)), "{ended:?}");
+    attending.abort();
+}
