@@ -73,19 +73,6 @@ fn two_that_leave_at_once_leave_no_queue_behind() {
     assert_eq!(left_behind, 0);
 }
 
-#[tokio::test]
-async fn what_stood_in_the_way_of_one_head_is_not_told_of_the_next() {
-    let waiting = Arc::new(Waiting::default());
-    let mut first = waiting.enter(&"x".into());
-    let mut second = waiting.enter(&"x".into());
-    first.head().await;
-    first.set_obstacle(Error::Closed);
-    assert!(second.obstacle().is_some(), "it waits behind the first");
-    drop(first);
-    second.head().await;
-    assert!(second.obstacle().is_none());
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_stood_in_the_way_of_one_head_is_told_of_the_next_for_a_moment() {
     let waiting = Arc::new(Waiting::default());
