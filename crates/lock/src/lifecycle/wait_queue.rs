@@ -26,7 +26,7 @@ pub(crate) struct Waiting {
     /// Names that nobody waits for any more, and for which this process may still have a place.
     unclaimed: Mutex<HashSet<String>>,
     is_unclaimed: Notify,
-    /// A fault for tests: whoever leaves counts the references to its queue.
+    /// A fault for tests: a place that is left counts the references to its queue.
     #[cfg(test)]
     pub(crate) counts_references: bool,
 }

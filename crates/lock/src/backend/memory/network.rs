@@ -1,7 +1,7 @@
 //! In tests, a network between a locker and a store in memory: it delays and loses what it carries, as a seed says.
 //!
 //! Like one connection it keeps the order of what is sent. A reply may come when nobody waits for it any more, and what
-//! was sent arrives also if whoever sent it is gone.
+//! was sent arrives also if its sender is gone.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -25,7 +25,7 @@ const LOCKERS: usize = 3;
 const ACTORS: usize = 7;
 const ROUNDS: usize = 4;
 const TTL: Duration = Duration::from_secs(1);
-/// Longer than everything that the actors do: whoever is not done by then hangs.
+/// Longer than everything that the actors do: an actor that is not done by then hangs.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[test]
@@ -297,7 +297,7 @@ impl Actor {
         if lease.is_valid() {
             return;
         }
-        // Whoever holds it has been told by now.
+        // Its holder has been told by now.
         let told = timeout(ms(2), lease.lost()).await;
         assert!(told.is_ok(), "its end was not told");
     }

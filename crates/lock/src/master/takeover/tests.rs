@@ -57,7 +57,7 @@ impl Replica {
     }
 }
 
-/// What comes of a take-over among so many data nodes, of which these follow the new master.
+/// What comes of a take-over among this number of data nodes, of which these follow the new master.
 async fn taken_over(data_nodes: usize, replicas: &[Replica]) -> Result<String, String> {
     let mut servers = Vec::new();
     let mut listed = format!("role:master\r\nmaster_replid2:{LAST}\r\n");
