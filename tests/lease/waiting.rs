@@ -80,6 +80,77 @@ async fn waiters_are_served_in_the_order_of_asking() {
     assert_eq!(*order.lock().expect("the order"), [0, 1, 2, 3, 4, 5]);
 }
 
+/// A locker that asks often enough to see the queue move.
+async fn eager(redis: &RedisServer) -> Locker {
+    let overrides = [("LOCK_RETRY_INTERVAL", "50ms")];
+    connect(standalone_env(redis), &overrides)
+        .await
+        .expect("connect")
+}
+
+fn before(obstacle: Option<&Error>) -> Option<u32> {
+    match obstacle {
+        Some(Error::Held(held)) => held.before,
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_knows_how_many_are_before_it() {
+    let redis = RedisServer::start().expect("redis-server");
+    let holder = eager(&redis).await;
+    let _lease = holder.acquire("report").await.expect("a lease");
+    let refused = holder.try_acquire("report").await.err();
+    assert_eq!(before(refused.as_ref()), None, "it does not wait");
+    let mut waiters = Vec::new();
+    for number in 0..3 {
+        let locker = eager(&redis).await;
+        let waiting = tokio::spawn({
+            let locker = locker.clone();
+            async move { locker.acquire("report").await }
+        });
+        eventually("its place", async || {
+            let obstacle = locker.obstacle("report").expect("a name");
+            before(obstacle.as_ref()) == Some(number)
+        })
+        .await;
+        waiters.push((locker, waiting));
+    }
+    waiters.remove(0).1.abort();
+    for (number, (locker, _)) in (0..).zip(&waiters) {
+        eventually("the next to move up", async || {
+            let obstacle = locker.obstacle("report").expect("a name");
+            before(obstacle.as_ref()) == Some(number)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_for_a_slot_knows_how_many_are_before_it() {
+    let redis = RedisServer::start().expect("redis-server");
+    let slots = eager(&redis).await.slots("gpu", 2).expect("slots");
+    let _first = slots.acquire().await.expect("a lease");
+    let _second = slots.acquire().await.expect("a lease");
+    let mut waiters = Vec::new();
+    for number in 0..2 {
+        let slots = eager(&redis).await.slots("gpu", 2).expect("slots");
+        waiters.push(tokio::spawn({
+            let slots = slots.clone();
+            async move { slots.acquire().await }
+        }));
+        eventually("its place", async || {
+            before(slots.obstacle().as_ref()) == Some(number)
+        })
+        .await;
+    }
+    let timed_out = slots.acquire().timeout(Duration::from_millis(200)).await;
+    let Err(Error::TimedOut { because, .. }) = timed_out else {
+        panic!("{timed_out:?}")
+    };
+    assert_eq!(before(Some(&because)), Some(2));
+}
+
 fn connection(redis: &RedisServer) -> redis::Connection {
     let client = redis::Client::open(redis.url()).expect("a client");
     let connection = client.get_connection().expect("connect");

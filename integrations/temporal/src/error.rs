@@ -135,6 +135,8 @@ fn details(resource: &str, fence: Option<Fence>, error: &dyn std::error::Error) 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use leasehold::{Locker, MemoryStore};
 
     use super::*;
@@ -150,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_held_lock_is_tried_again_when_its_holder_could_be_gone() {
         let locker = Locker::in_memory(&MemoryStore::new());
-        let lock = Lock::new(&locker, "warehouse", Some(1)).expect("a lock");
+        let lock = Lock::new(&locker, &Arc::default(), "warehouse", Some(1)).expect("a lock");
         let _held = lock.acquire(&Terms::default()).await.expect("a lease");
         let wait = Some(Duration::from_millis(20));
         let terms = Terms {
@@ -171,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn what_must_be_changed_by_hand_is_not_tried_again() {
         let locker = Locker::in_memory(&MemoryStore::new());
-        let lock = Lock::new(&locker, "warehouse", None).expect("a lock");
+        let lock = Lock::new(&locker, &Arc::default(), "warehouse", None).expect("a lock");
         let ttl = Some(Duration::from_secs(3600));
         let terms = Terms {
             ttl,
@@ -190,7 +192,7 @@ mod tests {
     #[tokio::test]
     async fn another_worker_may_have_what_a_closing_one_refuses() {
         let locker = Locker::in_memory(&MemoryStore::new());
-        let lock = Lock::new(&locker, "warehouse", None).expect("a lock");
+        let lock = Lock::new(&locker, &Arc::default(), "warehouse", None).expect("a lock");
         locker.close(Duration::from_secs(5)).await.expect("closed");
         let error = lock.acquire(&Terms::default()).await.expect_err("closed");
         let failure = failure(not_leased("warehouse", error));

@@ -33,7 +33,10 @@ impl ActivityInboundInterceptor for ActivityLocks {
             let Some((lock, terms)) = needed else {
                 return next.run(input).await;
             };
-            let lease = lock.acquire(&terms).await;
+            let lease = {
+                let _turn = lock.enter_line();
+                lock.acquire(&terms).await
+            };
             let lease = lease.map_err(|error| error::not_leased(lock.name(), error))?;
             hold::run_and_release(lease, end, next.run(input)).await
         }

@@ -5,11 +5,36 @@ use std::time::Duration;
 
 use leasehold::{AcquireOptions, Error, Lease, Locker, Resource, Slots};
 
+use crate::line::{Line, Turn};
+
 /// What to lease.
 #[derive(Debug, Clone)]
 pub(crate) struct Lock {
     name: String,
     kind: Kind,
+    line: Arc<Line>,
+}
+
+/// What stands in the way of a lease.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// Others hold it.
+    Held {
+        /// Who they are, as far as the servers tell.
+        owners: Vec<String>,
+        before: Option<Before>,
+    },
+    /// Something else, or the question who holds it was not answered.
+    Other(Error),
+}
+
+/// How many are granted the lock before this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Exactly(usize),
+    /// Others of this worker are before this one. After each of them the worker goes behind the other
+    /// processes again.
+    AtLeast(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +54,7 @@ pub(crate) struct Terms {
 impl Lock {
     pub(crate) fn new(
         locker: &Locker,
+        line: &Arc<Line>,
         name: &str,
         max_locks: Option<usize>,
     ) -> Result<Self, Error> {
@@ -39,6 +65,7 @@ impl Lock {
         Ok(Self {
             name: name.to_owned(),
             kind,
+            line: line.clone(),
         })
     }
 
@@ -54,26 +81,55 @@ impl Lock {
         }
     }
 
-    /// What stood in the way of the last attempt. Asks nobody.
-    pub(crate) fn obstacle(&self) -> Option<Error> {
-        match &self.kind {
+    /// A place behind everyone of this worker who waits for the same; to be taken just before
+    /// [`acquire`](Self::acquire), and left after it.
+    pub(crate) fn enter_line(&self) -> Turn {
+        let max_locks = match &self.kind {
+            Kind::One(..) => None,
+            Kind::Slots(slots) => Some(slots.limit()),
+        };
+        self.line.enter(&self.name, max_locks)
+    }
+
+    /// What is waited for.
+    pub(crate) async fn obstacle(&self, turn: &Turn) -> Obstacle {
+        // What the first of this worker was told; it asks nobody.
+        let told = match &self.kind {
             Kind::One(locker, resource) => locker.obstacle(resource.clone()).ok().flatten(),
             Kind::Slots(slots) => slots.obstacle(),
+        };
+        let processes = match told {
+            None => None,
+            Some(Error::Held(held)) => held.before,
+            Some(other) => return Obstacle::Other(other),
+        };
+        match self.owners().await {
+            Ok(owners) => Obstacle::Held {
+                owners,
+                before: Before::of(processes, turn.before()),
+            },
+            Err(error) => Obstacle::Other(error),
         }
     }
 
-    /// Who holds it, and how many processes wait in the queue, as far as the servers tell.
-    pub(crate) async fn holders(&self) -> Result<(Vec<String>, Option<u64>), Error> {
+    async fn owners(&self) -> Result<Vec<String>, Error> {
         let holders = match &self.kind {
             Kind::One(locker, resource) => vec![locker.inspect(resource.clone()).await?],
             Kind::Slots(slots) => slots.inspect().await?,
         };
-        let waiters = holders.iter().flatten().find_map(|holder| holder.waiters);
-        let owners = holders
-            .into_iter()
-            .flatten()
-            .filter_map(|holder| holder.owner);
-        Ok((owners.collect(), waiters))
+        let owners = holders.into_iter().flatten();
+        Ok(owners.filter_map(|holder| holder.owner).collect())
+    }
+}
+
+impl Before {
+    fn of(processes: Option<u32>, in_this_worker: usize) -> Option<Self> {
+        let all = processes.unwrap_or_default() as usize + in_this_worker;
+        match (processes, in_this_worker) {
+            (None, 0) => None,
+            (Some(_), 0) => Some(Self::Exactly(all)),
+            _ => Some(Self::AtLeast(all)),
+        }
     }
 }
 
@@ -90,5 +146,18 @@ impl Terms {
             options = options.timeout(wait);
         }
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_exact_only_for_the_first_of_its_worker() {
+        assert_eq!(Before::of(None, 0), None);
+        assert_eq!(Before::of(None, 1), Some(Before::AtLeast(1)));
+        assert_eq!(Before::of(Some(3), 0), Some(Before::Exactly(3)));
+        assert_eq!(Before::of(Some(3), 2), Some(Before::AtLeast(5)));
     }
 }

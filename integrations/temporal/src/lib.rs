@@ -8,6 +8,7 @@ mod execution;
 mod hold;
 mod interceptor;
 mod leasing;
+mod line;
 mod locks;
 mod name;
 mod needs_lock;

@@ -15,6 +15,7 @@ use crate::error::{self, InvalidNeed};
 use crate::execution::Execution;
 use crate::hold::{self, Granted};
 use crate::leasing::{Lock, Terms};
+use crate::line::Line;
 use crate::name::{self, NameError, Template};
 use crate::needs_lock::NeedsLock;
 use crate::waiting;
@@ -32,6 +33,7 @@ const SHORTEST_TTL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ActivityLocks {
     locker: Locker,
+    line: Arc<Line>,
     rules: Arc<HashMap<String, Rule>>,
     pub(crate) by_header: bool,
 }
@@ -50,6 +52,7 @@ impl ActivityLocks {
     pub fn new(locker: Locker) -> Self {
         Self {
             locker,
+            line: Arc::default(),
             rules: Arc::default(),
             by_header: false,
         }
@@ -97,10 +100,13 @@ impl ActivityLocks {
 
     /// Waits for a lock inside an activity, runs `body` under it, and releases it.
     ///
-    /// While it waits it records heartbeats, whose details say what is waited for and who holds it.
-    /// The wait ends when the activity is cancelled. `body` is dropped when the lease is lost or the
-    /// attempt's time is over. Record the heartbeats of the work itself in `body`: only it knows
-    /// whether the work goes on.
+    /// While it waits it records heartbeats, whose details say what is waited for, who holds it, and how
+    /// many are before: "waiting for …, held by import-3/…, 3 before us". The wait ends when the activity is cancelled. `body` is dropped when the lease is lost or the attempt's
+    /// time is over. Record the heartbeats of the work itself in `body`: only it knows whether the work
+    /// goes on.
+    ///
+    /// It says `at least` where others of this worker wait for the same lock before this activity: the
+    /// queue in Redis has one place for each process.
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -196,7 +202,7 @@ impl ActivityLocks {
         execution: &Execution,
         longest_wait: Option<Duration>,
     ) -> Result<(Lock, Terms), ActivityError> {
-        let lock = Lock::new(&self.locker, name, needs.max_locks)
+        let lock = Lock::new(&self.locker, &self.line, name, needs.max_locks)
             .map_err(|error| error::configuration(name, error))?;
         let timeout = execution.attempt_timeout;
         let wait = needs.wait.or(timeout.map(|timeout| timeout / 2));

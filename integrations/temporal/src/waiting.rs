@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use leasehold::{Error, Lease};
+use leasehold::Lease;
 use temporalio_common::data_converters::RawValue;
 use temporalio_common::protos::temporal::api::common::v1::Payload;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
@@ -11,7 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::details;
 use crate::error::not_leased;
-use crate::leasing::{Lock, Terms};
+use crate::leasing::{Before, Lock, Obstacle, Terms};
+use crate::line::Turn;
 
 /// A wait shorter than this is not worth a message to the server.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
@@ -54,8 +55,15 @@ pub(crate) async fn lease(
 ) -> Result<Lease, ActivityError> {
     let mut has_reported = false;
     let granted = {
+        let turn = lock.enter_line();
         let acquiring = pin!(lock.acquire(terms));
-        let reports = pin!(report(lock, heartbeat_timeout, attempt, &mut has_reported));
+        let reports = pin!(report(
+            lock,
+            &turn,
+            heartbeat_timeout,
+            attempt,
+            &mut has_reported
+        ));
         tokio::select! {
             biased;
             () = attempt.cancelled() => return Err(ActivityError::cancelled()),
@@ -75,6 +83,7 @@ pub(crate) async fn lease(
 /// Records heartbeats without end.
 async fn report(
     lock: &Lock,
+    turn: &Turn,
     heartbeat_timeout: Option<Duration>,
     attempt: &impl Attempt,
     has_reported: &mut bool,
@@ -85,32 +94,29 @@ async fn report(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let message = describe(lock).await;
+        let message = describe(lock, turn).await;
         *has_reported = true;
         attempt.record(details::waiting(&message)).await;
     }
 }
 
-/// What is waited for, and for whom.
-async fn describe(lock: &Lock) -> String {
-    let name = lock.name();
-    match lock.obstacle() {
-        None | Some(Error::Held(_)) => {}
-        Some(obstacle) => return format!("waiting for the lock `{name}`: {obstacle}"),
-    }
-    let (owners, waiters) = match lock.holders().await {
-        Ok(found) => found,
-        Err(error) => return format!("waiting for the lock `{name}`: {error}"),
-    };
-    let mut message = format!("waiting for the lock `{name}`");
-    if !owners.is_empty() {
-        message += ", held by ";
-        message += &owners.join(" and ");
-    }
-    match waiters {
-        Some(1) => message += "; 1 process waits for it",
-        Some(waiters @ 2..) => message += &format!("; {waiters} processes wait for it"),
-        _ => {}
+/// What is waited for, who holds it, and how many are before.
+async fn describe(lock: &Lock, turn: &Turn) -> String {
+    let mut message = format!("waiting for the lock `{}`", lock.name());
+    match lock.obstacle(turn).await {
+        Obstacle::Other(error) => message += &format!(": {error}"),
+        Obstacle::Held { owners, before } => {
+            if !owners.is_empty() {
+                message += ", held by ";
+                message += &owners.join(" and ");
+            }
+            match before {
+                None => {}
+                Some(Before::Exactly(0)) => message += ", nobody before us",
+                Some(Before::Exactly(count)) => message += &format!(", {count} before us"),
+                Some(Before::AtLeast(count)) => message += &format!(", at least {count} before us"),
+            }
+        }
     }
     message
 }

@@ -1,6 +1,6 @@
 //! Waiting, with an attempt that records what the server would see.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use leasehold::{Locker, MemoryStore};
 use tokio::sync::Notify;
@@ -43,7 +43,8 @@ impl Recorder {
 }
 
 fn lock(store: &MemoryStore) -> Lock {
-    Lock::new(&Locker::in_memory(store), "warehouse", Some(1)).expect("a lock")
+    let line = Arc::default();
+    Lock::new(&Locker::in_memory(store), &line, "warehouse", Some(1)).expect("a lock")
 }
 
 async fn held(store: &MemoryStore) -> Lease {
@@ -78,6 +79,45 @@ async fn the_server_hears_who_is_waited_for_and_the_message_goes_with_the_wait()
         .expect("a lease");
     assert_eq!(attempt.last(), Some(Vec::new()));
     drop(lease);
+}
+
+#[tokio::test]
+async fn the_server_hears_how_many_of_the_same_worker_are_before() {
+    let store = MemoryStore::new();
+    let holder = held(&store).await;
+    let lock = lock(&store);
+    let (first, second) = (Recorder::default(), Recorder::default());
+    let terms = Terms::default();
+    let waiting = async {
+        let first = lease(&lock, &terms, HEARTBEAT, &first);
+        let second = lease(&lock, &terms, HEARTBEAT, &second);
+        let _leases = tokio::join!(first, second);
+    };
+    let reading = async {
+        first.recorded.notified().await;
+        second.recorded.notified().await;
+        [&first, &second].map(|attempt| {
+            let payloads = attempt.last().expect("a heartbeat");
+            String::from_utf8_lossy(&payloads[0].data).into_owned()
+        })
+    };
+    let both = async {
+        tokio::select! {
+            () = waiting => panic!("the lock is held"),
+            messages = reading => messages,
+        }
+    };
+    let messages = timeout(LONG, both).await.expect("in time");
+    // Locks in memory have no queue among processes.
+    assert!(
+        messages[0].ends_with("held by import-1/run\""),
+        "{messages:?}"
+    );
+    assert!(
+        messages[1].ends_with("held by import-1/run, at least 1 before us\""),
+        "{messages:?}"
+    );
+    drop(holder);
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ pub struct Held {
     pub owner: Option<String>,
     /// After how long the key expires unless it is renewed; `None` if it never does.
     pub remaining: Option<Duration>,
+    /// How many processes were before this one in the queue, when it asked last: at most
+    /// `LOCK_RETRY_INTERVAL` ago. `None` if it does not wait, or the store has no queue.
+    pub before: Option<u32>,
     /// The key, where it is known which one holds the lock.
     pub(crate) key: Option<Arc<str>>,
 }

@@ -187,11 +187,14 @@ impl Acquisition {
         let resource = self.target.resource.clone();
         match granting {
             GrantOutcome::Held {
-                owner, remaining, ..
+                owner,
+                remaining,
+                before,
             } => Error::Held(HeldError {
                 resource,
                 owner,
                 remaining,
+                before,
                 key: self.only_key(),
             }),
             GrantOutcome::GateClosed { remaining, epoch }

@@ -18,14 +18,17 @@ mod server;
 mod sockets;
 
 use checks::Check;
-use programs::Programs;
+use programs::{Build, Programs};
 use server::TemporalServer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Fewer workflows
+    /// Fewer workflows, from a build without optimization that takes less time; measures nothing
     #[arg(long)]
     short: bool,
+    /// Only measures what a free lock adds to an activity
+    #[arg(long, conflicts_with = "short")]
+    overhead: bool,
 }
 
 /// What the runs have in common.
@@ -37,18 +40,24 @@ struct Stage<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let is_short = arguments.short;
     prepare::get(Need::REDIS)?;
-    programs::test_crate()?;
+    let build = if arguments.short {
+        Build::Debug
+    } else {
+        Build::Release
+    };
+    if !arguments.overhead {
+        programs::test_crate(build)?;
+    }
     let directory = tempfile::Builder::new()
         .prefix("leasehold-temporal-")
         .tempdir()?;
     let stage = Stage {
-        programs: Programs::build()?,
+        programs: Programs::build(build)?,
         temporal: TemporalServer::start(directory.path())?,
         directory: directory.path(),
     };
-    let checks = play_all(&stage, is_short);
+    let checks = play_all(&stage, arguments);
     let is_good = matches!(&checks, Ok(checks) if checks.iter().all(|check| check.is_kept));
     if !is_good {
         // A reader needs the logs then.
@@ -65,9 +74,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(is_good)
 }
 
-fn play_all(stage: &Stage<'_>, is_short: bool) -> Result<Vec<Check>, Box<dyn Error>> {
-    let mut checks = play::with_faults(stage, if is_short { 20 } else { 50 })?;
-    checks.extend(disabled::run(stage, if is_short { 10 } else { 50 })?);
+fn play_all(stage: &Stage<'_>, arguments: &Arguments) -> Result<Vec<Check>, Box<dyn Error>> {
+    if arguments.overhead {
+        return Ok(vec![overhead::measure(stage)?]);
+    }
+    if arguments.short {
+        let mut checks = play::with_faults(stage, 20)?;
+        checks.extend(disabled::run(stage, 10)?);
+        return Ok(checks);
+    }
+    let mut checks = play::with_faults(stage, 50)?;
+    checks.push(overhead::measure(stage)?);
+    checks.extend(disabled::run(stage, 50)?);
     Ok(checks)
 }
 

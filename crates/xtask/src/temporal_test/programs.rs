@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +22,13 @@ const MANIFEST: &str = concat!(
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
+/// How the programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    Debug,
+    Release,
+}
+
 /// Where the two programs are.
 pub(crate) struct Programs {
     worker: PathBuf,
@@ -29,31 +36,35 @@ pub(crate) struct Programs {
 }
 
 /// Runs the tests of the crate itself, which need no server.
-pub(crate) fn test_crate() -> Result<(), Box<dyn Error>> {
+pub(crate) fn test_crate(build: Build) -> Result<(), Box<dyn Error>> {
     say("building and testing integrations/temporal (the first time: some 300 crates)");
-    let mut command = cargo::cargo();
+    let mut command = cargo("test", build);
     command
-        .args(["test", "--quiet", "--manifest-path", MANIFEST])
-        .arg("--target-dir")
-        .arg(directory())
         // Standard output belongs to the results.
         .stdout(std::io::stderr());
     process::finish(&mut command, "the tests of integrations/temporal")
 }
 
-/// A target directory of its own: it shares no crate with the workspace.
-fn directory() -> PathBuf {
-    cargo::target_directory().join("temporal")
+fn cargo(task: &str, build: Build) -> Command {
+    let mut command = cargo::cargo();
+    command
+        .args([task, "--locked", "--quiet", "--manifest-path", MANIFEST])
+        // A target directory of its own: it shares no crate with the workspace.
+        .arg("--target-dir")
+        .arg(cargo::target_directory().join("temporal"));
+    if build == Build::Release {
+        command.arg("--release");
+    }
+    command
 }
 
 impl Programs {
     /// Builds them.
-    pub(crate) fn build() -> Result<Self, Box<dyn Error>> {
-        let mut command = cargo::cargo();
+    pub(crate) fn build(build: Build) -> Result<Self, Box<dyn Error>> {
+        say("building the example of integrations/temporal");
+        let mut command = cargo("build", build);
         command
-            .args(["build", "--quiet", "--examples"])
-            .args(["--manifest-path", MANIFEST, "--target-dir"])
-            .arg(directory())
+            .arg("--examples")
             .arg("--message-format=json-render-diagnostics")
             .stderr(Stdio::inherit());
         let output = command.output();
@@ -104,6 +115,7 @@ impl Programs {
         command
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("REPORT", "report.json")
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(directory.join("starter.log"))?);
         let process = ChildProcess::spawn(command)?;
@@ -116,8 +128,10 @@ impl Programs {
                 lines.push(line);
             }
         });
+        let input = process.take_stdin().ok_or("the starter has no input")?;
         Ok(Starter {
             process,
+            input: Mutex::new(input),
             lines,
             directory: directory.to_owned(),
         })
@@ -168,6 +182,7 @@ impl Worker {
 /// The starter's process.
 pub(crate) struct Starter {
     pub(crate) process: ChildProcess,
+    input: Mutex<ChildStdin>,
     lines: Arc<Mutex<Vec<String>>>,
     directory: PathBuf,
 }
@@ -176,6 +191,29 @@ impl Starter {
     pub(crate) fn lines(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.clone()
+    }
+
+    /// Tells it the next step.
+    pub(crate) fn tell(&self, step: &str) -> std::io::Result<()> {
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(input, "{step}")
+    }
+
+    /// Waits until it has said enough; `what` is that in words.
+    pub(crate) fn wait_for_lines(
+        &self,
+        what: &str,
+        within: Duration,
+        is_enough: impl Fn(&[String]) -> bool,
+    ) -> Result<(), Box<dyn Error>> {
+        wait_until(what, within, || {
+            is_enough(&self.lines()) || !self.process.is_running()
+        })?;
+        if is_enough(&self.lines()) {
+            return Ok(());
+        }
+        self.finish(within)?;
+        Err(format!("the starter ended before {what}").into())
     }
 
     /// Waits until it has ended well.

@@ -11,11 +11,11 @@ fn good() -> Value {
             {"workflow": "a", "outcome": "completed", "rows_asked": 1, "rows": 1, "problem": null},
             {"workflow": "b", "outcome": "cancelled", "rows_asked": 1, "rows": null, "problem": null},
         ],
-        "cancelled": {"workflow": "b", "message": "waiting for the lock `w`, held by import-1/r"},
+        "cancelled": {"workflow": "b", "message": "waiting for the lock `w`, held by a/r, 3 before us"},
         "record": {
             "holdings": [
-                {"warehouse": 0, "slot": 0, "fence": 5, "worker": "w1", "holders": 1, "is_done": false},
-                {"warehouse": 0, "slot": 0, "fence": 6, "worker": "w2", "holders": 1, "is_done": true},
+                {"warehouse": 0, "slot": 0, "fence": 5, "workflow": "a", "worker": "w1", "holders": 1, "is_done": false},
+                {"warehouse": 0, "slot": 0, "fence": 6, "workflow": "a", "worker": "w2", "holders": 1, "is_done": true},
             ],
             "rows": [{"warehouse": 0, "slot": 0, "fence": 6, "workflow": "a"}],
             "refused": 0,
@@ -41,7 +41,7 @@ fn a_good_report_passes() {
 
 #[test]
 fn each_fault_is_found() {
-    let faults: [(&str, Value, usize); 10] = [
+    let faults: [(&str, Value, usize); 12] = [
         ("/record/holdings/1/holders", json!(3), 0),
         ("/record/holdings", json!([]), 0),
         ("/record/holdings/1/fence", json!(4), 1),
@@ -51,6 +51,12 @@ fn each_fault_is_found() {
         ("/record/rows/0/workflow", json!("b"), 2),
         ("/workflows", json!([]), 2),
         ("/cancelled/message", json!("waiting for the lock `w`"), 3),
+        (
+            "/cancelled/message",
+            json!("waiting for the lock `w`, held by a/r"),
+            3,
+        ),
+        ("/record/holdings/1/workflow", json!("b"), 3),
         ("/record/holdings/0/is_done", json!(true), 4),
     ];
     for (place, value, broken) in faults {

@@ -250,8 +250,12 @@ impl Clerk {
         };
         let until = self.now();
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.holdings[holding].until_ms = Some(until);
-        record.holdings[holding].is_done = is_done;
+        let holding = &mut record.holdings[holding];
+        holding.until_ms = Some(until);
+        holding.is_done = is_done;
+        if !is_done {
+            println!("{} was cut off on {}", holding.workflow, holding.worker);
+        }
     }
 
     /// The rule that a store owes its holders.

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use temporalio_sdk::{ActivityOptions, WorkflowContext, WorkflowResult};
 
-/// Runs `touch` and `touch_locked` in turn, so many times each.
+/// How much is measured at most.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Measurement {
+    pub pairs: u32,
+    pub time: Duration,
+}
+
+/// Runs `touch` and `touch_locked` in turn.
 #[workflow]
 #[derive(Default)]
 pub struct MeasureWorkflow;
@@ -14,12 +22,16 @@ pub struct MeasureWorkflow;
 #[workflow_methods]
 impl MeasureWorkflow {
     #[run]
-    pub async fn run(ctx: &mut WorkflowContext<Self>, times: u32) -> WorkflowResult<()> {
+    pub async fn run(ctx: &mut WorkflowContext<Self>, most: Measurement) -> WorkflowResult<()> {
         let options = || ActivityOptions::start_to_close_timeout(Duration::from_secs(30));
-        for _ in 0..times {
+        let end = ctx.workflow_time().map(|now| now + most.time);
+        for _ in 0..most.pairs {
             ctx.execute_activity(Touch::touch, (), options()).await?;
             ctx.execute_activity(Touch::touch_locked, (), options())
                 .await?;
+            if ctx.workflow_time() > end {
+                break;
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, Url};
 
+#[derive(Clone)]
 pub struct Settings {
     pub temporal_address: Url,
     pub namespace: String,

@@ -1,5 +1,6 @@
 //! Runs the warehouses' store, starts workflows that import into them, and draws who held what when.
 
+mod cancelling;
 mod ledger;
 mod measure;
 mod settings;
@@ -9,22 +10,26 @@ mod workflows;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::future::pending;
+use std::time::Duration;
 
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde::Serialize;
 use temporalio_client::errors::WorkflowGetResultError;
-use temporalio_client::{
-    Client, WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowGetResultOptions,
-    WorkflowHandle, WorkflowStartOptions,
-};
+use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowHandle, WorkflowStartOptions};
 use temporalio_common::HasWorkflowDefinition;
-use tokio::time::sleep;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::JoinHandle;
 
+use cancelling::Cancelled;
 use ledger::{Ledger, Record};
-use measure::MeasureWorkflow;
+use measure::{MeasureWorkflow, Measurement};
 use settings::{Settings, variable};
 use workflows::{Import, ImportWorkflow, Way};
+
+/// With `STEPS`, as many are kept at work until the last step.
+const BUSY: usize = 12;
 
 /// How one workflow ended.
 #[derive(Debug, Serialize)]
@@ -36,13 +41,6 @@ struct Ended {
     outcome: &'static str,
     rows: Option<u32>,
     problem: Option<String>,
-}
-
-/// A workflow that was cancelled, and what its activity said at that time.
-#[derive(Debug, Serialize)]
-struct Cancelled {
-    workflow: String,
-    message: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,43 +55,17 @@ struct Report {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::read()?;
-    let workflows: usize = variable("WORKFLOWS", "50")?;
-    let warehouses: usize = variable("WAREHOUSES", "5")?;
-    let rows: u32 = variable("ROWS", "10")?;
-    let cancels: bool = variable("CANCEL_ONE", "false")?;
-    let times: u32 = variable("MEASURE", "0")?;
     let client = settings.client().await?;
-    if times > 0 {
-        return measure(&client, &settings, times).await;
+    let seconds: u32 = variable("MEASURE", "0")?;
+    if seconds > 0 {
+        return measure(&client, &settings, seconds).await;
     }
     let ledger = Ledger::open(&settings.store_address)?;
-    let mut started = Vec::new();
-    for index in 0..workflows {
-        let import = Import {
-            warehouse: index % warehouses,
-            rows,
-            way: way(index),
-        };
-        let id = format!("import-{index}");
-        let options = WorkflowStartOptions::new(settings.task_queue.clone(), id).build();
-        let run = ImportWorkflow::run;
-        let handle = client.start_workflow(run, import.clone(), options).await?;
-        started.push((handle, import));
-    }
-    println!("{workflows} workflows started");
-    let cancelling = async {
-        if cancels {
-            cancel_one(&started).await
-        } else {
-            None
-        }
-    };
-    let endings = join_all(started.iter().map(|(handle, import)| ended(handle, import)));
-    let (cancelled, endings) = tokio::join!(cancelling, endings);
+    let (workflows, cancelled) = run_all(&client, &settings).await?;
     let report = Report {
         limit: workflows::LIMIT,
         seconds: ledger.started.elapsed().as_secs_f64(),
-        workflows: endings,
+        workflows,
         cancelled,
         record: ledger.record(),
     };
@@ -102,6 +74,90 @@ async fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
     }
     Ok(())
+}
+
+/// Starts `WORKFLOWS` workflows and waits until all have ended.
+///
+/// With `STEPS=true` it obeys the lines of its standard input: after `cancel` it cancels a workflow
+/// that waits, and until `enough` it replaces workflows that have ended.
+async fn run_all(
+    client: &Client,
+    settings: &Settings,
+) -> Result<(Vec<Ended>, Option<Cancelled>), Box<dyn Error>> {
+    let workflows: usize = variable("WORKFLOWS", "50")?;
+    let mut has_steps: bool = variable("STEPS", "false")?;
+    let mut steps = lines_of_stdin();
+    let mut cancelling = None;
+    let (mut endings, mut cancelled) = (Vec::new(), None);
+    let mut running = FuturesUnordered::new();
+    let mut started = 0;
+    loop {
+        while started < workflows || (has_steps && running.len() < BUSY) {
+            running.push(start(client, settings, started).await?);
+            started += 1;
+            if started == workflows {
+                println!("{workflows} workflows started");
+            }
+        }
+        tokio::select! {
+            Some(ended) = running.next() => endings.push(ended),
+            done = joined(&mut cancelling) => {
+                let (unwanted, found) = done?;
+                cancelling = None;
+                endings.extend(unwanted);
+                cancelled = found;
+            }
+            step = steps.recv(), if has_steps => match step.as_deref() {
+                Some("cancel") => {
+                    let cancels = cancelling::cancel_one(client.clone(), settings.clone());
+                    cancelling = Some(tokio::spawn(cancels));
+                }
+                _ => has_steps = false,
+            },
+        }
+        if running.is_empty() && cancelling.is_none() && !has_steps {
+            break;
+        }
+    }
+    Ok((endings, cancelled))
+}
+
+/// Read in a thread of its own, which does not hold up the program's end.
+fn lines_of_stdin() -> UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// The outcome of a task, if there is one.
+async fn joined<T>(task: &mut Option<JoinHandle<Result<T, String>>>) -> Result<T, Box<dyn Error>> {
+    match task {
+        Some(task) => Ok(task.await??),
+        None => pending().await,
+    }
+}
+
+/// Starts one workflow; the future ends when it does.
+async fn start(
+    client: &Client,
+    settings: &Settings,
+    index: usize,
+) -> Result<impl Future<Output = Ended>, Box<dyn Error>> {
+    let warehouses: usize = variable("WAREHOUSES", "5")?;
+    let import = Import {
+        warehouse: index % warehouses,
+        rows: variable("ROWS", "10")?,
+        way: way(index),
+    };
+    let id = format!("import-{index}");
+    let options = WorkflowStartOptions::new(settings.task_queue.clone(), id).build();
+    let run = ImportWorkflow::run;
+    let handle = client.start_workflow(run, import.clone(), options).await?;
+    Ok(async move { ended(&handle, &import).await })
 }
 
 /// Three in five wait inside their activity, one in five is held back by the interceptor, and one in
@@ -134,58 +190,6 @@ where
     }
 }
 
-/// Cancels the first workflow that says whom it waits for.
-async fn cancel_one<W>(started: &[(WorkflowHandle<Client, W>, Import)]) -> Option<Cancelled>
-where
-    W: HasWorkflowDefinition<Output = u32>,
-{
-    let give_up = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < give_up {
-        for (handle, _) in started.iter().rev() {
-            let Some(message) = waits(handle).await else {
-                continue;
-            };
-            let options = WorkflowCancelOptions::builder().reason("no longer wanted");
-            if handle.cancel(options.build()).await.is_err() {
-                continue;
-            }
-            // The message may be a second old: one that was granted meanwhile completes all the same.
-            let result = handle.get_result(WorkflowGetResultOptions::default()).await;
-            if matches!(result, Err(WorkflowGetResultError::Cancelled { .. })) {
-                let workflow = handle.info().workflow_id.clone();
-                println!("cancelled {workflow}: {message}");
-                return Some(Cancelled { workflow, message });
-            }
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    None
-}
-
-/// What the workflow's activity recorded while it waits.
-async fn waits<W>(handle: &WorkflowHandle<Client, W>) -> Option<String>
-where
-    W: HasWorkflowDefinition<Output = u32>,
-{
-    let described = handle
-        .describe(WorkflowDescribeOptions::default())
-        .await
-        .ok()?;
-    let activity = described
-        .raw_description
-        .pending_activities
-        .into_iter()
-        .next()?;
-    let details = activity.heartbeat_details?.payloads.into_iter().next()?;
-    let message: String = serde_json::from_slice(&details.data).ok()?;
-    // Not before the first holders: at the start of a Sentinel cluster nobody is granted anything yet.
-    let itself = format!("{}/", handle.info().workflow_id);
-    let waits = message.starts_with("waiting for")
-        && message.contains("held by")
-        && !message.contains(&itself);
-    waits.then_some(message)
-}
-
 fn show(report: &Report) {
     let end = (report.seconds * 1000.0) as u64;
     println!("\n{}", timeline::draw(&report.record.holdings, end));
@@ -214,10 +218,14 @@ fn show(report: &Report) {
     );
 }
 
-async fn measure(client: &Client, settings: &Settings, times: u32) -> Result<(), Box<dyn Error>> {
+async fn measure(client: &Client, settings: &Settings, seconds: u32) -> Result<(), Box<dyn Error>> {
     let options = WorkflowStartOptions::new(settings.task_queue.clone(), "measure").build();
+    let most = Measurement {
+        pairs: 200,
+        time: Duration::from_secs(seconds.into()),
+    };
     let handle = client
-        .start_workflow(MeasureWorkflow::run, times, options)
+        .start_workflow(MeasureWorkflow::run, most, options)
         .await?;
     handle
         .get_result(WorkflowGetResultOptions::default())
