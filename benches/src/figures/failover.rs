@@ -99,6 +99,13 @@ impl Attempts {
         Self { granted, task }
     }
 
+    /// The longest time between two grants so far.
+    pub(super) fn longest_gap(&self) -> Duration {
+        let grants = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        let gaps = grants.windows(2).map(|pair| pair[1].0 - pair[0].0);
+        gaps.max().unwrap_or_default()
+    }
+
     /// When `master` made its first grant after `announced`. What the old master granted after it
     /// was deposed never came to the new one.
     pub(super) async fn first_on(

@@ -16,6 +16,7 @@ mod idle;
 mod latency;
 mod memory;
 mod quorum;
+mod routine;
 mod scale;
 mod start_up;
 mod strict;
@@ -26,7 +27,7 @@ mod uncontended;
 pub const PART: &str = "--part";
 
 /// The names of all figures, in the order in which they are measured.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "uncontended",
     "latency",
     "strict",
@@ -39,6 +40,7 @@ pub const NAMES: [&str; 13] = [
     "failover",
     "gate",
     "takeover",
+    "routine",
     "quorum",
 ];
 
@@ -86,6 +88,7 @@ pub async fn measure(name: &str, effort: Effort) -> Result<Figure> {
         "scale" => scale::measure(effort).await,
         "start-up" => start_up::measure(effort).await,
         "gate" => gate::measure(effort).await,
+        "routine" => routine::measure(effort).await,
         "takeover" => takeover::measure(effort).await,
         "failover" => failover::measure(effort).await,
         "quorum" => quorum::measure(effort).await,

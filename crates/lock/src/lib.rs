@@ -141,6 +141,11 @@
 mod admin;
 mod backend;
 pub mod blocking;
+#[cfg(not(feature = "broken"))]
+mod broken;
+#[cfg(feature = "broken")]
+#[doc(hidden)]
+pub mod broken;
 mod clock;
 mod error;
 mod fence;

@@ -109,7 +109,7 @@ pub use redis_server::{RedisServer, RedisServerBuilder, Role};
 pub use resp::{Protocol, Reply, Request};
 pub use rights::RIGHTS_VARIABLE;
 pub use sentinel_cluster::{SentinelCluster, SentinelClusterBuilder};
-pub use sentinel_server::{SentinelServer, SentinelServerBuilder};
+pub use sentinel_server::{FormerPort, SentinelServer, SentinelServerBuilder};
 pub use settings::SETTINGS_VARIABLE;
 pub use unreachable::Unreachable;
 pub use wait::{assert_eventually, wait_for, wait_until};

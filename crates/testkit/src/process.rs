@@ -176,8 +176,12 @@ impl ServerProcess {
     /// Starts the process again on another free port with the same data, killing it first if it lives. The port that
     /// it had is free for others.
     pub(crate) fn move_to_another_port(&self, conf: &str) -> Result<()> {
+        self.move_to(conf, Port::reserve()?).map(drop)
+    }
+
+    /// The same to a port that was reserved before. Returns the former one, still reserved.
+    pub(crate) fn move_to(&self, conf: &str, port: Port) -> Result<Port> {
         self.kill();
-        let port = Port::reserve()?;
         let path = self.directory.path().join(conf);
         let text = fs::read_to_string(&path).map_err(file_error("reading", &path))?;
         let moved: Vec<String> = text
@@ -188,8 +192,9 @@ impl ServerProcess {
             })
             .collect();
         write(&path, &(moved.join("\n") + "\n"))?;
-        *lock(&self.port) = port;
-        self.launch()
+        let former = std::mem::replace(&mut *lock(&self.port), port);
+        self.launch()?;
+        Ok(former)
     }
 
     /// Asks the process to end in an orderly way and waits until it has.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Deref};
 
-use crate::{client, error::Result, process::ServerProcess};
+use crate::{client, error::Result, port::Port, process::ServerProcess};
 
 /// Sentinel's own periods are made for wide networks; these let a failover on one machine finish in about a second.
 ///
@@ -25,6 +25,10 @@ const FAST_PERIODS: &[(&str, u32)] = &[
 mod builder;
 
 pub use builder::SentinelServerBuilder;
+
+/// The port that a Sentinel had before it moved, and that nobody else is given.
+#[derive(Debug)]
+pub struct FormerPort(Port);
 
 /// One Sentinel on a free port of the loopback interface.
 ///
@@ -63,6 +67,27 @@ impl SentinelServer {
     /// Those of [`ServerProcess::restart`].
     pub fn move_to_another_port(&self) -> Result<()> {
         self.process.move_to_another_port("sentinel.conf")?;
+        self.quicken()
+    }
+
+    /// Moves it to another port for a while: the port that it had is kept for [`move_back`](Self::move_back).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ServerProcess::restart`].
+    pub fn move_away(&self) -> Result<FormerPort> {
+        let former = self.process.move_to("sentinel.conf", Port::reserve()?)?;
+        self.quicken()?;
+        Ok(FormerPort(former))
+    }
+
+    /// Moves it back to the port that it had before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ServerProcess::restart`].
+    pub fn move_back(&self, former: FormerPort) -> Result<()> {
+        self.process.move_to("sentinel.conf", former.0)?;
         self.quicken()
     }
 

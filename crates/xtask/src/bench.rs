@@ -18,6 +18,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.words == ["cli"] {
         return command_line();
     }
+    // The take-over is measured with `leasehold failover` too.
+    let command = [
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "leasehold-cli",
+    ];
+    if !cargo::run(command)? {
+        return Ok(false);
+    }
     cargo::run_program("leasehold-bench", &arguments.words)
 }
 

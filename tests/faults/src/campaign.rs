@@ -3,7 +3,10 @@
 use std::{
     fs, io,
     path::PathBuf,
-    sync::atomic::AtomicUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +15,7 @@ pub use crate::outcome::{Outcome, examine};
 pub use crate::plan::Campaign;
 use crate::{
     client::{Assignment, Protocol},
-    history::{self, Kind, Recorder, now},
+    history::{self, Kind, NEMESIS, Recorder, note_starvation, now},
     members,
     nemesis::{Client, World, arena::Arena, schedule},
     plan::{LAST_ROUND, TTL, lock_variables},
@@ -20,7 +23,7 @@ use crate::{
 };
 /// Fewer than this a minute prove nothing.
 const GRANTS_A_MINUTE: u64 = 1_000;
-const FAULTS_A_MINUTE: u64 = 15;
+const FAULTS_A_MINUTE: u64 = 30;
 
 impl Campaign {
     /// Runs it.
@@ -40,16 +43,20 @@ impl Campaign {
             outcome.report =
                 outcome
                     .report
-                    .demanding(GRANTS_A_MINUTE / 2, FAULTS_A_MINUTE, self.length);
+                    .demanding(GRANTS_A_MINUTE / 2, FAULTS_A_MINUTE / 2, self.length);
             return Ok(outcome);
         }
         let world = self.world()?;
+        let watching = Recorder::open(&self.directory.join("machine.jsonl"), NEMESIS)?;
+        let stood_still = Arc::new(AtomicU64::new(0));
+        let adding = stood_still.clone();
+        thread::spawn(move || note_starvation(&watching, &adding));
         for client in &world.clients {
             world.launch(client)?;
         }
         world.recorder.record(0, "", Kind::Calm);
         thread::sleep(Duration::from_secs(2));
-        let broken = self.inject(&world);
+        let broken = self.inject(&world, &stood_still);
         thread::sleep(TTL);
         world.dismiss(LAST_ROUND);
         // Every lease has run out by now, by the slowest of the clocks.
@@ -95,17 +102,19 @@ impl Campaign {
             template,
             program: self.program.clone(),
             directory: self.directory.clone(),
-            recorder: Recorder::open(&self.directory.join("nemesis.jsonl"), "nemesis")?,
+            recorder: Recorder::open(&self.directory.join("nemesis.jsonl"), NEMESIS)?,
             clients,
             network_faults: AtomicUsize::new(0),
+            moved: Default::default(),
         })
     }
 
-    fn inject(&self, world: &World) -> Result<(), String> {
+    /// What the machine stood still in is no part of the time.
+    fn inject(&self, world: &World, stood_still: &AtomicU64) -> Result<(), String> {
         let until = now() + history::nanoseconds(self.length);
         let available = world.arena.faults();
         let mut number = 0;
-        while now() < until {
+        while now() < until + stood_still.load(Ordering::Relaxed) {
             let episode = schedule::episode(self.seed, number, &available);
             number += 1;
             world.strike(&episode);

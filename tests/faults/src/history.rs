@@ -8,7 +8,11 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -49,6 +53,19 @@ pub enum Kind {
         deadline: u64,
         /// Whether it will be renewed.
         renewed: bool,
+        /// What tells this holding from every other, for a forced release; empty where there is none.
+        #[serde(default)]
+        holder: String,
+    },
+    /// Somebody takes the lease away from this holding by force: its right ends here, whether it has heard of it or not.
+    ForceInvoked {
+        /// Which.
+        holder: String,
+    },
+    /// The forced release ended.
+    Forced {
+        /// How.
+        outcome: String,
     },
     /// The holder saw that a renewal had moved its deadline.
     Extended {
@@ -141,6 +158,11 @@ pub enum Kind {
     },
 }
 
+/// The process that breaks things, in the history.
+pub const NEMESIS: &str = "nemesis";
+/// When even that one gets no processor time for so long, the machine stood still.
+pub const STANDSTILL: Duration = Duration::from_millis(500);
+
 /// The time that events carry.
 #[must_use]
 pub fn now() -> u64 {
@@ -205,6 +227,25 @@ impl Recorder {
     }
 }
 
+/// Notes when this process gets no processor time, in a thread beside whatever it does, and adds up for how long (ns) the
+/// machine stood still.
+pub fn note_starvation(recorder: &Recorder, stood_still: &AtomicU64) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    const NOTABLE: Duration = Duration::from_millis(80);
+    let mut since = now();
+    loop {
+        thread::sleep(PAUSE);
+        let awake = now();
+        if awake - since > nanoseconds(NOTABLE) {
+            recorder.record_at(awake, 0, "", Kind::Starved { since });
+        }
+        if awake - since > nanoseconds(STANDSTILL) {
+            stood_still.fetch_add(awake - since, Ordering::Relaxed);
+        }
+        since = awake;
+    }
+}
+
 /// Reads every history file in a directory, in the order of time.
 ///
 /// # Errors
@@ -254,6 +295,7 @@ mod tests {
                 asked: 5,
                 deadline: 90,
                 renewed: true,
+                holder: "1f".into(),
             },
         };
         let line = serde_json::to_string(&event).expect("plain data");

@@ -13,7 +13,8 @@
 //! - [`timeline`]: a history as a picture.
 //!
 //! The controls, `relaxed` mode and a plain `SET NX PX` client, go through the same campaign; it must find them guilty,
-//! or else its silence about `strict` mode would prove nothing.
+//! or else its silence about `strict` mode would prove nothing. With the feature `broken` there are two more: strict mode
+//! without one of the conditions under which a new master takes over without a pause.
 
 pub mod campaign;
 pub mod checker;

@@ -31,7 +31,7 @@ pub struct Report {
     pub lost: usize,
     /// Writes that the register refused, each from a holder that had been succeeded.
     pub writes_refused: usize,
-    /// Faults that struck.
+    /// Faults that struck, forced releases aside.
     pub faults: usize,
     /// The same, by kind.
     pub faults_by_kind: BTreeMap<String, usize>,
@@ -57,6 +57,11 @@ impl Report {
                 *faults_by_kind.entry(fault.clone()).or_default() += 1;
             }
         }
+        // The clients do these, and more often than anything breaks.
+        let forced = faults_by_kind
+            .get("forced-release")
+            .copied()
+            .unwrap_or_default();
         let mut by_rule: BTreeMap<String, usize> = BTreeMap::new();
         for violation in violations {
             *by_rule.entry(violation.rule.clone()).or_default() += 1;
@@ -69,7 +74,7 @@ impl Report {
             grants: count(|kind| matches!(kind, Kind::Granted { .. })),
             lost: count(|kind| matches!(kind, Kind::Lost { .. })),
             writes_refused: count(|kind| matches!(kind, Kind::WriteRefused { .. })),
-            faults: faults_by_kind.values().sum(),
+            faults: count(|kind| matches!(kind, Kind::Fault { .. })) - forced,
             faults_by_kind,
             violations: by_rule,
             longest_wait_ms: longest_wait(history),
@@ -183,7 +188,7 @@ impl fmt::Display for Report {
         write!(f, "\n  without a grant while it lasted or 2 s later, in ms")?;
         write!(
             f,
-            "\n    fault                times  median  longest  above 500"
+            "\n    fault                times  median  longest  above 500   alone  median  longest"
         )?;
         for (kind, gaps) in &self.gaps {
             let Gaps {
@@ -191,11 +196,20 @@ impl fmt::Display for Report {
                 median_ms,
                 longest_ms,
                 above_500_ms,
+                alone,
+                alone_median_ms,
+                alone_longest_ms,
             } = gaps;
             write!(
                 f,
                 "\n    {kind:<20} {faults:>5}  {median_ms:>6}  {longest_ms:>7}  {above_500_ms:>9}"
             )?;
+            if *alone > 0 {
+                write!(
+                    f,
+                    "   {alone:>5}  {alone_median_ms:>6}  {alone_longest_ms:>7}"
+                )?;
+            }
         }
         if let Some(reason) = &self.void {
             write!(f, "\n  VOID        {reason}")?;

@@ -214,6 +214,7 @@ mod tests {
             asked: 0,
             deadline: 5_000_000,
             renewed: false,
+            holder: String::new(),
         };
         let history = [
             event(1, "a", granted(1)),

@@ -34,6 +34,7 @@ impl Story {
             asked: 0,
             deadline: deadline * MS,
             renewed: false,
+            holder: format!("{who}#{operation}"),
         };
         self.then(at, who, operation, kind)
     }
@@ -162,6 +163,57 @@ fn a_holder_whose_renewal_reached_beyond_the_next_grant() {
 fn a_frozen_holder_still_holds_until_its_deadline() {
     let story = good().granted(900, "d", 1, 14, 950);
     assert!(story.broken().contains(&"C1".to_owned()));
+}
+
+#[test]
+fn a_holder_that_was_removed_by_force_holds_no_longer() {
+    let story = |forced, victim: &str| {
+        let holder = victim.into();
+        Story::default()
+            .invoke(1, "a", 1)
+            .granted(2, "a", 1, 1, 1_000)
+            .invoke(3, "b", 1)
+            .then(forced, "c", 1, Kind::ForceInvoked { holder })
+            .granted(500, "b", 1, 3, 1_500)
+    };
+    assert_eq!(story(499, "a#1").broken(), [""; 0]);
+    assert_eq!(story(501, "a#1").broken(), ["C1"]);
+    assert_eq!(story(499, "a#2").broken(), ["C1"]);
+}
+
+/// The order may come before its victim has heard of the grant.
+#[test]
+fn a_holder_that_was_removed_before_it_knew_that_it_held() {
+    let story = Story::default()
+        .then(
+            1,
+            "c",
+            1,
+            Kind::ForceInvoked {
+                holder: "a#1".into(),
+            },
+        )
+        .granted(2, "b", 1, 3, 1_500)
+        .granted(3, "a", 1, 1, 1_000);
+    assert_eq!(story.broken(), [""; 0]);
+}
+
+#[test]
+fn a_machine_that_stood_still_serves_nobody() {
+    let still = Kind::Starved { since: 1_000 * MS };
+    let story = Story::default()
+        .nemesis(1, Kind::Calm)
+        .invoke(2, "a", 1)
+        .then(9_000, "nemesis", 0, still)
+        .then(
+            18_000,
+            "a",
+            1,
+            Kind::Failed {
+                error: "timed out".into(),
+            },
+        );
+    assert_eq!(story.broken(), [""; 0]);
 }
 
 #[test]

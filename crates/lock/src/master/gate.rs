@@ -176,7 +176,8 @@ impl Gatekeeper {
                 Claimed::OlderEpoch { record } => {
                     let reason = format!(
                         "the gate was claimed at Sentinel's epoch {record}, and the Sentinels name \
-                         this master at {epoch}"
+                         this master at {epoch}; if they watch it anew (SENTINEL MONITOR), see \
+                         `Sentinels that start again` in docs/operations.md"
                     );
                     return Ok(self.pending(&reason));
                 }

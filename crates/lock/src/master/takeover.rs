@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use leasehold_config::{AddressMap, Endpoint};
 use redis::Value;
 
+use crate::broken::{Condition, is_demanded};
 use crate::master::confirm::majority;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, info_field};
@@ -185,10 +186,10 @@ impl Said {
         if self.incarnation != master || self.claim != wanted.claim.to_string() {
             return Err("it does not have the claim yet".to_owned());
         }
-        if field("master_replid2") != last {
+        if is_demanded(Condition::SameHistory) && field("master_replid2") != last {
             return Err("it was synchronised fully, so it may have been ahead".to_owned());
         }
-        if self.uptime < wanted.longest {
+        if is_demanded(Condition::Uptime) && self.uptime < wanted.longest {
             return Err(format!(
                 "it is up for {:?}, less than the longest lease of {:?}",
                 self.uptime, wanted.longest

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::milliseconds;
-use crate::history::{Event, Kind, nanoseconds};
+use crate::history::{Event, Kind, NEMESIS, STANDSTILL, nanoseconds};
 
 /// A fault may show only after it has ended, as when a gate closes behind it.
 const AFTERWARDS: std::time::Duration = std::time::Duration::from_secs(2);
@@ -21,6 +21,15 @@ pub struct Gaps {
     pub longest_ms: u64,
     /// How many were longer than half a second.
     pub above_500_ms: usize,
+    /// How often nothing else was broken at the same time, and the times without a grant then, in milliseconds.
+    #[serde(default)]
+    pub alone: usize,
+    /// The middle one of these.
+    #[serde(default)]
+    pub alone_median_ms: u64,
+    /// The longest of these.
+    #[serde(default)]
+    pub alone_longest_ms: u64,
 }
 
 struct Struck<'a> {
@@ -30,7 +39,7 @@ struct Struck<'a> {
 }
 
 /// The longest time without a grant of any resource that overlaps with each fault, by kind of fault. Faults that strike
-/// together share what comes of it.
+/// together share what comes of it. What the machine stood still in does not count.
 #[must_use]
 pub fn gaps(history: &[Event]) -> BTreeMap<String, Gaps> {
     let grants: Vec<u64> = history
@@ -38,27 +47,64 @@ pub fn gaps(history: &[Event]) -> BTreeMap<String, Gaps> {
         .filter(|event| matches!(event.kind, Kind::Granted { .. }))
         .map(|event| event.at)
         .collect();
-    let mut by_kind: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for struck in faults(history) {
+    let still = standstills(history);
+    let all = faults(history);
+    let mut by_kind: BTreeMap<String, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+    for struck in &all {
+        if still
+            .iter()
+            .any(|(from, to)| *from < struck.until && *to > struck.from)
+        {
+            continue;
+        }
         let longest = longest_gap(&grants, struck.from, struck.until);
-        by_kind
-            .entry(struck.fault.to_owned())
-            .or_default()
-            .push(longest);
+        let (together, alone) = by_kind.entry(struck.fault.to_owned()).or_default();
+        together.push(longest);
+        if all.iter().all(|other| struck.is_apart_from(other)) {
+            alone.push(longest);
+        }
     }
     by_kind
         .into_iter()
-        .map(|(kind, longest)| (kind, summary(longest)))
+        .map(|(kind, (together, alone))| (kind, summary(together, alone)))
         .collect()
 }
 
-fn summary(mut longest: Vec<u64>) -> Gaps {
+/// When nothing ran.
+fn standstills(history: &[Event]) -> Vec<(u64, u64)> {
+    let still = |event: &Event| match event.kind {
+        Kind::Starved { since }
+            if event.process == NEMESIS && event.at - since > nanoseconds(STANDSTILL) =>
+        {
+            Some((since, event.at))
+        }
+        _ => None,
+    };
+    history.iter().filter_map(still).collect()
+}
+
+fn summary(mut longest: Vec<u64>, mut alone: Vec<u64>) -> Gaps {
     longest.sort_unstable();
+    alone.sort_unstable();
+    let middle = |sorted: &[u64]| sorted.get(sorted.len() / 2).copied().unwrap_or_default();
     Gaps {
         faults: longest.len(),
-        median_ms: longest.get(longest.len() / 2).copied().unwrap_or_default(),
+        median_ms: middle(&longest),
         longest_ms: longest.last().copied().unwrap_or_default(),
         above_500_ms: longest.iter().filter(|gap| **gap > 500).count(),
+        alone: alone.len(),
+        alone_median_ms: middle(&alone),
+        alone_longest_ms: alone.last().copied().unwrap_or_default(),
+    }
+}
+
+impl Struck<'_> {
+    /// Whether the other is this one, or costs no grant of this one's time. A forced release never does.
+    fn is_apart_from(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || other.until < self.from
+            || other.from > self.until
+            || other.fault == "forced-release"
     }
 }
 
@@ -123,6 +169,7 @@ mod tests {
             asked: 0,
             deadline: 0,
             renewed: false,
+            holder: String::new(),
         };
         event(at, kind)
     }
@@ -156,5 +203,33 @@ mod tests {
         assert_eq!(gaps["kill-master"].above_500_ms, 1);
         assert_eq!(gaps["latency"].longest_ms, 5_200);
         assert_eq!(gaps["latency"].faults, 1);
+        assert_eq!(
+            (gaps["latency"].alone, gaps["latency"].alone_longest_ms),
+            (1, 5_200)
+        );
+    }
+
+    #[test]
+    fn what_strikes_together_is_not_counted_alone_and_a_machine_that_stood_still_not_at_all() {
+        let mut stood_still = event(30_000, Kind::Starved { since: 20_000 * MS });
+        stood_still.process = NEMESIS.into();
+        let history = [
+            granted(0),
+            fault(1_000, "kill-master", true),
+            fault(1_100, "latency", true),
+            fault(1_500, "kill-master", false),
+            fault(1_600, "latency", false),
+            granted(2_200),
+            fault(19_000, "copy-data", true),
+            fault(19_100, "copy-data", false),
+            stood_still,
+            granted(31_000),
+        ];
+        let gaps = gaps(&history);
+        assert_eq!(
+            (gaps["kill-master"].faults, gaps["kill-master"].alone),
+            (1, 0)
+        );
+        assert!(!gaps.contains_key("copy-data"));
     }
 }

@@ -19,13 +19,15 @@ pub struct Lease {
     pub asked: u64,
     /// When the holder had it.
     pub granted: u64,
-    /// When the holder last took it to be valid: its last known deadline, or the release, the loss or the holder's
-    /// death, whichever came first.
+    /// When the holder's right ended: its last known deadline, or the release, the loss, a forced release or the
+    /// holder's death, whichever came first.
     pub ended: u64,
     /// The last deadline that the holder knew.
     pub deadline: u64,
     /// Whether it was renewed in the background.
     pub renewed: bool,
+    /// What tells this holding from every other, if anything does.
+    pub holder: String,
 }
 
 /// All leases of a history, in the order of being granted.
@@ -45,6 +47,7 @@ pub fn collect(history: &[Event]) -> Vec<Lease> {
                 asked,
                 deadline,
                 renewed,
+                holder,
             } => {
                 let invoked = invoked.get(&operation).copied().unwrap_or(0);
                 open.insert(
@@ -59,6 +62,7 @@ pub fn collect(history: &[Event]) -> Vec<Lease> {
                         ended: u64::MAX,
                         deadline: *deadline,
                         renewed: *renewed,
+                        holder: holder.clone(),
                     },
                 );
             }
@@ -87,8 +91,25 @@ pub fn collect(history: &[Event]) -> Vec<Lease> {
         }
     }
     done.extend(open.into_values().map(|lease| end(lease, u64::MAX)));
+    end_forced(history, &mut done);
     done.sort_by_key(|lease| lease.granted);
     done
+}
+
+/// Ends the leases that were taken away by force. When the server did it is not known exactly, and whether it did may
+/// not be known at all: the right ends with the order.
+fn end_forced(history: &[Event], leases: &mut [Lease]) {
+    let mut forced: HashMap<&str, u64> = HashMap::new();
+    for event in history {
+        if let Kind::ForceInvoked { holder } = &event.kind {
+            forced.entry(holder).or_insert(event.at);
+        }
+    }
+    for lease in leases {
+        if let Some(at) = forced.get(lease.holder.as_str()) {
+            lease.ended = lease.ended.min(*at);
+        }
+    }
 }
 
 /// Leases by resource, each in the order of being granted.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Bounds, Violation, milliseconds};
-use crate::history::{Event, Kind, nanoseconds};
+use crate::history::{Event, Kind, NEMESIS, STANDSTILL, nanoseconds};
 
 struct Waiter<'a> {
     asked: &'a Event,
@@ -47,6 +47,12 @@ pub fn check_waiters(history: &[Event], bounds: Bounds) -> Vec<Violation> {
                     in_vain(waiter, calm_since, event.at, "was still waiting");
                 }
                 calm_since = None;
+            }
+            // The whole machine stood still, the servers with it.
+            Kind::Starved { since }
+                if event.process == NEMESIS && event.at - since > nanoseconds(STANDSTILL) =>
+            {
+                calm_since = calm_since.map(|_| event.at);
             }
             Kind::Invoke { patience_ms } if *patience_ms > 0 => {
                 let (asked, since) = (event, event.at);

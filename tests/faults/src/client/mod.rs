@@ -22,7 +22,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    history::{Kind, Recorder, nanoseconds, now},
+    history::{Recorder, note_starvation},
     random::Random,
 };
 use orders::Orders;
@@ -37,6 +37,12 @@ pub enum Protocol {
     Relaxed,
     /// The SDK over five independent masters.
     Quorum,
+    /// Strict mode that takes over although other replicas may have been ahead of the new master.
+    #[cfg(feature = "broken")]
+    AnyHistory,
+    /// Strict mode that takes over although replicas may have forgotten what they confirmed.
+    #[cfg(feature = "broken")]
+    AnyUptime,
     /// `SET NX PX` on the master that the first Sentinel names, compare-and-delete, and `INCR` as the fence.
     Plain,
 }
@@ -110,7 +116,8 @@ pub fn run(assignment: Assignment) -> Result<(), Box<dyn std::error::Error>> {
         stopping.is_stopping.store(true, Ordering::SeqCst);
     });
     let starving = shared.clone();
-    thread::spawn(move || note_starvation(&starving.recorder));
+    // Beside the runtime, so that one which blocks itself has no excuse.
+    thread::spawn(move || note_starvation(&starving.recorder, &AtomicU64::new(0)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -118,25 +125,8 @@ pub fn run(assignment: Assignment) -> Result<(), Box<dyn std::error::Error>> {
         let mut random = Random::seeded(shared.assignment.seed);
         match shared.assignment.protocol {
             Protocol::Plain => plain::run(&shared, &mut random).await,
-            Protocol::Strict | Protocol::Relaxed | Protocol::Quorum => {
-                sdk::run(&shared, &mut random).await?;
-            }
+            _ => sdk::run(&shared, &mut random).await?,
         }
         Ok(())
     })
-}
-
-/// Notes when this process gets no processor time, beside the runtime, so that one which blocks itself has no excuse.
-fn note_starvation(recorder: &Recorder) {
-    const PAUSE: Duration = Duration::from_millis(20);
-    const NOTABLE: Duration = Duration::from_millis(80);
-    let mut since = now();
-    loop {
-        thread::sleep(PAUSE);
-        let awake = now();
-        if awake - since > nanoseconds(NOTABLE) {
-            recorder.record_at(awake, 0, "", Kind::Starved { since });
-        }
-        since = awake;
-    }
 }

@@ -84,6 +84,7 @@ impl Task {
             asked,
             deadline,
             renewed,
+            holder: String::new(),
         });
         let until = Instant::now() + plan.hold;
         while Instant::now() < until {

@@ -19,12 +19,17 @@ use crate::{
 
 /// How exactly a deadline must be read: longer, and this process was interrupted while it read.
 const EXACT: u64 = 500_000;
+/// Before so many in a thousand attempts the resource is taken from whoever holds it by force.
+const FORCED: u64 = 4;
+
 /// What is left of a lease by the SDK's own reckoning is 1 % and 2 ms less than its length.
 fn validity(ttl: Duration) -> Duration {
     ttl.saturating_sub(ttl / 100 + Duration::from_millis(2))
 }
 
 pub(super) async fn run(shared: &Arc<Shared>, random: &mut Random) -> Result<(), Error> {
+    #[cfg(feature = "broken")]
+    let _left_out = left_out(shared.assignment.protocol);
     let locker = connect(shared).await?;
     let tasks: Vec<_> = (0..shared.assignment.tasks)
         .map(|_| {
@@ -44,12 +49,22 @@ pub(super) async fn run(shared: &Arc<Shared>, random: &mut Random) -> Result<(),
     Ok(())
 }
 
+#[cfg(feature = "broken")]
+fn left_out(protocol: Protocol) -> Option<leasehold::broken::LeftOut> {
+    use leasehold::broken::{Condition, leave_out};
+    match protocol {
+        Protocol::AnyHistory => Some(leave_out(Condition::SameHistory)),
+        Protocol::AnyUptime => Some(leave_out(Condition::Uptime)),
+        _ => None,
+    }
+}
+
 /// Connects, and does not give up while servers are broken.
 async fn connect(shared: &Shared) -> Result<Locker, Error> {
     let mut variables = shared.assignment.variables.clone();
     let safety = match shared.assignment.protocol {
-        Protocol::Strict | Protocol::Quorum => "strict",
         Protocol::Relaxed | Protocol::Plain => "relaxed",
+        _ => "strict",
     };
     variables.push(("LOCK_SAFETY".into(), safety.into()));
     loop {
@@ -75,6 +90,11 @@ impl Task {
     async fn run(mut self) {
         while !self.shared.is_stopping() {
             let plan = Plan::draw(&self.shared, &mut self.random);
+            if self.shared.assignment.protocol == Protocol::Strict
+                && self.random.between(0, 1_000) < FORCED
+            {
+                self.force(&plan.resource).await;
+            }
             self.carry_out(&plan).await;
             let pause = self.random.milliseconds(0, 20);
             sleep(pause).await;
@@ -144,6 +164,7 @@ impl Task {
             asked: deadline.saturating_sub(nanoseconds(validity(plan.ttl))),
             deadline,
             renewed: plan.renewed,
+            holder: holder_id(lease.token()),
         };
         shared
             .recorder
@@ -236,6 +257,31 @@ impl Task {
         }
     }
 
+    /// Takes a resource from whoever holds it, as an operator does: looks who that is, and names that holding.
+    async fn force(&self, resource: &str) {
+        let Ok(Some(held)) = self.locker.inspect(resource).await else {
+            return;
+        };
+        let Some(holder) = held.id else { return };
+        let operation = self.shared.next_operation();
+        let record = |kind| self.shared.recorder.record(operation, resource, kind);
+        let fault = "forced-release".to_owned();
+        let target = format!("{}#{operation}", self.shared.assignment.process);
+        record(Kind::Fault {
+            fault: fault.clone(),
+            target: target.clone(),
+        });
+        record(Kind::ForceInvoked {
+            holder: holder.clone(),
+        });
+        let outcome = match self.locker.force_release(resource, &holder).await {
+            Ok(forced) => format!("{forced:?}"),
+            Err(error) => format!("{error:?}"),
+        };
+        record(Kind::Forced { outcome });
+        record(Kind::FaultEnded { fault, target });
+    }
+
     /// Asks whether the lease is valid, and records the answer with the time before the question.
     fn check(shared: &Shared, plan: &Plan, operation: u64, lease: &Lease) -> bool {
         let before = now();
@@ -262,4 +308,11 @@ fn read_deadline(lease: &Lease) -> Option<u64> {
             return Some(before + nanoseconds(remaining));
         }
     }
+}
+
+/// The `Holder::id` of a holding: the first 16 digits of the SHA-1 of its token.
+fn holder_id(token: &str) -> String {
+    let mut id = sha1_smol::Sha1::from(token).digest().to_string();
+    id.truncate(16);
+    id
 }

@@ -74,14 +74,16 @@ impl Arena {
         use Fault::{
             ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica,
             Failover, FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster,
-            KillReplica, KillSentinel, Latency, Loss, LostReplies, PauseClient, PauseMaster,
-            PauseReplica, PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence,
-            Skew, SupervisedMaster,
+            KillReplica, KillSentinel, Latency, Loss, LostReplies, MoveSentinel, PauseClient,
+            PauseMaster, PauseReplica, PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush,
+            Silence, Skew, SnapshotReplica, SupervisedMaster,
         };
         let mut faults = vec![
             KillMaster,
             SupervisedMaster,
             RestartReplica,
+            SnapshotReplica,
+            MoveSentinel,
             CopyData,
             ResetStatistics,
             FailoversInRow,

@@ -24,6 +24,10 @@ pub enum Fault {
     EmptyMaster,
     /// A replica is started again without its data.
     EmptyReplica,
+    /// A replica without an append-only file is shut down in order and started again with the snapshot that it left.
+    SnapshotReplica,
+    /// A Sentinel is started again at another address, and moves back later.
+    MoveSentinel,
     /// The master is frozen, and goes on later as if nothing had happened.
     PauseMaster,
     /// A replica is frozen.
@@ -71,8 +75,9 @@ pub enum Fault {
 use Fault::{
     ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica, Failover,
     FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster, KillReplica,
-    KillSentinel, Latency, Loss, LostReplies, PauseClient, PauseMaster, PauseReplica,
-    PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew, SupervisedMaster,
+    KillSentinel, Latency, Loss, LostReplies, MoveSentinel, PauseClient, PauseMaster, PauseReplica,
+    PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew, SnapshotReplica,
+    SupervisedMaster,
 };
 
 /// How often each kind is drawn, and how long it lasts in milliseconds.
@@ -96,6 +101,8 @@ const TABLE: &[(Fault, u64, (u64, u64))] = &[
     (DoubleFailover, 2, (10, 500)),
     (FailoversInRow, 3, (10, 500)),
     (RestartReplica, 4, (10, 1_000)),
+    (SnapshotReplica, 4, (10, 1_000)),
+    (MoveSentinel, 5, (1_000, 5_000)),
     (CopyData, 4, (10, 100)),
     (ResetStatistics, 4, (10, 100)),
     (Skew, 4, (50, 1_000)),
@@ -116,9 +123,10 @@ impl Fault {
             .unwrap_or_default()
     }
 
-    /// Whether a data node loses its memory. One at a time may: that fewer than a majority do is assumed.
+    /// Whether a data node loses its memory. One at a time may: that fewer than a majority do is assumed. One that
+    /// restarts from a snapshot has no file for a moment afterwards, and comes back empty if it is killed then.
     fn forgets(self) -> bool {
-        matches!(self, EmptyMaster | EmptyReplica | Flush)
+        matches!(self, EmptyMaster | EmptyReplica | SnapshotReplica | Flush)
     }
 }
 
@@ -185,7 +193,13 @@ fn draw(random: &mut Random, available: &[Fault]) -> Vec<Strike> {
         .collect();
     let total = possible.iter().map(|(_, weight, _)| weight).sum();
     let mut strikes: Vec<Strike> = Vec::new();
-    for _ in 0..random.between(3, 7) {
+    // One in five strikes alone, so that it is seen what each kind costs by itself.
+    let strikes_at_once = if random.percent(20) {
+        1
+    } else {
+        random.between(4, 8)
+    };
+    for _ in 0..strikes_at_once {
         let mut point = random.between(0, total);
         let mut chosen = possible.iter();
         let (fault, _, (shortest, longest)) = loop {

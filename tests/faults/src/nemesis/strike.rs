@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use leasehold_testkit::{Mode, Result};
+use leasehold_testkit::{Error, Mode, RedisServer, Result};
 
 use super::{
     World,
@@ -41,7 +41,10 @@ impl Strike {
             Fault::FailoversInRow => self.fail_over_in_a_row(world),
             Fault::Skew => self.skew(world),
             Fault::PauseMaster | Fault::PauseReplica => self.freeze_node(world),
-            Fault::KillSentinel | Fault::PauseSentinel => self.strike_sentinel(world),
+            Fault::SnapshotReplica => self.restart_from_snapshot(world),
+            Fault::KillSentinel | Fault::PauseSentinel | Fault::MoveSentinel => {
+                self.strike_sentinel(world)
+            }
             Fault::KillClient | Fault::PauseClient => self.strike_client(world),
             Fault::IsolateMaster | Fault::IsolateClient | Fault::CutReplication | Fault::Loss => {
                 self.break_network(world)
@@ -87,6 +90,7 @@ impl Strike {
         match self.fault {
             Fault::KillReplica
             | Fault::RestartReplica
+            | Fault::SnapshotReplica
             | Fault::EmptyReplica
             | Fault::PauseReplica
             | Fault::Skew
@@ -112,6 +116,23 @@ impl Strike {
         } else {
             node.restart()
         }
+    }
+
+    /// The snapshot has everything that the node has confirmed, since it is shut down in order. It is gone before the
+    /// node confirms anything more: an old snapshot must not be loaded by a later restart.
+    fn restart_from_snapshot(&self, world: &World) -> Result<()> {
+        let index = self.node(world)?;
+        let node = world.arena.cluster.node(index);
+        // A synchronisation may have left one.
+        remove_snapshot(node);
+        set_append_only(node, "no")?;
+        node.command(&["CONFIG", "SET", "save", "3600 1"])?;
+        node.shutdown()?;
+        let restarted = self.during(world, &format!("node {index}"), Ok(()));
+        let restarted = restarted.and_then(|()| node.restart());
+        remove_snapshot(node);
+        restarted?;
+        set_append_only(node, "yes")
     }
 
     /// A clock may only go forward while its node is down: that the clock of a serving master does not jump ahead is
@@ -140,14 +161,26 @@ impl Strike {
         let index = self.choose(SERVERS);
         let sentinel = world.arena.cluster.sentinel(index);
         let target = format!("sentinel {index}");
-        if self.fault == Fault::KillSentinel {
-            sentinel.kill();
-            self.during(world, &target, Ok(()))?;
-            return sentinel.restart();
+        if self.fault == Fault::PauseSentinel {
+            self.during(world, &target, sentinel.pause())?;
+            let _ = sentinel.resume();
+            return Ok(());
         }
-        self.during(world, &target, sentinel.pause())?;
-        let _ = sentinel.resume();
-        Ok(())
+        // Nobody else starts it meanwhile.
+        let Ok(mut former) = world.moved[index].try_lock() else {
+            return Err(Error::Unavailable {
+                feature: "the Sentinel",
+                reason: format!("{target} is struck already"),
+            });
+        };
+        if self.fault == Fault::MoveSentinel {
+            *former = Some(sentinel.move_away()?);
+            self.during(world, &target, Ok(()))?;
+            return world.move_back(index, &mut former);
+        }
+        sentinel.kill();
+        self.during(world, &target, Ok(()))?;
+        sentinel.restart()
     }
 
     fn strike_client(&self, world: &World) -> Result<()> {
@@ -292,4 +325,24 @@ impl Strike {
         self.during(world, &format!("the proxied, {mode:?}"), set(mode))?;
         set(Mode::Pass)
     }
+}
+
+fn remove_snapshot(node: &RedisServer) {
+    // Missing, mostly.
+    let _ = std::fs::remove_file(node.directory().join("dump.rdb"));
+}
+
+fn set_append_only(node: &RedisServer, value: &str) -> Result<()> {
+    node.command(&["CONFIG", "SET", "appendonly", value])?;
+    node.command(&["CONFIG", "REWRITE"]).map(drop)
+}
+
+/// Whatever the fault with the snapshot left undone, because another one struck the same node.
+pub(super) fn restore_persistence(node: &RedisServer) -> Result<()> {
+    let kept = node.cli(&["CONFIG", "GET", "appendonly"])?;
+    if kept.lines().last() == Some("no") {
+        remove_snapshot(node);
+        set_append_only(node, "yes")?;
+    }
+    Ok(())
 }

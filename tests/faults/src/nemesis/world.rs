@@ -13,11 +13,12 @@ use std::{
     time::Duration,
 };
 
-use leasehold_testkit::{ChildProcess, netns::Host};
+use leasehold_testkit::{ChildProcess, FormerPort, netns::Host};
 
 use super::{
-    arena::Arena,
+    arena::{Arena, SERVERS},
     schedule::{Episode, Strike},
+    strike::restore_persistence,
 };
 use crate::{
     client::{Assignment, Protocol},
@@ -41,6 +42,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// Rules of the network are removed all together, when the last fault that needs them has ended.
     pub network_faults: AtomicUsize,
+    /// The port of each Sentinel that is at another address for a while. Locked while a Sentinel is struck.
+    pub moved: [Mutex<Option<FormerPort>>; SERVERS],
 }
 
 /// One client after another in the same place.
@@ -202,12 +205,26 @@ impl World {
         })
     }
 
-    /// Ends every fault, and waits until the cluster is whole again; says why if it is not.
+    /// Ends every fault, and waits until the cluster is whole again; says why if it is not. A machine that stood still
+    /// in between gets another attempt.
     ///
     /// # Errors
     ///
-    /// What is still amiss after a minute.
+    /// What is still amiss after several minutes.
     pub fn heal(&self) -> Result<(), String> {
+        let attempts = (0..3).map(|_| self.heal_once());
+        let mut last = Ok(());
+        for attempt in attempts {
+            last = attempt;
+            if last.is_ok() {
+                self.recorder.record(0, "", Kind::Calm);
+                break;
+            }
+        }
+        last
+    }
+
+    fn heal_once(&self) -> Result<(), String> {
         self.arena.heal();
         for client in &self.clients {
             self.freeze_client(client, false);
@@ -223,8 +240,14 @@ impl World {
             if !node.is_running() {
                 node.restart().map_err(|error| error.to_string())?;
             }
+            restore_persistence(node).map_err(|error| error.to_string())?;
         }
-        for sentinel in cluster.sentinels() {
+        for (index, sentinel) in cluster.sentinels().iter().enumerate() {
+            let mut former = self.moved[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            self.move_back(index, &mut former)
+                .map_err(|error| error.to_string())?;
             if sentinel.is_paused() {
                 let _ = sentinel.resume();
             }
@@ -232,12 +255,20 @@ impl World {
                 sentinel.restart().map_err(|error| error.to_string())?;
             }
         }
-        let stable = cluster
+        cluster
             .wait_until_stable()
-            .or_else(|_| cluster.wait_until_stable());
-        stable.map_err(|error| error.to_string())?;
-        self.recorder.record(0, "", Kind::Calm);
-        Ok(())
+            .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn move_back(
+        &self,
+        sentinel: usize,
+        former: &mut Option<FormerPort>,
+    ) -> leasehold_testkit::Result<()> {
+        match former.take() {
+            Some(former) => self.arena.cluster.sentinel(sentinel).move_back(former),
+            None => Ok(()),
+        }
     }
 
     /// Asks all clients to end, and waits. Those that do not are killed.

@@ -1,0 +1,203 @@
+//! Strict mode without one of the conditions of a take-over ends up with two holders, and with all of them it does not.
+//!
+//! Built with the feature `broken` alone: `cargo test -p leasehold-tests --features broken --test controls`.
+
+use std::time::Duration;
+
+use leasehold::broken::{Condition, leave_out};
+use leasehold::{AcquireOptions, Error, Lease, Locker, Renewal};
+use leasehold_testkit::{RedisServer, RedisServerBuilder, SentinelCluster};
+use leasehold_tests::{blocking, connect, eventually, lease, patient, sentinel_env, soon};
+
+const NAME: &str = "wanted";
+/// Outlasts a failover.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// One at a time: what is left out is left out in the whole process.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// What came of an attempt at a lock that is held.
+#[derive(Debug)]
+enum Verdict {
+    TwoHolders,
+    Refused { reason: String },
+}
+
+struct Scene {
+    cluster: SentinelCluster,
+    one: Locker,
+    other: Locker,
+}
+
+impl Scene {
+    async fn start(node: RedisServerBuilder) -> Self {
+        let cluster = patient().node(node).start().expect("a cluster");
+        let one = strict(&cluster).await;
+        let other = strict(&cluster).await;
+        eventually("servers that are up for a longest lease", async || {
+            let is_warm = |node: &RedisServer| {
+                let server = blocking(|| node.info("server"));
+                let uptime = server
+                    .ok()
+                    .and_then(|info| info["uptime_in_seconds"].parse().ok());
+                uptime.is_some_and(|uptime: u64| uptime > LONGEST.as_secs() + 2)
+            };
+            cluster.nodes().iter().all(is_warm)
+        })
+        .await;
+        Self {
+            cluster,
+            one,
+            other,
+        }
+    }
+
+    /// Everything has reached both replicas.
+    async fn in_step(&self) {
+        let held = lease(&self.one, "in-step").await;
+        held.release().await.expect("a release");
+        let within = Duration::from_secs(10);
+        blocking(|| self.cluster.node(0).wait_for_replicas(2, within)).expect("in step");
+    }
+
+    /// Nothing reaches this replica any more until it goes on.
+    fn leave_behind(&self, replica: usize) {
+        blocking(|| {
+            self.cluster.node(replica).pause().expect("SIGSTOP");
+            let kill = ["CLIENT", "KILL", "TYPE", "replica"];
+            self.cluster.node(0).command(&kill).expect("CLIENT KILL");
+        });
+    }
+
+    /// A lease that is confirmed, and that nobody prolongs.
+    async fn hold(&self) -> Lease {
+        let options = AcquireOptions::new().renewal(Renewal::Off);
+        soon("a lease", self.one.acquire(NAME).options(&options))
+            .await
+            .expect("a lease")
+    }
+
+    /// The master dies, and this replica becomes the next.
+    async fn promote(&self, replica: usize) {
+        blocking(|| {
+            self.cluster.node(0).kill();
+            self.cluster.node(replica).resume().expect("SIGCONT");
+        });
+        eventually("the promotion of the one that stayed behind", async || {
+            blocking(|| {
+                let _ = self.cluster.failover();
+                self.cluster
+                    .master_index()
+                    .is_ok_and(|index| index == replica)
+            })
+        })
+        .await;
+    }
+
+    /// Another client asks for what the holder has.
+    async fn verdict(&self, holder: &Lease, master: usize) -> Verdict {
+        soon("a grant or a refusal", async {
+            loop {
+                match self.other.try_acquire(NAME).await {
+                    Ok(_) => {
+                        assert!(holder.is_valid(), "the lease had run out");
+                        return Verdict::TwoHolders;
+                    }
+                    Err(Error::GateClosed(closed)) if closed.remaining.is_some() => {
+                        let ask = ["HGET", "leasehold:gate", "reason"];
+                        let reason = blocking(|| self.cluster.node(master).cli(&ask));
+                        let reason = reason.expect("HGET").trim().to_owned();
+                        return Verdict::Refused { reason };
+                    }
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn strict(cluster: &SentinelCluster) -> Locker {
+    let longest = format!("{}s", LONGEST.as_secs());
+    let overrides = [
+        ("LOCK_SAFETY", "strict"),
+        ("LOCK_TTL", longest.as_str()),
+        ("LOCK_MAX_TTL", longest.as_str()),
+    ];
+    connect(sentinel_env(cluster), &overrides)
+        .await
+        .expect("connect")
+}
+
+/// A replica that never heard of a confirmed lease is preferred to the one that confirmed it, which then is synchronised
+/// fully and forgets it.
+async fn promoted_by_priority() -> Verdict {
+    let scene = Scene::start(RedisServer::builder().append_only(true)).await;
+    let preferred = ["CONFIG", "SET", "replica-priority", "1"];
+    blocking(|| scene.cluster.node(2).command(&preferred)).expect("CONFIG SET");
+    eventually("the Sentinels to see the priority", async || {
+        let sees = |replica: &std::collections::BTreeMap<String, String>| {
+            replica
+                .get("slave-priority")
+                .is_some_and(|priority| priority == "1")
+        };
+        scene.cluster.sentinels().iter().all(|sentinel| {
+            blocking(|| sentinel.replicas()).is_ok_and(|replicas| replicas.iter().any(sees))
+        })
+    })
+    .await;
+    scene.in_step().await;
+    scene.leave_behind(2);
+    let holder = scene.hold().await;
+    scene.promote(2).await;
+    scene.verdict(&holder, 2).await
+}
+
+/// The replica that confirmed a lease comes back with a snapshot from before it, and follows the one that never heard of
+/// the lease, which is no longer behind it.
+async fn restarted_with_a_snapshot() -> Verdict {
+    let scene = Scene::start(RedisServer::builder().persistence(true)).await;
+    scene.in_step().await;
+    blocking(|| scene.cluster.node(2).command(&["SAVE"])).expect("SAVE");
+    scene.in_step().await;
+    scene.leave_behind(1);
+    let holder = scene.hold().await;
+    scene.cluster.node(2).kill();
+    scene.promote(1).await;
+    let (follower, master) = (scene.cluster.node(2), scene.cluster.node(1));
+    let port = master.port().to_string();
+    blocking(|| {
+        follower.restart().expect("a restart");
+        follower.command(&["REPLICAOF", master.host(), &port])
+    })
+    .expect("REPLICAOF");
+    scene.verdict(&holder, 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_same_history_there_are_two_holders() {
+    let _turn = TURN.lock().await;
+    {
+        let _left_out = leave_out(Condition::SameHistory);
+        let verdict = promoted_by_priority().await;
+        assert!(matches!(verdict, Verdict::TwoHolders), "{verdict:?}");
+    }
+    match promoted_by_priority().await {
+        Verdict::Refused { reason } => assert!(reason.contains("synchronised fully"), "{reason}"),
+        Verdict::TwoHolders => panic!("two holders with all conditions"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_time_that_replicas_are_up_there_are_two_holders() {
+    let _turn = TURN.lock().await;
+    {
+        let _left_out = leave_out(Condition::Uptime);
+        let verdict = restarted_with_a_snapshot().await;
+        assert!(matches!(verdict, Verdict::TwoHolders), "{verdict:?}");
+    }
+    match restarted_with_a_snapshot().await {
+        Verdict::Refused { reason } => assert!(reason.contains("is up for"), "{reason}"),
+        Verdict::TwoHolders => panic!("two holders with all conditions"),
+    }
+}
