@@ -233,6 +233,7 @@ impl Acquisition {
             resource: self.target.resource.clone(),
             owner: Some(self.request.token.owner()),
             remaining: Some(self.terms.ttl),
+            before: None,
             key: self.only_key(),
         })
     }
