@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use leasehold::config::{Builder, Locking, Safety, Topology};
 use leasehold::{Config, ConfigError, Locker};
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::output::{complain, plain};
 
 /// Where the configuration comes from.
@@ -62,6 +62,18 @@ impl Source {
             }
             failure
         })
+    }
+
+    /// For commands that need servers: the configuration, and which these are. `why` goes on after
+    /// "locking is disabled:".
+    pub(crate) fn servers(&self, why: &str) -> Result<(Config, Topology), Failure> {
+        let config = self.config(|builder| builder)?;
+        let Locking::Enabled(topology) = &config.locking else {
+            let message = format!("locking is disabled: {why}");
+            return Err(Failure::new(exit::CONFIG, message));
+        };
+        let topology = topology.clone();
+        Ok((config, topology))
     }
 
     /// The configuration as the SDK would read it, except that locking is enabled unless somebody

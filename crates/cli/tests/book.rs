@@ -190,6 +190,29 @@ fn variables_are_those_that_the_sdk_reads() {
     }
 }
 
+/// What a reader is told to export stays in his shell, where the SDK and the doctor must not take it for a
+/// misspelt variable of theirs.
+#[test]
+fn what_is_exported_is_not_warned_about() {
+    let all = blocks();
+    let lines = all.iter().filter(|block| block.language == "sh");
+    let lines = lines.flat_map(|block| block.text.lines());
+    let exported: Vec<(&str, &str)> = lines
+        .filter_map(|line| line.strip_prefix("export ")?.split_once('='))
+        .collect();
+    assert!(exported.len() >= 2, "{exported:?}");
+    let output = Command::new(env!("CARGO_BIN_EXE_leasehold"))
+        .args(["env", "--set", "--json"])
+        .env_clear()
+        .env("IS_LOCKING_DISABLED", "false")
+        .env("REDIS_HOST", "localhost")
+        .envs(exported.iter().copied())
+        .output()
+        .expect("the command");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("\"warnings\":[]"), "{exported:?}: {said}");
+}
+
 #[test]
 fn manifests_name_features_and_versions_that_exist() {
     let (sdk, workspace, examples) = (

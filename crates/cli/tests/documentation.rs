@@ -119,7 +119,7 @@ fn every_command_prints_what_is_said() -> Result<(), Failure> {
     let server = RedisServer::start()?;
     let directory = tempfile::tempdir()?;
     let file = format!(
-        "REDIS_HOST=127.0.0.1\nREDIS_PORT={}\nLOCK_OWNER=worker-1\n",
+        "IS_LOCKING_DISABLED=false\nREDIS_HOST=127.0.0.1\nREDIS_PORT={}\nLOCK_OWNER=worker-1\n",
         server.port()
     );
     std::fs::write(directory.path().join(".env"), file)?;

@@ -1,6 +1,6 @@
 //! `leasehold topology`: Sentinels, master and replicas, as each of them sees it.
 
-use leasehold::config::{Endpoint, Locking, Topology};
+use leasehold::config::{Endpoint, Topology};
 use leasehold::probe::{Hop, Probe};
 use serde_json::{Value, json};
 
@@ -16,17 +16,11 @@ use crate::servers::{Asked, Replication, SentinelView, masters, replication, vie
 pub(crate) struct Arguments {}
 
 pub(crate) async fn main(source: &Source, output: Output) -> Result<u8, Failure> {
-    let config = source.config(|builder| builder)?;
-    let Locking::Enabled(topology) = &config.locking else {
-        return Err(Failure::new(
-            exit::CONFIG,
-            "locking is disabled: there are no servers",
-        ));
-    };
+    let (config, topology) = source.servers("there are no servers")?;
     let mut sentinels = Vec::new();
-    let masters = match topology {
+    let masters = match &topology {
         Topology::Sentinel(configured) => {
-            sentinels = views(topology, configured).await;
+            sentinels = views(&topology, configured).await;
             masters(&sentinels, configured)
         }
         Topology::Standalone(standalone) => vec![standalone.endpoint.clone()],
@@ -37,7 +31,7 @@ pub(crate) async fn main(source: &Source, output: Output) -> Result<u8, Failure>
     };
     let mut nodes = Vec::new();
     for master in masters {
-        let asked = node(topology, &master).await;
+        let asked = node(&topology, &master).await;
         nodes.push((master, asked));
     }
     let is_complete = !nodes.is_empty() && nodes.iter().all(|(_, asked)| asked.is_ok());

@@ -6,7 +6,7 @@ mod samples;
 
 use std::time::{Duration, Instant};
 
-use leasehold::config::{Locking, Safety, Topology};
+use leasehold::config::{Safety, Topology};
 use leasehold::probe::{Hop, Probe};
 use leasehold::{AcquireOptions, Config, Endpoint, Locker};
 use tokio::task::JoinSet;
@@ -48,12 +48,7 @@ pub(crate) async fn main(
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
-    let config = source.config(|builder| builder)?;
-    let Locking::Enabled(topology) = &config.locking else {
-        let message = "locking is disabled: there is nothing to measure";
-        return Err(Failure::new(exit::CONFIG, message));
-    };
-    let topology = topology.clone();
+    let (config, topology) = source.servers("there is nothing to measure")?;
     let signals = Signals::catch();
     let mut signals = signals.map_err(|error| Failure::internal("catching signals", &error))?;
     let stop = CancellationToken::new();

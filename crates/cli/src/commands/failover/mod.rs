@@ -5,7 +5,7 @@ mod handover;
 
 use std::time::Duration;
 
-use leasehold::config::{Locking, Safety, Topology};
+use leasehold::config::{Safety, Topology};
 use leasehold::{Config, Locker};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -49,19 +49,15 @@ pub(crate) async fn main(
     source: &Source,
     output: Output,
 ) -> Result<u8, Failure> {
-    let config = source.config(|builder| builder)?;
-    let Locking::Enabled(topology) = &config.locking else {
-        let message = "locking is disabled: there are no servers";
-        return Err(Failure::new(exit::CONFIG, message));
-    };
-    let Topology::Sentinel(sentinels) = topology else {
+    let (config, topology) = source.servers("there are no servers")?;
+    let Topology::Sentinel(sentinels) = &topology else {
         let message = "a failover needs Sentinel: this configuration names no Sentinels";
         return Err(Failure::new(exit::CONFIG, message));
     };
     let mut signals =
         Signals::catch().map_err(|error| Failure::internal("catching signals", &error))?;
     let deployment = tokio::select! {
-        deployment = checks::examine(&config, topology, sentinels) => deployment?,
+        deployment = checks::examine(&config, &topology, sentinels) => deployment?,
         number = signals.next() => return Ok(by_signal(number)),
     };
     if !deployment.reasons.is_empty() {
