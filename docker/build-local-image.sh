@@ -2,7 +2,8 @@
 # Makes images without any registry, from what is installed on this machine: programs, and the libraries they load.
 #
 #   build-local-image.sh redis [IMAGE]                     Redis or Valkey; leasehold-redis:local by default
-#   build-local-image.sh worker WORKER JOURNAL [IMAGE]     programs built by cargo; leasehold-worker:local by default
+#   build-local-image.sh worker DIRECTORY [IMAGE]          worker, journal and service in it, as built by cargo;
+#                                                          leasehold-worker:local by default
 set -eu
 
 die() {
@@ -57,13 +58,14 @@ case ${1:-} in
       --change 'USER 999:999' --change 'WORKDIR /data' --change "CMD [\"$kind-server\"]"
     ;;
   worker)
-    [ $# -ge 3 ] || die 'which programs? worker WORKER JOURNAL [IMAGE]'
-    add "$2" /usr/local/bin/worker
-    add "$3" /usr/local/bin/journal
+    [ $# -ge 2 ] || die 'where are the programs? worker DIRECTORY [IMAGE]'
+    for program in worker journal service; do
+      add "$2/$program" /usr/local/bin/$program
+    done
     mkdir -p "$root/work" "$root/data"
-    import "${4:-leasehold-worker:local}" 10001 \
+    import "${3:-leasehold-worker:local}" 10001 \
       --change 'USER 10001:10001' --change 'WORKDIR /work' --change 'CMD ["worker"]' \
       --change 'ENV PATH=/usr/local/bin'
     ;;
-  *) die 'what for? redis [IMAGE], or worker WORKER JOURNAL [IMAGE]' ;;
+  *) die 'what for? redis [IMAGE], or worker DIRECTORY [IMAGE]' ;;
 esac

@@ -62,19 +62,15 @@ pub(crate) fn run_program(package: &str, words: &[String]) -> Outcome {
     run(program.into_iter().chain(words.iter().map(String::as_str)))
 }
 
-/// Builds an example and says where the program is.
-pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Box<dyn Error>> {
-    let words = [
-        "build",
-        "--quiet",
-        "--package",
-        package,
-        "--example",
-        example,
-    ];
+/// Builds one program of the workspace, `--bin` or `--example`, and says where it is.
+///
+/// Together with the workspace, although it is one target: cargo builds the dependencies with the features
+/// that all packages ask for, as the tests have them already. By itself it would have others built.
+pub(crate) fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let words = ["build", "--quiet", "--workspace", kind, name];
     let programs = build_programs(words)?;
-    let program = programs.into_iter().find(|(name, _)| name == example);
-    let (_, path) = program.ok_or_else(|| format!("cargo built no example {example}"))?;
+    let program = programs.into_iter().find(|(built, _)| built == name);
+    let (_, path) = program.ok_or_else(|| format!("cargo built no {name}"))?;
     Ok(path)
 }
 

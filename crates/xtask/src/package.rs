@@ -1,7 +1,8 @@
 //! `cargo xtask package`: each package that is published, built from what it contains alone, and a new project that
 //! depends on them.
 //!
-//! The project's program is the first one of the README, as it stands there. It must take a lease.
+//! The project's programs are the first one of the README and that of the page on blocking, as they stand there, with
+//! the README's `.env`. Each must take a lease.
 
 use std::error::Error;
 use std::fs;
@@ -20,6 +21,12 @@ pub(crate) const PACKAGES: [&str; 4] = [
     "leasehold",
     "leasehold-testkit",
     "leasehold-cli",
+];
+
+/// The project's programs, and the pages that have them.
+const PROGRAMS: [(&str, &str); 2] = [
+    ("first-lease", "README.md"),
+    ("first-blocking-lease", "docs/blocking.md"),
 ];
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -85,7 +92,7 @@ fn unpack(directory: &Path, packages: &[PathBuf]) -> Result<PathBuf, Box<dyn Err
     if project.exists() {
         fs::remove_dir_all(&project)?;
     }
-    fs::create_dir_all(project.join("src"))?;
+    fs::create_dir_all(project.join("src/bin"))?;
     for package in packages {
         let mut command = Command::new("tar");
         command.arg("-xzf").arg(package).arg("-C").arg(&project);
@@ -94,9 +101,15 @@ fn unpack(directory: &Path, packages: &[PathBuf]) -> Result<PathBuf, Box<dyn Err
     fs::copy(cargo::root().join("Cargo.lock"), project.join("Cargo.lock"))?;
     let profiles = profiles(&fs::read_to_string(cargo::root().join("Cargo.toml"))?);
     fs::write(project.join("Cargo.toml"), manifest() + &profiles)?;
+    for (name, page) in PROGRAMS {
+        let text = fs::read_to_string(cargo::root().join(page))?;
+        let program = first_block(&text, "rust", "fn main()");
+        let program = program.ok_or_else(|| format!("{page} has no program in Rust"))?;
+        fs::write(project.join("src/bin").join(format!("{name}.rs")), program)?;
+    }
     let readme = fs::read_to_string(cargo::root().join("README.md"))?;
-    let program = first_program(&readme).ok_or("README.md has no program in Rust")?;
-    fs::write(project.join("src/main.rs"), program)?;
+    let env = first_block(&readme, "dotenv", "REDIS_HOST").ok_or("README.md has no .env")?;
+    fs::write(project.join(".env"), env)?;
     Ok(project)
 }
 
@@ -122,29 +135,28 @@ fn profiles(manifest: &str) -> String {
     sections.map(|section| format!("[{section}\n")).collect()
 }
 
-/// The first program of a page: its first Rust block with a `main`.
-fn first_program(page: &str) -> Option<&str> {
+/// The first block of a page in this language that has these words in it.
+fn first_block<'a>(page: &'a str, wanted: &str, words: &str) -> Option<&'a str> {
     let blocks = page.split("\n```").skip(1).step_by(2);
     blocks
         .filter_map(|block| block.split_once('\n'))
-        .find(|(language, text)| language.starts_with("rust") && text.contains("fn main()"))
+        .find(|(language, text)| language.starts_with(wanted) && text.contains(words))
         .map(|(_, text)| text)
 }
 
-/// Runs the project's program against a server of its own.
+/// Runs each of the project's programs against a server of its own, whose port alone is not the README's.
 fn take_a_lease(project: &Path) -> Result<(), Box<dyn Error>> {
-    let server = RedisServer::start()?;
-    let program = cargo::target_directory().join("debug/first-lease");
-    let mut command = Command::new(program);
-    command
-        .current_dir(project)
-        .env("IS_LOCKING_DISABLED", "false")
-        .env("REDIS_HOST", server.host())
-        .env("REDIS_PORT", server.port().to_string());
-    process::finish(&mut command, "the program of the README")?;
-    // A released lease leaves the fence of its resource behind.
-    if server.cli(&["DBSIZE"])? == "0" {
-        return Err("the program of the README ended well, but took no lease".into());
+    for (name, page) in PROGRAMS {
+        let server = RedisServer::start()?;
+        let mut command = Command::new(cargo::target_directory().join("debug").join(name));
+        command
+            .current_dir(project)
+            .env("REDIS_PORT", server.port().to_string());
+        process::finish(&mut command, &format!("the program of {page}"))?;
+        // A released lease leaves the fence of its resource behind.
+        if server.cli(&["DBSIZE"])? == "0" {
+            return Err(format!("the program of {page} ended well, but took no lease").into());
+        }
     }
     Ok(())
 }
@@ -154,10 +166,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_program_is_the_first_block_with_a_main() {
+    fn a_block_is_found_by_its_language_and_its_words() {
         let page = "# A\n\n```dotenv\nA=1\n```\n\n```rust\nlet x = 1;\n```\n\n```rust,no_run\nfn main() {}\n```\n";
-        assert_eq!(first_program(page), Some("fn main() {}"));
-        assert_eq!(first_program("no block"), None);
+        let program = |page| first_block(page, "rust", "fn main()");
+        assert_eq!(program(page), Some("fn main() {}"));
+        assert_eq!(first_block(page, "dotenv", ""), Some("A=1"));
+        assert_eq!(program("no block"), None);
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub(super) enum Layout {
     Parted,
     /// `compose.yml` with `compose.tls.yml` on top.
     Tls,
+    /// `compose.one-name.yml` with `compose.service.yml` on top: nodes that move, and one address in front of
+    /// the Sentinels.
+    Service,
 }
 
 impl Layout {
@@ -42,6 +45,7 @@ impl Layout {
             Self::Shared => "compose.yml",
             Self::Parted => "compose.fixed-ip.yml",
             Self::Tls => "compose.tls.yml",
+            Self::Service => "compose.service.yml",
         }
     }
 
@@ -56,6 +60,11 @@ impl Layout {
                 "compose.workers.yml",
                 "compose.tls.workers.yml",
             ],
+            Self::Service => &[
+                "compose.one-name.yml",
+                "compose.service.yml",
+                "compose.workers.yml",
+            ],
         }
     }
 
@@ -64,6 +73,7 @@ impl Layout {
             Self::Shared => "leasehold-test-shared",
             Self::Parted => "leasehold-test-parted",
             Self::Tls => "leasehold-test-tls",
+            Self::Service => "leasehold-test-service",
         }
     }
 }
@@ -72,6 +82,8 @@ impl Layout {
 pub(super) struct Cluster<'a> {
     engine: &'a Engine,
     guardian: Option<Child>,
+    /// Of the nodes.
+    image: String,
     pub(super) layout: Layout,
     files: Vec<PathBuf>,
     variables: Vec<(String, String)>,
@@ -89,25 +101,19 @@ impl<'a> Cluster<'a> {
         directory: &Path,
         layout: Layout,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let [data, sentinels, [journal, ..]] = free_ports()?;
+        let ports = free_ports()?;
+        let [_, _, [journal, ..]] = ports;
         let subnet = std::env::var("SUBNET").unwrap_or_else(|_| subnets::CLUSTER.to_owned());
-        let address = |index: usize| match layout {
-            Layout::Shared | Layout::Tls => {
-                format!("127.0.0.1:{}", [data, sentinels].concat()[index])
-            }
-            Layout::Parted if index < 3 => format!("{subnet}.{}:6379", 11 + index),
-            Layout::Parted => format!("{subnet}.{}:26379", 18 + index),
-        };
-        let addresses: Vec<String> = (0..6).map(address).collect();
+        let addresses = addresses(layout, ports, &subnet);
         let env_file = directory.join(format!("{}.env", layout.project()));
         std::fs::write(&env_file, worker_env(&addresses[3..], layout))?;
         let certificates = directory.join("tls");
         if layout == Layout::Tls {
             output(Command::new(source.join("docker/make-certificates.sh")).arg(&certificates))?;
         }
-
-        let mut variables = vec![
-            ("REDIS_IMAGE".to_owned(), images.redis.clone()),
+        let mut variables = port_variables(ports);
+        variables.extend([
+            ("SERVER_IMAGE".to_owned(), images.redis.clone()),
             ("WORKER_IMAGE".to_owned(), images.worker.clone()),
             ("LEASEHOLD_ENV".to_owned(), env_file.display().to_string()),
             ("REDIS_PASSWORD".to_owned(), PASSWORD.to_owned()),
@@ -119,22 +125,13 @@ impl<'a> Cluster<'a> {
             // Short, for the sake of the test's length.
             ("DOWN_AFTER".to_owned(), "1500".to_owned()),
             ("FAILOVER_TIMEOUT".to_owned(), "3000".to_owned()),
-            ("JOURNAL_PORT".to_owned(), journal.to_string()),
-        ];
-        for index in 0..3 {
-            let number = index + 1;
-            let redis = (format!("REDIS_{number}_PORT"), data[index].to_string());
-            let sentinel = (
-                format!("SENTINEL_{number}_PORT"),
-                sentinels[index].to_string(),
-            );
-            variables.extend([redis, sentinel]);
-        }
+        ]);
         let files = layout.files().iter();
         let files = files.map(|name| source.join("docker").join(name));
         let mut cluster = Self {
             engine,
             guardian: None,
+            image: images.redis.clone(),
             layout,
             files: files.collect(),
             variables,
@@ -202,6 +199,20 @@ impl<'a> Cluster<'a> {
         Ok(first
             .ok_or(format!("{service} has no container"))?
             .to_owned())
+    }
+
+    /// Makes the container of a node anew, with another address: a container that does nothing takes the old one
+    /// meanwhile. A master asks for a failover before.
+    pub(super) fn move_on(&self, service: &str) -> Result<(), String> {
+        self.entry(service, "leave")?;
+        let container = self.container(service)?;
+        docker(["rm", "-f", &container])?;
+        let network = self.network();
+        let words = ["run", "-d", "--rm", "--network", &network, &self.image];
+        let placeholder = docker(words.into_iter().chain(["sleep", "60"]))?;
+        let made = self.compose(&["up", "-d", "--no-deps", service]);
+        docker(["rm", "-f", &placeholder])?;
+        made.map(drop)
     }
 
     /// The network whose members can be cut off.
@@ -298,11 +309,40 @@ pub(super) fn wait<T>(
     }
 }
 
+/// Of the data nodes and then the Sentinels, as they announce themselves.
+fn addresses(layout: Layout, [data, sentinels, _]: [[u16; 3]; 3], subnet: &str) -> Vec<String> {
+    let address = |index: usize| match layout {
+        Layout::Shared | Layout::Tls => {
+            format!("127.0.0.1:{}", [data, sentinels].concat()[index])
+        }
+        Layout::Parted if index < 3 => format!("{subnet}.{}:6379", 11 + index),
+        Layout::Parted => format!("{subnet}.{}:26379", 18 + index),
+        Layout::Service if index < 3 => format!("{}:6379", NODES[index]),
+        Layout::Service => format!("{}:26379", SENTINELS[index - 3]),
+    };
+    (0..6).map(address).collect()
+}
+
+/// The variables of the compose files for these ports.
+fn port_variables([data, sentinels, [journal, ..]]: [[u16; 3]; 3]) -> Vec<(String, String)> {
+    let mut variables = vec![("JOURNAL_PORT".to_owned(), journal.to_string())];
+    for (kind, ports) in [("REDIS", data), ("SENTINEL", sentinels)] {
+        for (index, port) in ports.into_iter().enumerate() {
+            variables.push((format!("{kind}_{}_PORT", index + 1), port.to_string()));
+        }
+    }
+    variables
+}
+
 /// The documented variables, nothing else.
 fn worker_env(sentinels: &[String], layout: Layout) -> String {
+    let hosts = match layout {
+        Layout::Service => "sentinel:26379".to_owned(),
+        Layout::Shared | Layout::Parted | Layout::Tls => sentinels.join(","),
+    };
     let mut lines = vec![
         "IS_LOCKING_DISABLED=false".to_owned(),
-        format!("REDIS_SENTINEL_HOSTS={}", sentinels.join(",")),
+        format!("REDIS_SENTINEL_HOSTS={hosts}"),
         "REDIS_SENTINEL_SERVICE=mymaster".to_owned(),
         "REDIS_USERNAME=leasehold".to_owned(),
         format!("REDIS_PASSWORD={PASSWORD}"),

@@ -10,6 +10,8 @@ pub(super) enum Means {
     Kill,
     /// `docker network disconnect`.
     CutOff,
+    /// A container that is made anew, with another address.
+    Move,
 }
 
 /// Whom it strikes.
@@ -18,6 +20,8 @@ pub(super) enum Victim {
     Master,
     Replica,
     Sentinel,
+    /// This one, whatever it is.
+    Node(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +32,26 @@ pub(super) struct Fault {
 
 /// The faults of a run, in their order.
 pub(super) fn of(layout: Layout) -> Vec<Fault> {
+    if layout == Layout::Service {
+        // In the order of a rolling update.
+        let nodes = [
+            "sentinel-1",
+            "sentinel-2",
+            "sentinel-3",
+            "redis-1",
+            "redis-2",
+            "redis-3",
+        ];
+        let moved = nodes.map(|node| Fault {
+            means: Means::Move,
+            victim: Victim::Node(node),
+        });
+        return moved.into();
+    }
     let means: &[Means] = match layout {
         Layout::Shared => &[Means::Pause, Means::Kill],
         Layout::Parted => &[Means::CutOff],
-        Layout::Tls => &[Means::Kill],
+        Layout::Tls | Layout::Service => &[Means::Kill],
     };
     let victims = [Victim::Replica, Victim::Sentinel, Victim::Master];
     let each = means
@@ -44,6 +64,7 @@ impl Fault {
     /// The service that is injected.
     pub(super) fn service(self, master: &str) -> &'static str {
         match (self.victim, master) {
+            (Victim::Node(node), _) => node,
             (Victim::Sentinel, _) => "sentinel-2",
             (Victim::Master, "redis-1") | (Victim::Replica, "redis-3") => "redis-1",
             (Victim::Master, "redis-2") | (Victim::Replica, "redis-1") => "redis-2",
@@ -57,6 +78,7 @@ impl Fault {
             Means::Pause => docker(["pause", &container]),
             Means::Kill => docker(["kill", &container]),
             Means::CutOff => docker(["network", "disconnect", &cluster.network(), &container]),
+            Means::Move => return cluster.move_on(service),
         }
         .map(drop)
     }
@@ -67,6 +89,7 @@ impl Fault {
         match self.means {
             Means::Pause => docker(["unpause", &container]),
             Means::Kill => docker(["start", &container]),
+            Means::Move => return Ok(()),
             Means::CutOff => {
                 let ip = cluster.ip(service).ok_or("a service without an address")?;
                 docker(["network", "connect", "--ip", ip, &network, &container])
@@ -81,20 +104,23 @@ impl Fault {
             Means::Pause => "pause",
             Means::Kill => "kill",
             Means::CutOff => "partition",
+            Means::Move => "move",
         }
     }
 
-    pub(super) fn in_words(self) -> &'static str {
-        match (self.means, self.victim) {
-            (Means::Pause, Victim::Master) => "the master is paused",
-            (Means::Pause, Victim::Replica) => "a replica is paused",
-            (Means::Pause, Victim::Sentinel) => "a Sentinel is paused",
-            (Means::Kill, Victim::Master) => "the master is killed",
-            (Means::Kill, Victim::Replica) => "a replica is killed",
-            (Means::Kill, Victim::Sentinel) => "a Sentinel is killed",
-            (Means::CutOff, Victim::Master) => "the master is cut off",
-            (Means::CutOff, Victim::Replica) => "a replica is cut off",
-            (Means::CutOff, Victim::Sentinel) => "a Sentinel is cut off",
-        }
+    pub(super) fn in_words(self) -> String {
+        let victim = match self.victim {
+            Victim::Master => "the master",
+            Victim::Replica => "a replica",
+            Victim::Sentinel => "a Sentinel",
+            Victim::Node(_) => "a node",
+        };
+        let struck = match self.means {
+            Means::Pause => "is paused",
+            Means::Kill => "is killed",
+            Means::CutOff => "is cut off",
+            Means::Move => "gets another address",
+        };
+        format!("{victim} {struck}")
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -42,6 +43,17 @@ pub(super) struct Finding {
 fn now() -> u64 {
     let time = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a line of a worker is about, its numbers, and the same as times: the workers count in
+/// microseconds.
+fn parts(line: &str) -> (&str, Vec<u64>, Vec<u64>) {
+    let mut words = line.split(' ');
+    let kind = words.next().unwrap_or_default();
+    let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+    let times = numbers.iter().map(|time| time.saturating_mul(1_000));
+    let times = times.collect();
+    (kind, numbers, times)
 }
 
 impl Log {
@@ -88,17 +100,9 @@ impl Log {
     pub(super) fn worker(&mut self, index: usize, lines: &str) {
         let process = format!("worker-{}", index + 1);
         let mut operation = 0;
-        let mut is_waiting = false;
-        let mut granted_at = 0;
+        let (mut is_waiting, mut granted_at) = (false, 0);
         for line in lines.lines() {
-            let mut words = line.split(' ');
-            let kind = words.next().unwrap_or_default();
-            let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
-            // The workers count in microseconds.
-            let times: Vec<u64> = numbers
-                .iter()
-                .map(|time| time.saturating_mul(1_000))
-                .collect();
+            let (kind, numbers, times) = parts(line);
             match (kind, &numbers[..], &times[..]) {
                 ("asked", [_], &[at]) => {
                     operation += 1;
@@ -182,17 +186,10 @@ impl Log {
         self.events.sort_by_key(|event| event["at"].as_u64());
         let lines: Vec<String> = self.events.iter().map(Value::to_string).collect();
         fs::write(directory.join("history.jsonl"), lines.join("\n") + "\n")?;
-        let mut check = cargo::cargo();
-        check
-            .args([
-                "run",
-                "--quiet",
-                "--package",
-                "leasehold-faults",
-                "--",
-                "check",
-            ])
-            .arg(directory);
+        let faults =
+            cargo::build("--bin", "leasehold-faults").map_err(|error| error.to_string())?;
+        let mut check = Command::new(faults);
+        check.arg("check").arg(directory);
         let output = check.output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         match output.status.code() {

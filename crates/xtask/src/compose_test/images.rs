@@ -28,7 +28,7 @@ impl Images {
             worker: LOCAL_WORKER.to_owned(),
             made: Vec::new(),
         };
-        let chosen = std::env::var("REDIS_IMAGE").unwrap_or_default();
+        let chosen = std::env::var("SERVER_IMAGE").unwrap_or_default();
         images.redis = if !chosen.is_empty() {
             chosen
         } else if docker(["image", "inspect", OFFICIAL]).is_ok() {
@@ -39,12 +39,15 @@ impl Images {
             LOCAL_REDIS.to_owned()
         };
         say("building the worker (crates/lock/examples)");
-        let programs = [
-            cargo::build_example("leasehold", "worker")?,
-            cargo::build_example("leasehold", "journal")?,
-        ];
-        let [worker, journal] = programs.each_ref().map(|path| path.to_string_lossy());
-        images.make(source, &["worker", &worker, &journal, LOCAL_WORKER])?;
+        for program in ["journal", "service"] {
+            cargo::build("--example", program)?;
+        }
+        let worker = cargo::build("--example", "worker")?;
+        let directory = worker.parent().ok_or("the worker is nowhere")?;
+        images.make(
+            source,
+            &["worker", &directory.to_string_lossy(), LOCAL_WORKER],
+        )?;
         say(&format!("images {} and {}", images.redis, images.worker));
         Ok(images)
     }

@@ -1,5 +1,5 @@
 //! `cargo xtask compose-test`: the clusters of `docker/` with workers in containers, while nodes are
-//! paused, killed and cut off; what the workers and the journal recorded is checked like the demo's, and
+//! paused, killed, cut off and moved; what the workers and the journal recorded is checked like the demo's, and
 //! by the checker of the fault campaign. And every command of `docs/docker.md`.
 
 use std::path::Path;
@@ -34,16 +34,18 @@ enum Part {
     Shared,
     Parted,
     Tls,
+    Service,
     Book,
 }
 
 impl Part {
     fn layouts(only: Option<Self>) -> Vec<Layout> {
         match only {
-            None => vec![Layout::Shared, Layout::Parted, Layout::Tls],
+            None => vec![Layout::Shared, Layout::Parted, Layout::Tls, Layout::Service],
             Some(Self::Shared) => vec![Layout::Shared],
             Some(Self::Parted) => vec![Layout::Parted],
             Some(Self::Tls) => vec![Layout::Tls],
+            Some(Self::Service) => vec![Layout::Service],
             Some(Self::Book) => Vec::new(),
         }
     }
@@ -79,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     let (first, mut runs, book) = thread::scope(|scope| {
         let first = scope.spawn(|| run_all(&[Layout::Shared, Layout::Tls]));
-        let second = run_all(&[Layout::Parted]);
+        let second = run_all(&[Layout::Parted, Layout::Service]);
         let book = with_book.then(|| page::run(&engine, &images, &source, directory.path()));
         (first.join(), second, book)
     });

@@ -105,49 +105,23 @@ impl Copy {
         for part in ["docker", "config"] {
             copy_files(&source.join(part), &directory.join(part))?;
         }
-        if !cargo::run(["build", "--quiet", "--package", "leasehold-cli"])
-            .map_err(|error| error.to_string())?
-        {
-            return Err("the command `leasehold` does not build".into());
-        }
+        let command = cargo::build("--bin", "leasehold").map_err(|error| error.to_string())?;
         let [data, sentinels, [journal, ..]] = free_ports()?;
         let variables = vec![
-            ("REDIS_IMAGE".to_owned(), images.redis.clone()),
+            ("SERVER_IMAGE".to_owned(), images.redis.clone()),
             ("WORKER_IMAGE".to_owned(), images.worker.clone()),
             ("JOURNAL_PORT".to_owned(), journal.to_string()),
             ("SUBNET".to_owned(), subnets::BOOK.to_owned()),
             ("COMPOSE_COMPATIBILITY".to_owned(), "true".to_owned()),
-            ("PATH".to_owned(), path(engine, directory)?),
+            ("PATH".to_owned(), path(engine, &command, directory)?),
         ];
-        let mut replacements = vec![
-            (subnets::DOCUMENTED.to_owned(), subnets::BOOK.to_owned()),
-            ("leasehold-redis:local".to_owned(), IMAGE.to_owned()),
-        ];
-        for (project, here) in PROJECTS {
-            replacements.push((format!("-p {project} "), format!("-p {here} ")));
-            replacements.push((format!(" {project}_"), format!(" {here}_")));
-        }
-        for index in 0..3 {
-            let number = index + 1;
-            for (kind, port, documented) in [
-                ("REDIS", data[index], 6379 + index),
-                ("SENTINEL", sentinels[index], 26379 + index),
-            ] {
-                // In the files: a variable of this name would make the doctor wonder.
-                let default =
-                    |port: &dyn std::fmt::Display| format!("{kind}_{number}_PORT:-{port}}}");
-                replacements.push((default(&documented), default(&port)));
-                let at = |port: &dyn std::fmt::Display| format!("127.0.0.1:{port}");
-                replacements.push((at(&documented), at(&port)));
-            }
-        }
         let projects = PROJECTS.map(|(_, here)| here);
         // One that was killed may have left something.
         take_down(&projects, Stdio::null())?.wait()?;
         let copy = Self {
             directory: directory.to_owned(),
             variables,
-            replacements,
+            replacements: replacements(data, sentinels),
             // Waits for its input to close, so that it comes to pass however this process ends.
             guardian: take_down(&projects, Stdio::piped())?,
         };
@@ -190,10 +164,35 @@ impl Drop for Copy {
     }
 }
 
+/// What stands in the page and in the files, and what is written there in its place.
+fn replacements(data: [u16; 3], sentinels: [u16; 3]) -> Vec<(String, String)> {
+    let mut replacements = vec![
+        (subnets::DOCUMENTED.to_owned(), subnets::BOOK.to_owned()),
+        ("leasehold-redis:local".to_owned(), IMAGE.to_owned()),
+    ];
+    for (project, here) in PROJECTS {
+        replacements.push((format!("-p {project} "), format!("-p {here} ")));
+        replacements.push((format!(" {project}_"), format!(" {here}_")));
+    }
+    for index in 0..3 {
+        let number = index + 1;
+        for (kind, port, documented) in [
+            ("REDIS", data[index], 6379 + index),
+            ("SENTINEL", sentinels[index], 26379 + index),
+        ] {
+            // In the files: a variable of this name would make the doctor wonder.
+            let default = |port: &dyn std::fmt::Display| format!("{kind}_{number}_PORT:-{port}}}");
+            replacements.push((default(&documented), default(&port)));
+            let at = |port: &dyn std::fmt::Display| format!("127.0.0.1:{port}");
+            replacements.push((at(&documented), at(&port)));
+        }
+    }
+    replacements
+}
+
 /// `leasehold` and `docker-compose` by their names.
-fn path(engine: &Engine, directory: &Path) -> Result<String, Failure> {
-    let own = std::env::current_exe()?;
-    let programs = own.parent().ok_or("this program is nowhere")?;
+fn path(engine: &Engine, command: &Path, directory: &Path) -> Result<String, Failure> {
+    let programs = command.parent().ok_or("the command is nowhere")?;
     let links = directory.join("bin");
     fs::create_dir_all(&links)?;
     let link = links.join("docker-compose");

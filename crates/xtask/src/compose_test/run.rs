@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, Layout, RESOURCE, WORKERS, wait};
-use super::engine::{Engine, docker};
+use super::engine::{Engine, docker, output};
 use super::faults::{self, Fault, Victim};
 use super::history::{Finding, Log};
 use super::images::Images;
@@ -168,8 +169,9 @@ fn collect(
         let ended = docker(["inspect", "--format", state, worker])?;
         if ended != "0 0" {
             complaints.push(format!(
-                "worker-{}: exit code and restarts are {ended}",
-                index + 1
+                "worker-{}: exit code and restarts are {ended}; it said {:?}",
+                index + 1,
+                errors(worker)?
             ));
         }
         let lines = docker(["logs", worker])?;
@@ -188,6 +190,13 @@ fn collect(
     }
     history.journal = read_journal(cluster, directory)?;
     Ok((history, complaints))
+}
+
+/// Why a worker ended, each time, by its own words.
+fn errors(worker: &str) -> Result<Vec<String>, String> {
+    let command = "docker logs \"$1\" 2>&1 >/dev/null | grep '^Error' || true";
+    let said = output(Command::new("sh").args(["-c", command, "sh", worker]))?;
+    Ok(said.lines().map(str::to_owned).collect())
 }
 
 fn read_journal(cluster: &Cluster<'_>, directory: &Path) -> Result<Vec<Step>, Failure> {

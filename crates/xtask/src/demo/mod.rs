@@ -28,7 +28,7 @@ use verdict::Verdict;
 pub(crate) fn run(options: &Options) -> Outcome {
     prepare::get(Need::REDIS)?;
     run::say("building the worker (crates/lock/examples/worker)");
-    let program = cargo::build_example("leasehold", "worker")?;
+    let program = cargo::build("--example", "worker")?;
     let directory = tempfile::Builder::new()
         .prefix("leasehold-demo-")
         .tempdir()?;
