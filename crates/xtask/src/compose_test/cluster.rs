@@ -78,6 +78,17 @@ impl Layout {
     }
 }
 
+/// The label of containers that only keep an address.
+const PLACEHOLDER: &str = "leasehold-placeholder";
+
+/// Waits for the end of the input, removes what keeps addresses, which is given as a filter, and runs the rest.
+const TAKE_DOWN: &str = r#"
+cat >/dev/null
+exec >/dev/null 2>&1
+docker ps -aq --filter "$1" | xargs -r docker rm -f
+shift
+exec "$@""#;
+
 /// A cluster with workers, that is taken down when this is dropped.
 pub(super) struct Cluster<'a> {
     engine: &'a Engine,
@@ -169,7 +180,8 @@ impl<'a> Cluster<'a> {
         let variables = compose.get_envs();
         let variables = variables.filter_map(|(name, value)| Some((name, value?)));
         Command::new("sh")
-            .args(["-c", "cat >/dev/null; exec \"$@\" >/dev/null 2>&1", "sh"])
+            .args(["-c", TAKE_DOWN, "sh"])
+            .arg(format!("label={PLACEHOLDER}={}", self.layout.project()))
             .arg(compose.get_program())
             .args(compose.get_args())
             .args(DOWN)
@@ -201,18 +213,25 @@ impl<'a> Cluster<'a> {
             .to_owned())
     }
 
-    /// Makes the container of a node anew, with another address: a container that does nothing takes the old one
-    /// meanwhile. A master asks for a failover before.
+    /// Makes the container of a node anew, with another address: a container that does nothing takes the old one,
+    /// and keeps it until the end, so that no other node is given it. A master asks for a failover before.
     pub(super) fn move_on(&self, service: &str) -> Result<(), String> {
         self.entry(service, "leave")?;
         let container = self.container(service)?;
         docker(["rm", "-f", &container])?;
         let network = self.network();
-        let words = ["run", "-d", "--rm", "--network", &network, &self.image];
-        let placeholder = docker(words.into_iter().chain(["sleep", "60"]))?;
-        let made = self.compose(&["up", "-d", "--no-deps", service]);
-        docker(["rm", "-f", &placeholder])?;
-        made.map(drop)
+        let label = format!("{PLACEHOLDER}={}", self.layout.project());
+        let words = [
+            "run",
+            "-d",
+            "--rm",
+            "--label",
+            &label,
+            "--network",
+            &network,
+        ];
+        docker(words.into_iter().chain([&*self.image, "sleep", "600"]))?;
+        self.compose(&["up", "-d", "--no-deps", service]).map(drop)
     }
 
     /// The network whose members can be cut off.
