@@ -323,4 +323,69 @@ mod tests {
             LostReason::Expired { because: None }
         );
     }
+
+    fn on(incarnation: &str, epoch: u64) -> DataSet {
+        DataSet {
+            incarnation: Arc::from(incarnation),
+            epoch,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_over_is_revived_by_no_confirmation() {
+        let clock = Clock::runtime();
+        let (lost, released, late) = (held(clock), held(clock), held(clock));
+        lost.lose(&LostReason::Deleted);
+        assert!(!lost.confirm(Purpose::Prolong, clock.now(), &DataSet::local()));
+        assert!(released.begin_release() && !released.begin_release());
+        assert!(!released.confirm(Purpose::Prolong, clock.now(), &DataSet::local()));
+        released.lose(&LostReason::Deleted);
+        assert!(released.reason.get().is_none(), "a release is no loss");
+        tokio::time::advance(validity(late.request.ttl)).await;
+        assert!(late.remaining().is_zero() && !late.is_over());
+        assert!(!late.confirm(Purpose::Prolong, clock.now(), &DataSet::local()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_latest_sending_counts_and_verifying_prolongs_nothing() {
+        let clock = Clock::runtime();
+        let held = held(clock);
+        let second = Duration::from_secs(1);
+        tokio::time::advance(second).await;
+        let earlier = clock.now();
+        assert!(held.confirm(Purpose::Verify, earlier, &on("a", 1)));
+        assert_eq!(held.age(), second);
+        tokio::time::advance(second).await;
+        assert!(held.confirm(Purpose::Prolong, clock.now(), &on("a", 1)));
+        assert!(held.confirm(Purpose::Prolong, earlier, &on("a", 1)));
+        assert_eq!(held.age(), Duration::ZERO);
+        assert_eq!(held.remaining(), validity(held.request.ttl));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_missing_key_means_is_told_by_where_it_was_confirmed() {
+        let clock = Clock::runtime();
+        let held = held(clock);
+        held.renewal_failed("no answer".to_owned());
+        assert!(held.confirm(Purpose::Prolong, clock.now(), &on("a", 3)));
+        assert_eq!(held.expiry(), LostReason::Expired { because: None });
+        assert_eq!(held.epoch(), 3);
+        assert_eq!(held.missing_on(&on("a", 3)), LostReason::Deleted);
+        assert_eq!(held.missing_on(&on("b", 3)), LostReason::Restart);
+        assert_eq!(
+            held.missing_on(&on("b", 4)),
+            LostReason::Failover { epoch: 4 }
+        );
+        assert!(held.must_be_kept_on(&on("a", 3)) && !held.must_be_kept_on(&on("b", 3)));
+        assert!(
+            !held.may_be_adopted_before(&on("b", 4)),
+            "there is no ticket"
+        );
+        held.ticket_issued();
+        assert!(
+            held.may_be_adopted_before(&on("b", 4)) && !held.may_be_adopted_before(&on("a", 3))
+        );
+        tokio::time::advance(held.request.ttl).await;
+        assert!(!held.must_be_kept_on(&on("a", 3)));
+    }
 }

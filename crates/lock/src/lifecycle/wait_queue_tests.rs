@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt;
+
 use super::wait_queue::{RECENT, Waiting};
 use crate::error::Error;
+use crate::protocol::keys::Keys;
 
 #[tokio::test]
 async fn turns_come_in_the_order_of_asking() {
@@ -88,4 +91,26 @@ async fn what_stood_in_the_way_of_one_head_is_told_of_the_next_for_a_moment() {
     assert!(second.obstacle().is_none(), "it is left without a reply");
     second.set_obstacle(Error::Forked);
     assert!(matches!(second.obstacle(), Some(Error::Forked)));
+}
+
+#[tokio::test]
+async fn hints_reach_those_who_wait_for_the_lock() {
+    let waiting = Arc::new(Waiting::default());
+    let plain = waiting.enter(&"- x".into());
+    let slots = waiting.enter(&"2 x".into());
+    let is_told = |place: &super::wait_queue::Place| place.freed().now_or_never().is_some();
+    waiting.freed("- x");
+    assert!(is_told(&plain) && !is_told(&slots));
+    waiting.called("- x");
+    assert!(is_told(&plain) && waiting.take_unclaimed().is_empty());
+    waiting.changed("x");
+    assert!(is_told(&plain) && !is_told(&slots));
+    waiting.changed("x:1");
+    assert!(!is_told(&plain) && is_told(&slots));
+    for (wait_key, told) in [("- x", &plain), ("2 x", &slots)] {
+        waiting.released(&Keys::of_waiters(wait_key).expect("keys"));
+        assert!(is_told(told));
+    }
+    waiting.soon("2 x");
+    assert!(slots.soon().now_or_never().is_some() && plain.soon().now_or_never().is_none());
 }

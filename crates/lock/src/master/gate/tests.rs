@@ -220,6 +220,9 @@ async fn a_gate_that_another_client_closed_is_told_and_not_remembered_as_open() 
     };
     assert_eq!(reason, "another client has claimed it");
     assert!(until >= before + Duration::from_millis(700));
+    let closed = case.gatekeeper.state();
+    case.open().await;
+    assert_eq!(case.gatekeeper.state(), closed, "it is told once");
 }
 
 #[tokio::test]
@@ -355,6 +358,7 @@ async fn a_fixed_address_is_claimed_without_replicas() {
     let case = Case::new(Mode::Fixed, 1, opening(MAY_OPEN, &[OPENS_LATER])).await;
     assert_eq!(case.open().await, Gate::OpenIn(Duration::from_millis(900)));
     assert_eq!(case.claims()[0][4], "");
+    assert!(case.link.server_clock().is_some(), "the clock was read");
     assert_eq!(case.openings()[0][2..4], ["fixed", "0"]);
 }
 

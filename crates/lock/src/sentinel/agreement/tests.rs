@@ -235,3 +235,27 @@ fn what_helps_most_is_told_where_nobody_names_a_master() {
         "{unreachable}"
     );
 }
+
+#[test]
+fn a_found_sentinel_that_names_the_same_master_at_another_epoch_proves_nothing() {
+    let found = found(says(2, 7001, 5), LastConfirmation::Unproven);
+    let Answer {
+        reply: Ok(view), ..
+    } = &found
+    else {
+        panic!("it answered")
+    };
+    assert!(says(1, 7001, 5).proves(view));
+    assert!(!says(1, 7001, 4).proves(view) && !says(1, 7002, 5).proves(view));
+}
+
+#[test]
+fn a_liar_cannot_lower_what_is_needed() {
+    let mut liar = says(1, 666, 4);
+    if let Ok(view) = &mut liar.reply {
+        view.other_sentinels = 0;
+    }
+    let answers = [liar, says(2, 7001, 4), says(3, 7001, 4)];
+    let agreed = agreement(&answers, 1).expect("an agreement");
+    assert_eq!(agreed.address.port(), 7001);
+}
