@@ -10,7 +10,6 @@ use leasehold_testkit::SentinelCluster;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::block_in_place;
 
-use super::Outcome;
 use crate::figures::deposing;
 use crate::figures::failover::{Attempts, announcements, next};
 use crate::{Error, Result, ours};
@@ -21,6 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A supervisor starts a dead master again after so long, in seconds: when it has been replaced. One that does so before is
 /// no failover but a restart of the master.
 const SUPERVISED_AFTER: (f64, f64) = (4.0, 10.0);
+
+/// What one failover came to.
+pub(super) struct Outcome {
+    /// From the second Sentinel's announcement to the first grant by the new master.
+    pub(super) milliseconds: f64,
+    /// The longest time without a grant around it.
+    pub(super) gap: Duration,
+    pub(super) is_fast: bool,
+    /// Why there was a pause; empty if there was none.
+    pub(super) reason: String,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Case {

@@ -5,9 +5,8 @@ mod cases;
 mod pool;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use self::cases::Case;
+use self::cases::{Case, Outcome};
 use self::pool::Pool;
 use super::Effort;
 use crate::Result;
@@ -18,17 +17,6 @@ use crate::spread::Spread;
 const FEWEST: usize = 5;
 /// Clusters that wait until they are warm at the same time.
 const CLUSTERS: usize = 10;
-
-/// What one failover came to.
-struct Outcome {
-    /// From the second Sentinel's announcement to the first grant by the new master.
-    milliseconds: f64,
-    /// The longest time without a grant around it.
-    gap: Duration,
-    is_fast: bool,
-    /// Why there was a pause; empty if there was none.
-    reason: String,
-}
 
 pub(super) async fn measure(effort: Effort) -> Result<Figure> {
     let failovers = if effort.rounds > 5 {
