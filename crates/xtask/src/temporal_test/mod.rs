@@ -23,11 +23,14 @@ use server::TemporalServer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Fewer workflows, from a build without optimization that takes less time; measures nothing
+    /// From a build without optimization, which takes less time; measures nothing
+    #[arg(long)]
+    debug: bool,
+    /// As --debug, with fewer workflows
     #[arg(long)]
     short: bool,
     /// Only measures what a free lock adds to an activity
-    #[arg(long, conflicts_with = "short")]
+    #[arg(long, conflicts_with_all = ["debug", "short"])]
     overhead: bool,
 }
 
@@ -41,7 +44,7 @@ struct Stage<'a> {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     prepare::get(Need::REDIS)?;
-    let build = if arguments.short {
+    let build = if arguments.debug || arguments.short {
         Build::Debug
     } else {
         Build::Release
@@ -78,14 +81,12 @@ fn play_all(stage: &Stage<'_>, arguments: &Arguments) -> Result<Vec<Check>, Box<
     if arguments.overhead {
         return Ok(vec![overhead::measure(stage)?]);
     }
-    if arguments.short {
-        let mut checks = play::with_faults(stage, 20)?;
-        checks.extend(disabled::run(stage, 10)?);
-        return Ok(checks);
+    let (with_faults, disabled) = if arguments.short { (20, 10) } else { (50, 50) };
+    let mut checks = play::with_faults(stage, with_faults)?;
+    if stage.programs.build == Build::Release {
+        checks.push(overhead::measure(stage)?);
     }
-    let mut checks = play::with_faults(stage, 50)?;
-    checks.push(overhead::measure(stage)?);
-    checks.extend(disabled::run(stage, 50)?);
+    checks.extend(disabled::run(stage, disabled)?);
     Ok(checks)
 }
 

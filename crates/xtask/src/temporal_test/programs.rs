@@ -31,6 +31,7 @@ pub(crate) enum Build {
 
 /// Where the two programs are.
 pub(crate) struct Programs {
+    pub(crate) build: Build,
     worker: PathBuf,
     starter: PathBuf,
 }
@@ -79,6 +80,7 @@ impl Programs {
             program.ok_or_else(|| format!("cargo did not say where the example {name} is"))
         };
         Ok(Self {
+            build,
             worker: take("warehouse-worker")?,
             starter: take("warehouse-starter")?,
         })
