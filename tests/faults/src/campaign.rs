@@ -23,7 +23,7 @@ use crate::{
 };
 /// Fewer than this a minute prove nothing.
 const GRANTS_A_MINUTE: u64 = 1_000;
-const FAULTS_A_MINUTE: u64 = 30;
+const FAULTS_A_MINUTE: u64 = 15;
 
 impl Campaign {
     /// Runs it.
