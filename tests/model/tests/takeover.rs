@@ -23,6 +23,7 @@ fn two_failovers() {
 fn clocks_that_differ() {
     holds("takeover-skew");
     breaks("takeover-clocks");
+    breaks("takeover-holds-not-added");
 }
 
 #[test]
@@ -90,6 +91,7 @@ fn revocations_that_a_rule_less_forgets() {
     breaks("takeover-no-companion");
     breaks("takeover-seeded-first");
     breaks("takeover-force-unknown");
+    breaks("takeover-giver-prolonged");
     breaks("takeover-before-claim");
     breaks("takeover-counter-forgotten");
 }

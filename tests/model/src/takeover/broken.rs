@@ -68,6 +68,19 @@ pub const BROKEN: &[Variant] = &[
         },
     ),
     broken(
+        "takeover-holds-not-added",
+        "e: what the last master held its grants back for is forgotten",
+        Bounds {
+            skew: 1,
+            measured: true,
+            ..TWO
+        },
+        Rules {
+            add_holds: false,
+            ..PROTOCOL
+        },
+    ),
+    broken(
         "takeover-skipped-epoch",
         "f: there may have been another master in between",
         BRIEF,

@@ -76,6 +76,15 @@ pub const FULL: &[Variant] = &[
         Bounds { skew: 1, ..TWO },
     ),
     sound(
+        "full-takeover-measured",
+        "two failovers between clocks whose difference is measured each time",
+        Bounds {
+            skew: 1,
+            measured: true,
+            ..TWO
+        },
+    ),
+    sound(
         "full-takeover-revoked",
         "two failovers, leases handed over and released by force",
         Bounds {
