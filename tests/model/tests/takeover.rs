@@ -23,7 +23,6 @@ fn two_failovers() {
 fn clocks_that_differ() {
     holds("takeover-skew");
     breaks("takeover-clocks");
-    breaks("takeover-holds-not-added");
 }
 
 #[test]
