@@ -90,6 +90,7 @@ fn revocations_that_a_rule_less_forgets() {
     breaks("takeover-no-companion");
     breaks("takeover-seeded-first");
     breaks("takeover-force-unknown");
+    breaks("takeover-giver-prolonged");
     breaks("takeover-before-claim");
     breaks("takeover-counter-forgotten");
 }

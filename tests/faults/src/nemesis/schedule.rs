@@ -197,7 +197,7 @@ fn draw(random: &mut Random, available: &[Fault]) -> Vec<Strike> {
     let strikes_at_once = if random.percent(20) {
         1
     } else {
-        random.between(4, 8)
+        random.between(5, 10)
     };
     for _ in 0..strikes_at_once {
         let mut point = random.between(0, total);

@@ -85,6 +85,8 @@ fn record_word(gate: &Record, names: &mut Names) -> u128 {
         (u8::from(gate.resynced), 1),
         (gate.epoch, 3),
         (gate.hold, 3),
+        (gate.wait, 2),
+        (gate.clock, 2),
         (gate.fence_at, 4),
         (gate.known, 4),
     ])
@@ -120,8 +122,10 @@ fn client_word(client: &Client, names: &mut Names) -> u128 {
         (names.set(client.write.acks), 3),
         (client.write.left, 3),
         (client.write.fence, 4),
+        (u8::from(client.write.again), 1),
         (client.fence, 4),
         (names.id(client.revoked_on), 4),
+        (u8::from(client.handed_over), 1),
     ])
 }
 

@@ -68,6 +68,7 @@ impl Takeover {
             state.node_mut(at).gate.known = client.fence;
         }
         self.set(state, name, at, Kind::Renew, late, client.fence);
+        state.client_mut(name).write.again = client.handed_over && client.revoked_on != node.id;
         Some(())
     }
 
@@ -108,6 +109,7 @@ impl Takeover {
             acks: 0,
             left: lease - late,
             fence,
+            again: false,
         };
         self.log(state, at);
     }
@@ -119,7 +121,15 @@ impl Takeover {
         if dead || !is_majority(write.acks) || !self.look_allows(state, write) {
             return None;
         }
+        let waits = write.kind == Kind::Renew && self.giver_waits(state, name, write.node);
+        if waits {
+            return None;
+        }
         let client = state.client_mut(name);
+        if write.again {
+            // It holds again, whoever has taken it over.
+            (client.revoked_on, client.handed_over) = (NO_ID, false);
+        }
         client.lease = client.lease.max(write.left);
         client.write = Write::NONE;
         let was_revoked = client.revoked_on != NO_ID;
@@ -133,6 +143,15 @@ impl Takeover {
         Some(())
     }
 
+    /// Whether the lease was handed over and gains nothing by a renewal here: another client may hold it, and the gate has
+    /// not been closed for as long as that one may.
+    fn giver_waits(&self, state: &State, name: u8, at: u8) -> bool {
+        let client = state.client(name);
+        let is_elsewhere = client.revoked_on != state.node(at).id;
+        let is_closed = !state.node(at).gate.is_open();
+        self.rules.giver_waits && client.handed_over && is_elsewhere && is_closed
+    }
+
     /// Still a master of this incarnation, its own record, `sync_full` as recorded; and for a grant an open gate, and the
     /// clocks' difference passed.
     fn look_allows(&self, state: &State, write: Write) -> bool {
@@ -143,7 +162,11 @@ impl Takeover {
             _ if !self.rules.look_at_gate => true,
             _ => {
                 let held_back = self.rules.hold && self.bounds.skew > 0 && node.gate.hold > 0;
-                let passed = self.bounds.lease - write.left >= self.bounds.skew;
+                let wait = match self.bounds.measured {
+                    true => node.gate.wait,
+                    false => self.bounds.skew,
+                };
+                let passed = self.bounds.lease - write.left >= wait;
                 counts && node.gate.is_open() && (passed || !held_back)
             }
         }
@@ -153,7 +176,7 @@ impl Takeover {
     pub(super) fn give_up(&self, state: &mut State, name: u8) {
         let client = state.client_mut(name);
         (client.lease, client.write) = (0, Write::NONE);
-        (client.fence, client.revoked_on) = (0, NO_ID);
+        (client.fence, client.revoked_on, client.handed_over) = (0, NO_ID, false);
         let of_nodes = state.nodes.iter_mut().map(|node| &mut node.lock);
         let of_snapshot = state.snapshot.iter_mut().map(|saved| &mut saved.lock);
         for lock in of_nodes.chain(of_snapshot) {
@@ -182,7 +205,9 @@ impl Takeover {
         if !self.bounds.revocations || !is_idle || !is_open || !is_held {
             return None;
         }
-        state.client_mut(giver).revoked_on = state.node(at).id;
+        let id = state.node(at).id;
+        let lease = state.client_mut(giver);
+        (lease.revoked_on, lease.handed_over) = (id, true);
         let fence = self.next_fence(state, at)?;
         self.set(state, name, at, Kind::Acquire, 0, fence);
         Some(())

@@ -74,8 +74,17 @@ impl Takeover {
         if !(is_own || can_be_fast || keeps_counter || keeps_absence) {
             *gate = Record::ABSENT;
         }
-        if !is_own {
+        let is_added = self.bounds.measured && can_be_fast;
+        if !is_own && !is_added {
             gate.hold = 0;
+        }
+        if gate.hold == 0 {
+            gate.wait = 0;
+        }
+        if !is_own && !can_be_fast {
+            gate.clock = 0;
+        }
+        if !is_own {
             if gate.phase.is_pending() {
                 gate.phase = Phase::Pending;
             }

@@ -47,6 +47,15 @@ impl Takeover {
             (Phase::PendingFast, _) => self.bounds.lease,
             _ => 0,
         };
+        let (wait, clock) = match (self.bounds.measured, is_ours) {
+            (false, _) => (0, 0),
+            (true, true) => (was.wait, was.clock),
+            (true, false) => {
+                let before = was.hold > 0 && self.rules.add_holds;
+                let ahead = node.clock.saturating_sub(was.clock);
+                (ahead + if before { was.wait } else { 0 }, node.clock)
+            }
+        };
         let has_time = was.phase == Phase::Open;
         let record = Record {
             of: node.id,
@@ -55,6 +64,8 @@ impl Takeover {
             resynced: is_ours && (has_time || was.resynced),
             epoch,
             hold,
+            wait: if hold > 0 { wait } else { 0 },
+            clock,
             ..was
         };
         // Whoever learned that an earlier claim was confirmed may run `gate_open` only now.
@@ -116,7 +127,8 @@ impl Takeover {
             _ => 0,
         };
         let gate = &mut state.node_mut(name).gate;
-        (gate.phase, gate.left, gate.hold) = (Phase::Open, self.bounds.lease - lived, 0);
+        (gate.phase, gate.left, gate.hold, gate.wait) =
+            (Phase::Open, self.bounds.lease - lived, 0, 0);
         self.log(state, name);
         Some(())
     }

@@ -60,6 +60,8 @@ pub struct Bounds {
     pub grants: u8,
     /// How far the data nodes' clocks may differ.
     pub skew: u8,
+    /// How far a new master's clock is ahead of the last one's is measured; else the most that it may be counts.
+    pub measured: bool,
     /// Leases are handed over and released by force.
     pub revocations: bool,
     /// Masters write to the replication stream when nobody asks.
@@ -85,6 +87,7 @@ impl Takeover {
         let open = Record {
             of: 0,
             phase: Phase::Open,
+            clock: if self.bounds.measured { clocks[0] } else { 0 },
             ..Record::ABSENT
         };
         let node = Node {
@@ -113,6 +116,7 @@ impl Takeover {
             write: Write::NONE,
             fence: 0,
             revoked_on: NO_ID,
+            handed_over: false,
         };
         let mut state = State {
             nodes: clocks.map(|clock| Node { clock, ..node }),

@@ -66,6 +66,15 @@ pub const REVOCATIONS: &[Variant] = &[
             },
         )
     },
+    broken(
+        "takeover-giver-prolonged",
+        "a lease that was handed over is prolonged behind a closed gate",
+        REVOKED,
+        Rules {
+            giver_waits: false,
+            ..PROTOCOL
+        },
+    ),
     Variant {
         expected: Expected::Breaks(REVOKED_STAYS),
         ..robbed(

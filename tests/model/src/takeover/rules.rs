@@ -52,6 +52,8 @@ pub struct Rules {
     pub has_claim: bool,
     /// e: while leases of the old master may run, a grant is told after the clocks' difference has passed.
     pub hold: bool,
+    /// e: where differences are measured, that of the last take-over is added as long as leases from before it may run.
+    pub add_holds: bool,
     /// f: the claim's epoch is the one after the record's.
     pub next_epoch: bool,
     /// g: a renewal counts only under this incarnation's own record, and with `sync_full` as recorded.
@@ -84,6 +86,8 @@ pub struct Rules {
     pub companion: bool,
     /// A forced release leaves its fence there too.
     pub force_leaves_fence: bool,
+    /// A lease that has issued a ticket is prolonged in another history only behind an open gate.
+    pub giver_waits: bool,
     /// Assumed: the Sentinels' epoch never goes back.
     pub epochs_grow: bool,
     /// Assumed: Redis starts with all its data, or with none.
@@ -101,6 +105,7 @@ impl Rules {
         uptime: true,
         has_claim: true,
         hold: true,
+        add_holds: true,
         next_epoch: true,
         look_at_renewals: true,
         vet: true,
@@ -117,6 +122,7 @@ impl Rules {
         claim_first: true,
         companion: true,
         force_leaves_fence: true,
+        giver_waits: true,
         epochs_grow: true,
         no_old_snapshots: true,
     };

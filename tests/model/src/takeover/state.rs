@@ -74,6 +74,10 @@ pub struct Record {
     pub epoch: u8,
     /// Ticks in which grants are held back.
     pub hold: u8,
+    /// For how many ticks each grant is held back meanwhile, where that is measured.
+    pub wait: u8,
+    /// The clock of the node that claimed, where it is measured.
+    pub clock: u8,
     /// The fence counter as the claim found it.
     pub fence_at: u8,
     /// The companion: the greatest fence that a renewal, or a forced release, left on the lock; nought: none.
@@ -89,6 +93,8 @@ impl Record {
         resynced: false,
         epoch: 0,
         hold: 0,
+        wait: 0,
+        clock: 0,
         fence_at: 0,
         known: 0,
     };
@@ -184,6 +190,8 @@ pub struct Write {
     pub left: u8,
     /// The fence that was handed out.
     pub fence: u8,
+    /// It renews a lease that had been handed over in another history.
+    pub again: bool,
 }
 
 impl Write {
@@ -194,6 +202,7 @@ impl Write {
         acks: 0,
         left: 0,
         fence: 0,
+        again: false,
     };
 
     /// It can no longer count.
@@ -213,6 +222,8 @@ pub struct Client {
     pub fence: u8,
     /// The history in which its lease was handed over, or released by force: it is no holder any more. [`NO_ID`]: it is.
     pub revoked_on: u8,
+    /// It was handed over, by a ticket that it had issued.
+    pub handed_over: bool,
 }
 
 /// One instant of the modelled system.

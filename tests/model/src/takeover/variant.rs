@@ -42,6 +42,7 @@ pub(super) const ONE: Bounds = Bounds {
     backlog_expiries: 0,
     grants: 0,
     skew: 0,
+    measured: false,
     revocations: false,
     pings: false,
     new_deployment: false,

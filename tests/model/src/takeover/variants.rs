@@ -1,7 +1,7 @@
 //! The configurations: the protocol's, and by way of `broken` and `revoked` each rule removed.
 
 use super::Bounds;
-pub use super::broken::{ASSUMPTIONS, BROKEN, SECOND_GUARDS};
+pub use super::broken::{ASSUMPTIONS, BROKEN, FULL_BROKEN, SECOND_GUARDS};
 pub use super::revoked::REVOCATIONS;
 pub use super::variant::Variant;
 use super::variant::{ONE, REVOKED, TWO, sound};
@@ -76,6 +76,15 @@ pub const FULL: &[Variant] = &[
         Bounds { skew: 1, ..TWO },
     ),
     sound(
+        "full-takeover-measured",
+        "two failovers between clocks whose difference is measured each time",
+        Bounds {
+            skew: 1,
+            measured: true,
+            ..TWO
+        },
+    ),
+    sound(
         "full-takeover-revoked",
         "two failovers, leases handed over and released by force",
         Bounds {
@@ -87,7 +96,15 @@ pub const FULL: &[Variant] = &[
 
 /// Every variant.
 pub fn all() -> impl Iterator<Item = &'static Variant> {
-    [SOUND, FULL, BROKEN, ASSUMPTIONS, SECOND_GUARDS, REVOCATIONS]
-        .into_iter()
-        .flatten()
+    [
+        SOUND,
+        FULL,
+        BROKEN,
+        FULL_BROKEN,
+        ASSUMPTIONS,
+        SECOND_GUARDS,
+        REVOCATIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
