@@ -23,7 +23,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 /// How long the keys of the last lease may stay after the last workflow.
 const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs at least so many workflows while a worker and the master die and one is cancelled. The
+/// Runs at least this number of workflows while a worker and the master die and one is cancelled. The
 /// starter replaces those that have ended until the last fault is over, so that each fault meets
 /// some at work, however slow the machine is.
 pub(crate) fn with_faults(
