@@ -27,6 +27,13 @@ async fn queue_length(redis: &RedisServer, resource: &str) -> String {
         .to_owned()
 }
 
+/// Who waits for slots, in order.
+fn slots_waiting(redis: &RedisServer, resource: &str) -> Vec<String> {
+    let queue = format!("{{{resource}}}:slot-queue");
+    let waiters = redis.cli(&["ZRANGE", &queue, "0", "-1"]).expect("ZRANGE");
+    waiters.lines().map(str::to_owned).collect()
+}
+
 async fn slots_queued(redis: &RedisServer, resource: &str, count: usize) {
     let queue = format!("{{{resource}}}:slot-queue");
     eventually("the queue of the slots fills", async || {
@@ -224,7 +231,12 @@ async fn a_slot_goes_to_the_first_waiter_that_can_use_it() {
     }
     let mut connection = connection(&redis);
     let mut calls = connection.as_pubsub();
-    calls.psubscribe("leasehold:wake:*").expect("PSUBSCRIBE");
+    for waiter in slots_waiting(&redis, "gpu") {
+        let (id, _) = waiter.split_once('/').expect("an id and how many slots");
+        calls
+            .subscribe(format!("leasehold:wake:{id}"))
+            .expect("SUBSCRIBE");
+    }
     one.release().await.expect("a release");
     let called = calls.get_message().expect("the call");
     assert_eq!(called.get_payload_bytes(), b"free 2 gpu");
