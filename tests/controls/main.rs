@@ -7,7 +7,7 @@ use std::time::Duration;
 use leasehold::broken::{Condition, leave_out};
 use leasehold::{AcquireOptions, Error, Lease, Locker, Renewal};
 use leasehold_testkit::{RedisServer, RedisServerBuilder, SentinelCluster};
-use leasehold_tests::{blocking, connect, eventually, lease, patient, sentinel_env, soon};
+use leasehold_tests::{blocking, eventually, lease, patient, soon, strict};
 
 const NAME: &str = "wanted";
 /// Outlasts a failover.
@@ -32,8 +32,8 @@ struct Scene {
 impl Scene {
     async fn start(node: RedisServerBuilder) -> Self {
         let cluster = patient().node(node).start().expect("a cluster");
-        let one = strict(&cluster).await;
-        let other = strict(&cluster).await;
+        let one = strict(&cluster, LONGEST).await;
+        let other = strict(&cluster, LONGEST).await;
         eventually("servers that are up for a longest lease", async || {
             let is_warm = |node: &RedisServer| {
                 let server = blocking(|| node.info("server"));
@@ -117,18 +117,6 @@ impl Scene {
     }
 }
 
-async fn strict(cluster: &SentinelCluster) -> Locker {
-    let longest = format!("{}s", LONGEST.as_secs());
-    let overrides = [
-        ("LOCK_SAFETY", "strict"),
-        ("LOCK_TTL", longest.as_str()),
-        ("LOCK_MAX_TTL", longest.as_str()),
-    ];
-    connect(sentinel_env(cluster), &overrides)
-        .await
-        .expect("connect")
-}
-
 /// A replica that never heard of a confirmed lease is preferred to the one that confirmed it, which then is synchronised
 /// fully and forgets it.
 async fn promoted_by_priority() -> Verdict {
@@ -174,30 +162,31 @@ async fn restarted_with_a_snapshot() -> Verdict {
     scene.verdict(&holder, 1).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_the_same_history_there_are_two_holders() {
+/// Without the condition there are two holders; with all of them the second is refused, for this reason.
+async fn convicts(condition: Condition, attempt: impl AsyncFn() -> Verdict, expected: &str) {
     let _turn = TURN.lock().await;
     {
-        let _left_out = leave_out(Condition::SameHistory);
-        let verdict = promoted_by_priority().await;
+        let _left_out = leave_out(condition);
+        let verdict = attempt().await;
         assert!(matches!(verdict, Verdict::TwoHolders), "{verdict:?}");
     }
-    match promoted_by_priority().await {
-        Verdict::Refused { reason } => assert!(reason.contains("synchronised fully"), "{reason}"),
+    match attempt().await {
+        Verdict::Refused { reason } => assert!(reason.contains(expected), "{reason}"),
         Verdict::TwoHolders => panic!("two holders with all conditions"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_the_same_history_there_are_two_holders() {
+    convicts(
+        Condition::SameHistory,
+        promoted_by_priority,
+        "synchronised fully",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_time_that_replicas_are_up_there_are_two_holders() {
-    let _turn = TURN.lock().await;
-    {
-        let _left_out = leave_out(Condition::Uptime);
-        let verdict = restarted_with_a_snapshot().await;
-        assert!(matches!(verdict, Verdict::TwoHolders), "{verdict:?}");
-    }
-    match restarted_with_a_snapshot().await {
-        Verdict::Refused { reason } => assert!(reason.contains("is up for"), "{reason}"),
-        Verdict::TwoHolders => panic!("two holders with all conditions"),
-    }
+    convicts(Condition::Uptime, restarted_with_a_snapshot, "is up for").await;
 }

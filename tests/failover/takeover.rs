@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use leasehold::{Error, Locker};
 use leasehold_testkit::{RedisServer, SentinelCluster};
-use leasehold_tests::{blocking, connect, eventually, lease, sentinel_env, soon};
+use leasehold_tests::{blocking, eventually, lease, soon, strict};
 
 const GATE: &str = "leasehold:gate";
 
@@ -21,18 +21,6 @@ fn cluster() -> SentinelCluster {
         .node(node)
         .start()
         .expect("a cluster")
-}
-
-async fn strict(cluster: &SentinelCluster, longest: Duration) -> Locker {
-    let longest = format!("{}s", longest.as_secs());
-    let overrides = [
-        ("LOCK_SAFETY", "strict"),
-        ("LOCK_TTL", longest.as_str()),
-        ("LOCK_MAX_TTL", longest.as_str()),
-    ];
-    connect(sentinel_env(cluster), &overrides)
-        .await
-        .expect("connect")
 }
 
 async fn lease_and_release(locker: &Locker, resource: &str) {

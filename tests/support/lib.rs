@@ -43,6 +43,23 @@ pub fn common_env() -> Vec<(String, String)> {
         .to_vec()
 }
 
+/// A locker in strict mode over a Sentinel cluster, whose leases last as long as any may.
+///
+/// # Panics
+///
+/// When it cannot connect.
+pub async fn strict(cluster: &SentinelCluster, longest: Duration) -> Locker {
+    let longest = format!("{}s", longest.as_secs());
+    let overrides = [
+        ("LOCK_SAFETY", "strict"),
+        ("LOCK_TTL", longest.as_str()),
+        ("LOCK_MAX_TTL", longest.as_str()),
+    ];
+    connect(sentinel_env(cluster), &overrides)
+        .await
+        .expect("connect")
+}
+
 /// Connects with `variables`, of which later ones override earlier ones.
 ///
 /// # Errors

@@ -138,7 +138,7 @@ impl CleanupWorker {
     /// How much is left to take back.
     #[cfg(test)]
     pub(crate) fn pending(&self) -> usize {
-        self.shared.state().left()
+        self.shared.state().len()
     }
 
     /// Waits until nothing is left to take back.

@@ -38,12 +38,6 @@ pub(super) struct PendingCleanup {
 }
 
 impl Pending {
-    /// How many are left.
-    #[cfg(test)]
-    pub(super) fn left(&self) -> usize {
-        self.cleanups.len()
-    }
-
     pub(super) fn insert(&mut self, cleanup: Cleanup, lasts: Duration) {
         self.count += 1;
         let (id, number) = (cleanup.id(), self.count);
