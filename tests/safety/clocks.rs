@@ -121,6 +121,21 @@ async fn a_clock_that_is_set_back_keeps_no_gate_closed() {
     next.expect("a lease").release().await.expect("a release");
 }
 
+/// The server counts the time that it is up by the same clock, so the count may be negative.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_before_the_gate_is_claimed_keeps_no_gate_closed() {
+    let server = RedisServer::builder()
+        .clock_shim(true)
+        .start()
+        .expect("redis-server");
+    server.set_clock_offset(-60_000).expect("a clock");
+    let locker = connect(standalone_env(&server), &[("LOCK_SAFETY", "strict")])
+        .await
+        .expect("connect");
+    let first = soon("the gate to open", locker.acquire(NAME)).await;
+    first.expect("a lease").release().await.expect("a release");
+}
+
 /// The same for a waiter that was called and does not come: those behind it wait for its claim alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_set_back_keeps_no_place_in_the_queue() {

@@ -6,18 +6,20 @@
 //! master can confirm nothing; `gate_open` sets the time from which on grants are given. The
 //! Sentinels are asked between the reading of `sync_full` and the claim that names it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
-use crate::master::gate_replies::{Claimed, Opened};
+use crate::master::confirm::Confirmed;
+use crate::master::gate_replies::{Claimed, Opened, Pending};
 use crate::master::link::{Link, OpenGate};
-use crate::master::server_clock::{Estimate, ahead_by};
+use crate::master::server_clock::{Estimate, LastMaster};
 use crate::master::state::State;
 use crate::master::takeover::{self, Replicas};
+use crate::protocol::keys::GateKeys;
 use crate::protocol::reply::{self, info_field};
 use crate::protocol::script::{Call, GATE_CLAIM, GATE_OPEN};
 use crate::telemetry;
@@ -75,8 +77,7 @@ pub(crate) struct GateSettings {
 /// Claims and opens the gate of each incarnation that a locker meets.
 pub(crate) struct Gatekeeper {
     settings: GateSettings,
-    /// The clock of the last master before the present one, and its `master_replid`.
-    former: Mutex<Option<(Arc<str>, Estimate)>>,
+    last: LastMaster,
     state: watch::Sender<GateState>,
 }
 
@@ -84,7 +85,7 @@ impl Gatekeeper {
     pub(crate) fn new(settings: GateSettings) -> Arc<Self> {
         Arc::new(Self {
             settings,
-            former: Mutex::default(),
+            last: LastMaster::default(),
             state: watch::Sender::default(),
         })
     }
@@ -105,8 +106,8 @@ impl Gatekeeper {
             if let Some(link) = link {
                 self.attend_to(&link).await;
                 if let Some(estimate) = link.server_clock() {
-                    let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
-                    *former = Some((link.incarnation.replication_id.clone(), estimate));
+                    let incarnation = link.incarnation.replication_id.clone();
+                    self.last.remember(incarnation, estimate);
                 }
             }
             if topology.changed().await.is_err() {
@@ -150,63 +151,83 @@ impl Gatekeeper {
             let Some(epoch) = link.named_afresh(NAMING_LIMIT).await else {
                 return Ok(self.pending("the Sentinels do not name this master"));
             };
-            let claim = Call::new(&GATE_CLAIM)
-                .key(&keys.record)
-                .key(&keys.renewed)
-                .key(&keys.counter)
-                .argument(&link.incarnation.replication_id)
-                .argument(self.settings.longest.as_millis())
-                .argument(link.data_nodes())
-                .argument(epoch)
-                .argument(if link.confirms() { syncs.as_str() } else { "" })
-                .argument(&self.settings.owner);
-            let (claimed, confirmed) = link.call_confirmed(claim).await?;
-            let claimed = Claimed::parse(&claimed);
-            match claimed.map_err(|unexpected| link.unexpected(unexpected))? {
+            let (claimed, confirmed) = self.claim(link, &keys, epoch, &syncs).await?;
+            return match claimed {
                 Claimed::Open {
                     remaining,
                     longest,
                     claim,
                 } => {
                     let gate = OpenGate { claim, longest };
-                    return Ok(self.opens(link, remaining, gate, None));
+                    Ok(self.opens(link, remaining, gate, None))
                 }
-                Claimed::OtherIncarnation => return Ok(Gate::OtherIncarnation),
-                Claimed::SyncsChanged => {}
-                Claimed::OlderEpoch { record } => {
-                    let reason = format!(
-                        "the gate was claimed at Sentinel's epoch {record}, and the Sentinels name \
-                         this master at {epoch}; if they watch it anew (SENTINEL MONITOR), see \
-                         `Sentinels that start again` in docs/operations.md"
-                    );
-                    return Ok(self.pending(&reason));
+                Claimed::OtherIncarnation => Ok(Gate::OtherIncarnation),
+                Claimed::SyncsChanged => continue,
+                Claimed::OlderEpoch { record } => Ok(self.pending(&format!(
+                    "the gate was claimed at Sentinel's epoch {record}, and the Sentinels name this \
+                     master at {epoch}; if they watch it anew (SENTINEL MONITOR), see `Sentinels \
+                     that start again` in docs/operations.md"
+                ))),
+                Claimed::Pending(pending) => {
+                    self.open_pending(link, &keys, &pending, confirmed, clock)
+                        .await
                 }
-                Claimed::Pending {
-                    claim,
-                    pauses_for,
-                    data_nodes,
-                    longest,
-                } => {
-                    link.at_least_data_nodes(data_nodes);
-                    if link.confirms() && !confirmed.by_majority_of(data_nodes) {
-                        let reason = format!(
-                            "{} of {data_nodes} data nodes have the claim of this master",
-                            confirmed.acknowledged
-                        );
-                        return Ok(self.pending(&reason));
-                    }
-                    let wanted = takeover::Wanted {
-                        link,
-                        gate_key: &keys.record,
-                        claim,
-                        longest,
-                    };
-                    let way = self.way(&wanted, pauses_for, clock).await;
-                    return self.open_claimed(link, &keys.record, claim, way).await;
-                }
-            }
+            };
         }
         Ok(self.pending("replicas keep arriving with histories of their own"))
+    }
+
+    /// Records that the gate of the link's incarnation is pending, unless it is claimed already.
+    async fn claim(
+        &self,
+        link: &Link,
+        keys: &GateKeys,
+        epoch: u64,
+        syncs: &str,
+    ) -> Result<(Claimed, Confirmed), Failure> {
+        let claim = Call::new(&GATE_CLAIM)
+            .key(&keys.record)
+            .key(&keys.renewed)
+            .key(&keys.counter)
+            .argument(&link.incarnation.replication_id)
+            .argument(self.settings.longest.as_millis())
+            .argument(link.data_nodes())
+            .argument(epoch)
+            .argument(if link.confirms() { syncs } else { "" })
+            .argument(&self.settings.owner);
+        let (claimed, confirmed) = link.call_confirmed(claim).await?;
+        let claimed = Claimed::parse(&claimed);
+        let claimed = claimed.map_err(|unexpected| link.unexpected(unexpected))?;
+        Ok((claimed, confirmed))
+    }
+
+    /// Opens a gate that is pending, once a majority of the data nodes has the claim.
+    async fn open_pending(
+        &self,
+        link: &Link,
+        keys: &GateKeys,
+        pending: &Pending,
+        confirmed: Confirmed,
+        clock: Option<Estimate>,
+    ) -> Result<Gate, Failure> {
+        let data_nodes = pending.data_nodes;
+        link.at_least_data_nodes(data_nodes);
+        if link.confirms() && !confirmed.by_majority_of(data_nodes) {
+            let reason = format!(
+                "{} of {data_nodes} data nodes have the claim of this master",
+                confirmed.acknowledged
+            );
+            return Ok(self.pending(&reason));
+        }
+        let wanted = takeover::Wanted {
+            link,
+            gate_key: &keys.record,
+            claim: pending.claim,
+            longest: pending.longest,
+        };
+        let way = self.way(&wanted, pending.pauses_for, clock).await;
+        self.open_claimed(link, &keys.record, pending.claim, way)
+            .await
     }
 
     /// How the gate may be opened after a claim.
@@ -234,11 +255,7 @@ impl Gatekeeper {
 
     /// How far the new master's clock may be ahead of the last one's.
     fn hold(&self, former: &str, clock: Option<Estimate>) -> Hold {
-        let known = self.former.lock().unwrap_or_else(PoisonError::into_inner);
-        let measured = match (&*known, clock) {
-            (Some((replid, before)), Some(now)) if **replid == *former => ahead_by(before, &now),
-            _ => None,
-        };
+        let measured = clock.and_then(|clock| self.last.is_behind(former, &clock));
         match measured {
             Some(ahead) => Hold {
                 limit: ahead,

@@ -13,18 +13,22 @@ pub(crate) enum Claimed {
         longest: Duration,
         claim: u64,
     },
-    Pending {
-        claim: u64,
-        /// Why it may not be opened at once; `None` if it may, should the replicas have everything.
-        pauses_for: Option<&'static str>,
-        data_nodes: usize,
-        longest: Duration,
-    },
+    Pending(Pending),
     OtherIncarnation,
     OlderEpoch {
         record: u64,
     },
     SyncsChanged,
+}
+
+/// A claim that is to be confirmed.
+pub(crate) struct Pending {
+    pub(crate) claim: u64,
+    /// Why it may not be opened at once; `None` if it may, should the replicas have everything.
+    pub(crate) pauses_for: Option<&'static str>,
+    /// As many as were ever known.
+    pub(crate) data_nodes: usize,
+    pub(crate) longest: Duration,
 }
 
 /// The reply of `gate_open.lua`.
@@ -90,12 +94,12 @@ impl Claimed {
                 longest: numbers.milliseconds(2)?,
                 claim: numbers.at(3)?,
             },
-            0 => Self::Pending {
+            0 => Self::Pending(Pending {
                 data_nodes: usize::try_from(numbers.at(1)?).unwrap_or(usize::MAX),
                 claim: numbers.at(2)?,
                 pauses_for: pauses_for(numbers.at(3)?),
                 longest: numbers.milliseconds(4)?,
-            },
+            }),
             -3 => Self::OtherIncarnation,
             -6 => Self::OlderEpoch {
                 record: numbers.at(1)?,

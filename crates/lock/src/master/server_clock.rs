@@ -1,5 +1,6 @@
 //! How far a server's clock is from this process' own: for comparing the clocks of two masters.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
@@ -56,6 +57,24 @@ pub(crate) fn ahead_by(last: &Estimate, new: &Estimate) -> Option<Duration> {
     let ahead = new.highest_us.saturating_sub(last.lowest_us);
     let ahead = Duration::from_micros(u64::try_from(ahead).unwrap_or_default());
     Some(ahead + age / DRIFT)
+}
+
+/// The clock of the master that is to be the last one after the next failover, by its `master_replid`.
+#[derive(Default)]
+pub(crate) struct LastMaster(Mutex<Option<(Arc<str>, Estimate)>>);
+
+impl LastMaster {
+    pub(crate) fn remember(&self, incarnation: Arc<str>, clock: Estimate) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((incarnation, clock));
+    }
+
+    /// How far this clock may be ahead of that of the last master, if it is this one and known well enough.
+    pub(crate) fn is_behind(&self, incarnation: &str, new: &Estimate) -> Option<Duration> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((known, last)) if **known == *incarnation => ahead_by(last, new),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

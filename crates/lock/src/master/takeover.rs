@@ -165,7 +165,9 @@ impl Said {
         let record = reply::array(record).ok()?;
         let field = |at| reply::text(reply::item(record, at).ok()?).ok();
         let server = reply::text(server).ok()?;
-        let uptime: u64 = info_field(&server, "uptime_in_seconds")?.parse().ok()?;
+        // Negative where the server's clock was set back since its start.
+        let uptime: i64 = info_field(&server, "uptime_in_seconds")?.parse().ok()?;
+        let uptime = u64::try_from(uptime).unwrap_or_default();
         Some(Self {
             incarnation: field(0).unwrap_or_default(),
             claim: field(1).unwrap_or_default(),

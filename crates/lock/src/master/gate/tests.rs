@@ -2,6 +2,8 @@
 
 mod attending;
 
+use std::sync::Mutex;
+
 use leasehold_config::AddressMap;
 
 use super::*;
@@ -309,10 +311,11 @@ async fn replicas_that_cannot_show_everything_make_it_pause() {
 }
 
 /// A master that is alone knows everything that was confirmed.
-async fn at_once(former: Option<(&str, Estimate)>) -> Vec<String> {
+async fn at_once(last: Option<(&str, Estimate)>) -> Vec<String> {
     let case = Case::new(Mode::Confirmed, 1, opening(MAY_OPEN_ALONE, &[OPENS])).await;
-    *case.gatekeeper.former.lock().expect("the last master") =
-        former.map(|(replid, estimate)| (Arc::from(replid), estimate));
+    if let Some((incarnation, clock)) = last {
+        case.gatekeeper.last.remember(incarnation.into(), clock);
+    }
     assert_eq!(case.open().await, AT_ONCE);
     assert_eq!(case.link.claim_for_commands(LONGEST), Some(8));
     case.openings().remove(0)

@@ -23,7 +23,7 @@ struct Replica {
     replid2: &'static str,
     incarnation: &'static str,
     claim: &'static str,
-    uptime: u64,
+    uptime: i64,
     run_id: &'static str,
 }
 
@@ -184,6 +184,13 @@ async fn whoever_may_lack_something_does_not_count() {
         (
             Replica { uptime: 30, ..GOOD },
             "it is up for 29s, less than the longest lease of 30s",
+        ),
+        (
+            Replica {
+                uptime: -57,
+                ..GOOD
+            },
+            "it is up for 0ns, less than the longest lease of 30s",
         ),
     ];
     for (replica, because) in bad {

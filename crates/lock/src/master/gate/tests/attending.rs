@@ -28,6 +28,22 @@ async fn a_closed_gate_is_opened_by_itself_once_its_time_has_come() {
 }
 
 #[tokio::test]
+async fn an_open_gate_is_claimed_once() {
+    let case = Case::new(Mode::Confirmed, 3, claims(&[OPEN])).await;
+    let (_topology, followed) = watch::channel(State::Ready(case.link.clone()));
+    let attending = tokio::spawn(case.gatekeeper.clone().attend(followed));
+    let mut states = case.gatekeeper.state.subscribe();
+    let opened = states.wait_for(|state| *state == GateState::Open);
+    let opened = tokio::time::timeout(Duration::from_secs(10), opened).await;
+    assert!(opened.is_ok(), "it stays {:?}", case.gatekeeper.state());
+    drop(opened);
+    // A hundred attempts would fit into this.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(case.claims().len(), 1);
+    attending.abort();
+}
+
+#[tokio::test]
 async fn a_claim_that_is_not_confirmed_yet_is_tried_again_by_itself() {
     let case = Case::new(
         Mode::Confirmed,
