@@ -11,7 +11,7 @@ use leasehold_tests::{blocking, eventually, lease, patient, soon, strict};
 
 const NAME: &str = "wanted";
 /// Outlasts a failover.
-const LONGEST: Duration = Duration::from_secs(15);
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// One at a time: what is left out is left out in the whole process.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
