@@ -2,16 +2,18 @@
 //!
 //! Built with the feature `broken` alone: `cargo test -p leasehold-tests --features broken --test controls`.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use leasehold::broken::{Condition, leave_out};
 use leasehold::{AcquireOptions, Error, Lease, Locker, Renewal};
 use leasehold_testkit::{RedisServer, RedisServerBuilder, SentinelCluster};
 use leasehold_tests::{blocking, eventually, lease, patient, soon, strict};
+use tokio::runtime::Runtime;
 
 const NAME: &str = "wanted";
-/// Outlasts a failover.
-const LONGEST: Duration = Duration::from_secs(30);
+/// Outlasts a failover, and a replica that the Sentinels lead back.
+const LONGEST: Duration = Duration::from_secs(40);
 
 /// One at a time: what is left out is left out in the whole process.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -23,38 +25,40 @@ enum Verdict {
     Refused { reason: String },
 }
 
+/// A holder that stands still from its grant on: it is told of nothing, and writes nothing again on a new master. Until
+/// its deadline nobody else may be granted the lock.
+struct Still {
+    deadline: Instant,
+    _lease: Lease,
+    /// Nothing drives it.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        // It may not be waited for here.
+        self.runtime.take().map(Runtime::shutdown_background);
+    }
+}
+
 struct Scene {
     cluster: SentinelCluster,
-    one: Locker,
     other: Locker,
 }
 
 impl Scene {
     async fn start(node: RedisServerBuilder) -> Self {
         let cluster = patient().node(node).start().expect("a cluster");
-        let one = strict(&cluster, LONGEST).await;
         let other = strict(&cluster, LONGEST).await;
-        eventually("servers that are up for a longest lease", async || {
-            let is_warm = |node: &RedisServer| {
-                let server = blocking(|| node.info("server"));
-                let uptime = server
-                    .ok()
-                    .and_then(|info| info["uptime_in_seconds"].parse().ok());
-                uptime.is_some_and(|uptime: u64| uptime > LONGEST.as_secs() + 2)
-            };
-            cluster.nodes().iter().all(is_warm)
-        })
-        .await;
-        Self {
-            cluster,
-            one,
-            other,
+        for least in [LONGEST / 2, LONGEST + Duration::from_secs(2)] {
+            warmed(&cluster, least).await;
         }
+        Self { cluster, other }
     }
 
     /// Everything has reached both replicas.
     async fn in_step(&self) {
-        let held = lease(&self.one, "in-step").await;
+        let held = lease(&self.other, "in-step").await;
         held.release().await.expect("a release");
         let within = Duration::from_secs(10);
         blocking(|| self.cluster.node(0).wait_for_replicas(2, within)).expect("in step");
@@ -70,11 +74,22 @@ impl Scene {
     }
 
     /// A lease that is confirmed, and that nobody prolongs.
-    async fn hold(&self) -> Lease {
+    fn hold(&self) -> Still {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let options = AcquireOptions::new().renewal(Renewal::Off);
-        soon("a lease", self.one.acquire(NAME).options(&options))
-            .await
-            .expect("a lease")
+        let granted = runtime.block_on(async {
+            let one = strict(&self.cluster, LONGEST).await;
+            soon("a lease", one.acquire(NAME).options(&options)).await
+        });
+        let lease = granted.expect("a lease");
+        Still {
+            deadline: lease.deadline(),
+            _lease: lease,
+            runtime: Some(runtime),
+        }
     }
 
     /// The master dies, and this replica becomes the next.
@@ -83,6 +98,15 @@ impl Scene {
             self.cluster.node(0).kill();
             self.cluster.node(replica).resume().expect("SIGCONT");
         });
+        let port = self.cluster.node(replica).port().to_string();
+        let is_fit = |seen: &BTreeMap<String, String>| {
+            let answered = seen["last-ok-ping-reply"].parse();
+            seen["port"] == port
+                && seen["flags"] == "slave"
+                && answered.is_ok_and(|ms: u64| ms < 1_000)
+        };
+        self.sentinels_see("the one that stayed behind to be fit", is_fit)
+            .await;
         eventually("the promotion of the one that stayed behind", async || {
             blocking(|| {
                 let _ = self.cluster.failover();
@@ -94,13 +118,24 @@ impl Scene {
         .await;
     }
 
+    /// Every Sentinel sees a replica like this.
+    async fn sentinels_see(&self, what: &str, is_it: impl Fn(&BTreeMap<String, String>) -> bool) {
+        eventually(what, async || {
+            self.cluster.sentinels().iter().all(|sentinel| {
+                blocking(|| sentinel.replicas()).is_ok_and(|seen| seen.iter().any(&is_it))
+            })
+        })
+        .await;
+    }
+
     /// Another client asks for what the holder has.
-    async fn verdict(&self, holder: &Lease, master: usize) -> Verdict {
-        soon("a grant or a refusal", async {
+    async fn verdict(&self, holder: &Still, master: usize) -> Verdict {
+        let mut last = String::new();
+        let judged = tokio::time::timeout(Duration::from_secs(30), async {
             loop {
                 match self.other.try_acquire(NAME).await {
                     Ok(_) => {
-                        assert!(holder.is_valid(), "the lease had run out");
+                        assert!(Instant::now() < holder.deadline, "the lease had run out");
                         return Verdict::TwoHolders;
                     }
                     Err(Error::GateClosed(closed)) if closed.remaining.is_some() => {
@@ -109,12 +144,28 @@ impl Scene {
                         let reason = reason.expect("HGET").trim().to_owned();
                         return Verdict::Refused { reason };
                     }
-                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    Err(other) => last = other.to_string(),
                 }
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-        })
-        .await
+        });
+        let judged = judged.await;
+        judged.unwrap_or_else(|_| panic!("neither granted nor refused for its time: {last}"))
     }
+}
+
+/// Waits until every node is up for so long.
+async fn warmed(cluster: &SentinelCluster, least: Duration) {
+    eventually("servers that are up for long enough", async || {
+        cluster.nodes().iter().all(|node| {
+            let server = blocking(|| node.info("server"));
+            let uptime = server
+                .ok()
+                .and_then(|info| info["uptime_in_seconds"].parse().ok());
+            uptime.is_some_and(|uptime: u64| uptime > least.as_secs())
+        })
+    })
+    .await;
 }
 
 /// A replica that never heard of a confirmed lease is preferred to the one that confirmed it, which then is synchronised
@@ -123,20 +174,13 @@ async fn promoted_by_priority() -> Verdict {
     let scene = Scene::start(RedisServer::builder().append_only(true)).await;
     let preferred = ["CONFIG", "SET", "replica-priority", "1"];
     blocking(|| scene.cluster.node(2).command(&preferred)).expect("CONFIG SET");
-    eventually("the Sentinels to see the priority", async || {
-        let sees = |replica: &std::collections::BTreeMap<String, String>| {
-            replica
-                .get("slave-priority")
-                .is_some_and(|priority| priority == "1")
-        };
-        scene.cluster.sentinels().iter().all(|sentinel| {
-            blocking(|| sentinel.replicas()).is_ok_and(|replicas| replicas.iter().any(sees))
-        })
-    })
-    .await;
+    let is_preferred = |seen: &BTreeMap<String, String>| seen["slave-priority"] == "1";
+    scene
+        .sentinels_see("the priority to be seen", is_preferred)
+        .await;
     scene.in_step().await;
     scene.leave_behind(2);
-    let holder = scene.hold().await;
+    let holder = blocking(|| scene.hold());
     scene.promote(2).await;
     scene.verdict(&holder, 2).await
 }
@@ -149,7 +193,7 @@ async fn restarted_with_a_snapshot() -> Verdict {
     blocking(|| scene.cluster.node(2).command(&["SAVE"])).expect("SAVE");
     scene.in_step().await;
     scene.leave_behind(1);
-    let holder = scene.hold().await;
+    let holder = blocking(|| scene.hold());
     scene.cluster.node(2).kill();
     scene.promote(1).await;
     let (follower, master) = (scene.cluster.node(2), scene.cluster.node(1));

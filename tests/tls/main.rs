@@ -284,6 +284,26 @@ async fn one_hop_alone_can_speak_tls() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The server gets certificates of another authority, and closes every connection.
+fn rotate(server: &RedisServer, authority: &Authority) -> Result<(), Failure> {
+    let issued = authority.issue(&["127.0.0.1"])?;
+    let shown = |path: &Path| path.display().to_string();
+    let words = [
+        "CONFIG".to_owned(),
+        "SET".to_owned(),
+        "tls-ca-cert-file".to_owned(),
+        shown(&authority.ca_file()),
+        "tls-cert-file".to_owned(),
+        shown(&issued.cert_file),
+        "tls-key-file".to_owned(),
+        shown(&issued.key_file),
+    ];
+    server.command(&words)?;
+    server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])?;
+    server.command(&["CLIENT", "KILL", "TYPE", "pubsub"])?;
+    Ok(())
+}
+
 /// The server gets certificates of another authority, and the client's three files are replaced: the
 /// next connection is made with what they hold then.
 #[tokio::test(flavor = "multi_thread")]
@@ -311,25 +331,7 @@ async fn files_that_are_rotated_are_read_again() -> Result<(), Failure> {
         .await?;
     locker.try_acquire("order").await?.release().await?;
 
-    let server = new.issue(&["127.0.0.1"])?;
-    let shown = |path: &Path| path.display().to_string();
-    let words = [
-        "CONFIG".to_owned(),
-        "SET".to_owned(),
-        "tls-ca-cert-file".to_owned(),
-        shown(&new.ca_file()),
-        "tls-cert-file".to_owned(),
-        shown(&server.cert_file),
-        "tls-key-file".to_owned(),
-        shown(&server.key_file),
-    ];
-    setup.server.command(&words)?;
-    setup
-        .server
-        .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])?;
-    setup
-        .server
-        .command(&["CLIENT", "KILL", "TYPE", "pubsub"])?;
+    rotate(&setup.server, &new)?;
     soon("the refusal", async {
         let is_tls = |error: &Error| {
             let cause = error.unavailable().map(leasehold::Unavailable::cause);

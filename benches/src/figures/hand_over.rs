@@ -120,10 +120,9 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
                 slices[turn].push(slice);
             }
         }
-        let case = if waiters == 1 {
-            "1 waiter".to_owned()
-        } else {
-            format!("{waiters} waiters")
+        let case = match waiters {
+            1 => "1 waiter".to_owned(),
+            _ => format!("{waiters} waiters"),
         };
         for (kind, slices) in KINDS.into_iter().zip(&slices) {
             latency(&mut figure, &case, kind, slices, &pings);

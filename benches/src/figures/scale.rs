@@ -39,6 +39,12 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         "what do 10,000 leases and 10,000 waiters cost a process?",
     );
 
+    leases(&mut figure, seconds).await?;
+    waiters(&mut figure, seconds).await?;
+    Ok(figure)
+}
+
+async fn leases(figure: &mut Figure, seconds: f64) -> Result<()> {
     let server = RedisServer::start()?;
     let held = usage("hold", &server, seconds).await?;
     let case = format!("{LEASES} leases");
@@ -71,14 +77,17 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
         Spread::once(held.lost as f64),
         Target::AtMost(0.0),
     );
+    Ok(())
+}
 
+async fn waiters(figure: &mut Figure, seconds: f64) -> Result<()> {
     let server = RedisServer::start()?;
     let holder = ours::standalone(&server, &[]).await?;
     let holding =
         (0..RESOURCES).map(|number| holder.acquire(format!("bench:{number}")).into_future());
-    let leases = try_join_all(holding).await?;
+    let held = try_join_all(holding).await?;
     let waited = usage("wait", &server, seconds).await?;
-    drop(leases);
+    drop(held);
     let case = format!("{WAITERS} waiters on {RESOURCES} resources");
     figure.add(
         &case,
@@ -101,7 +110,7 @@ pub(super) async fn measure(effort: Effort) -> Result<Figure> {
     // One of them is the holder's.
     let connections = Spread::once(waited.connections - 1.0);
     figure.aim(&case, "connections", "", connections, Target::AtMost(1.0));
-    Ok(figure)
+    Ok(())
 }
 
 async fn usage(part: &str, server: &RedisServer, seconds: f64) -> Result<Usage> {

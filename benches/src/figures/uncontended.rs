@@ -201,20 +201,11 @@ fn report(figure: &mut Figure, tasks: usize, slices: &Slices) {
         ratio(redlock, server),
         Target::AtMost(1.1),
     );
-    figure.add(&case, "ours", "pairs/s", Spread::of(of(ours, rate)));
-    figure.add(&case, "ours, p50", "µs", Spread::of(of(ours, p50)));
-    figure.add(
-        &case,
-        "ours, processor of client",
-        "µs",
-        Spread::of(of(ours, client)),
-    );
-    figure.add(
-        &case,
-        "ours, processor of server",
-        "µs",
-        Spread::of(of(ours, server)),
-    );
+    let ours = |what| Spread::of(of(ours, what));
+    figure.add(&case, "ours", "pairs/s", ours(rate));
+    figure.add(&case, "ours, p50", "µs", ours(p50));
+    figure.add(&case, "ours, processor of client", "µs", ours(client));
+    figure.add(&case, "ours, processor of server", "µs", ours(server));
 }
 
 /// Reads one number off a slice.

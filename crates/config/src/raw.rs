@@ -85,6 +85,7 @@ mod tests {
         names.filter(|name| *name != "LOCK_ENV_FILE")
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of fields")]
     fn fields(raw: &Raw) -> Vec<Option<String>> {
         // Destructured so that a new field cannot be forgotten here.
         let Raw {

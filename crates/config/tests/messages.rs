@@ -79,6 +79,7 @@ fn only_true_and_false_decide_about_locking() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of values")]
 fn hosts_and_ports() {
     for (variables, expected) in [
         (

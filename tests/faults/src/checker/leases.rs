@@ -42,29 +42,9 @@ pub fn collect(history: &[Event]) -> Vec<Lease> {
             Kind::Invoke { .. } => {
                 invoked.insert(operation, event.at);
             }
-            Kind::Granted {
-                fence,
-                asked,
-                deadline,
-                renewed,
-                holder,
-            } => {
+            Kind::Granted { .. } => {
                 let invoked = invoked.get(&operation).copied().unwrap_or(0);
-                open.insert(
-                    operation,
-                    Lease {
-                        process: event.process.clone(),
-                        operation: event.operation,
-                        resource: event.resource.clone(),
-                        fence: *fence,
-                        asked: invoked.max(*asked),
-                        granted: event.at,
-                        ended: u64::MAX,
-                        deadline: *deadline,
-                        renewed: *renewed,
-                        holder: holder.clone(),
-                    },
-                );
+                open.extend(granted(event, invoked).map(|lease| (operation, lease)));
             }
             Kind::Extended { deadline } => {
                 if let Some(lease) = open.get_mut(&operation) {
@@ -94,6 +74,32 @@ pub fn collect(history: &[Event]) -> Vec<Lease> {
     end_forced(history, &mut done);
     done.sort_by_key(|lease| lease.granted);
     done
+}
+
+/// A lease that was just granted to whoever asked at `invoked`.
+fn granted(event: &Event, invoked: u64) -> Option<Lease> {
+    let Kind::Granted {
+        fence,
+        asked,
+        deadline,
+        renewed,
+        holder,
+    } = &event.kind
+    else {
+        return None;
+    };
+    Some(Lease {
+        process: event.process.clone(),
+        operation: event.operation,
+        resource: event.resource.clone(),
+        fence: *fence,
+        asked: invoked.max(*asked),
+        granted: event.at,
+        ended: u64::MAX,
+        deadline: *deadline,
+        renewed: *renewed,
+        holder: holder.clone(),
+    })
 }
 
 /// Ends the leases that were taken away by force. When the server did it is not known exactly, and whether it did may

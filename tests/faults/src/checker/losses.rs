@@ -76,13 +76,9 @@ pub fn check(history: &[Event], leases: &[Lease], lateness: Duration) -> Vec<Vio
     let mut followed: HashMap<(&str, u64), Followed<'_>> = leases
         .iter()
         .map(|lease| {
-            (
-                (lease.process.as_str(), lease.operation),
-                Followed {
-                    lease,
-                    is_over: false,
-                },
-            )
+            let operation = (lease.process.as_str(), lease.operation);
+            let is_over = false;
+            (operation, Followed { lease, is_over })
         })
         .collect();
     let mut violations = Vec::new();

@@ -201,6 +201,13 @@ impl Task {
                     .await;
             });
         }
+        self.part(plan, operation, lease).await;
+    }
+
+    /// The lease is given up, or handed over.
+    async fn part(&mut self, plan: &Plan, operation: u64, lease: Lease) {
+        let shared = self.shared.clone();
+        let record = |kind| shared.recorder.record(operation, &plan.resource, kind);
         record(Kind::ReleaseInvoked {
             by_drop: plan.parting == Parting::Drop,
         });

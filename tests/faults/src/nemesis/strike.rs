@@ -2,6 +2,7 @@
 
 use std::{thread, time::Duration};
 
+use leasehold_testkit::netns::Network;
 use leasehold_testkit::{Error, Mode, RedisServer, Result};
 
 use super::{
@@ -209,7 +210,6 @@ impl Strike {
             return world.arena.part(index, false);
         };
         let master = world.arena.cluster.master_index()?;
-        let everybody = 0..network.hosts().len();
         let clients: Vec<usize> = world
             .clients
             .iter()
@@ -218,23 +218,7 @@ impl Strike {
         let client = clients[self.choose(clients.len())];
         world.begin_network_fault();
         let (target, broken) = match self.fault {
-            Fault::IsolateMaster => {
-                let mut inside = vec![master];
-                // A third of the time nobody else, otherwise a Sentinel, which goes on naming the old master.
-                if !self.draw.is_multiple_of(3) {
-                    inside.push(SERVERS + self.choose(SERVERS));
-                }
-                inside.extend(
-                    clients
-                        .iter()
-                        .filter(|host| (self.draw >> *host) & 1 == 1 || **host == client),
-                );
-                let outside: Vec<usize> = everybody.filter(|host| !inside.contains(host)).collect();
-                (
-                    format!("node {master} with {inside:?}"),
-                    network.partition(&[&inside, &outside]),
-                )
-            }
+            Fault::IsolateMaster => self.isolate_master(network, master, &clients, client),
             Fault::IsolateClient => {
                 let servers: Vec<usize> = (0..2 * SERVERS).collect();
                 (
@@ -250,26 +234,55 @@ impl Strike {
                 }
                 (format!("node {master} to node {replica}"), broken)
             }
-            _ => {
-                let other = if self.draw.is_multiple_of(2) {
-                    client
-                } else {
-                    (master + 1) % SERVERS
-                };
-                #[expect(clippy::cast_precision_loss, reason = "a small number")]
-                let share = 0.05 + (self.draw % 30) as f64 / 100.0;
-                let broken = network
-                    .lose(master, other, share)
-                    .and_then(|()| network.lose(other, master, share));
-                (
-                    format!("host {master} and host {other}, {share:.2}"),
-                    broken,
-                )
-            }
+            _ => self.lose_packets(network, master, client),
         };
         let outcome = self.during(world, &target, broken);
         world.end_network_fault();
         outcome
+    }
+
+    fn isolate_master(
+        &self,
+        network: &Network,
+        master: usize,
+        clients: &[usize],
+        client: usize,
+    ) -> (String, Result<()>) {
+        let mut inside = vec![master];
+        // A third of the time nobody else, otherwise a Sentinel, which goes on naming the old master.
+        if !self.draw.is_multiple_of(3) {
+            inside.push(SERVERS + self.choose(SERVERS));
+        }
+        let drawn = |host: &&usize| (self.draw >> **host) & 1 == 1 || **host == client;
+        inside.extend(clients.iter().filter(drawn));
+        let everybody = 0..network.hosts().len();
+        let outside: Vec<usize> = everybody.filter(|host| !inside.contains(host)).collect();
+        (
+            format!("node {master} with {inside:?}"),
+            network.partition(&[&inside, &outside]),
+        )
+    }
+
+    fn lose_packets(
+        &self,
+        network: &Network,
+        master: usize,
+        client: usize,
+    ) -> (String, Result<()>) {
+        let other = if self.draw.is_multiple_of(2) {
+            client
+        } else {
+            (master + 1) % SERVERS
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let share = 0.05 + (self.draw % 30) as f64 / 100.0;
+        let broken = network
+            .lose(master, other, share)
+            .and_then(|()| network.lose(other, master, share));
+        (
+            format!("host {master} and host {other}, {share:.2}"),
+            broken,
+        )
     }
 
     fn command(&self, world: &World) -> Result<()> {

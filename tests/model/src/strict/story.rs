@@ -5,6 +5,7 @@ use super::{Step, Strict};
 use crate::report::Tale;
 
 impl Tale for Strict {
+    #[expect(clippy::too_many_lines, reason = "a table of steps")]
     fn tell(&self, before: &State, step: Step, after: &State) -> String {
         let line = match step {
             Step::Tick => return format!("a tick passes{}", lapses(before, after)),
