@@ -167,6 +167,47 @@ async fn a_lease_that_was_released_by_force_does_not_oust_the_one_granted_after_
     assert!(behind.has_key_of(&holder));
 }
 
+/// Behind a closed gate a holder writes its missing key again, but not one that an operator took from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_was_released_by_force_behind_a_closed_gate_is_not_written_again() {
+    let behind = Behind::start().await;
+    let former = unrenewed(&behind.one).await;
+    let _ = fail_over(&behind.cluster);
+    soon("the forced release", async {
+        loop {
+            let seen = behind.other.inspect(NAME).await;
+            if let Ok(Some(holder)) = seen {
+                let id = holder.id.expect("an id");
+                if behind.other.force_release(NAME, &id).await.is_ok() {
+                    break;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let refused = behind.other.try_acquire(NAME).await;
+    assert!(matches!(refused, Err(Error::GateClosed(_))), "{refused:?}");
+    let told = soon("the loss", async {
+        loop {
+            match former.renew().await {
+                Err(error @ Error::Lost { .. }) => break error,
+                Ok(()) => panic!("written again"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    })
+    .await;
+    assert!(
+        behind
+            .other
+            .inspect(NAME)
+            .await
+            .is_ok_and(|holder| holder.is_none()),
+        "{told}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_survives_a_failover_to_a_replica_that_has_the_one_before_it() {
     let behind = Behind::start().await;

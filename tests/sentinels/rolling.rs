@@ -91,6 +91,7 @@ async fn roll(count: usize, failover_each: usize) {
     let locker = connect(sentinels_env(&service), &OPTIONS)
         .await
         .expect("connect");
+    let began = Instant::now();
     let ended = Arc::new(AtomicBool::new(false));
     let granting = tokio::spawn(grant_until(locker.clone(), ended.clone()));
     let mut sizes = Vec::new();
@@ -105,15 +106,15 @@ async fn roll(count: usize, failover_each: usize) {
             println!("after {number} restarts: {}", sizes[sizes.len() - 1]);
         }
         if number % failover_each == 0 {
-            let began = Instant::now();
+            let asked = Instant::now();
             let _ = fail_over(moving.cluster());
-            failovers.push((began, Instant::now()));
+            failovers.push((asked, Instant::now()));
             blocking(|| moving.cluster().wait_until_stable()).expect("a stable cluster");
         }
     }
     ended.store(true, Ordering::Relaxed);
     let gaps = soon("the last grant", granting).await.expect("the task");
-    assert_gaps_are_explained(&gaps, &failovers);
+    assert_gaps_are_explained(began, &gaps, &failovers);
     let [first, .., last] = &sizes[..] else {
         panic!("no sizes")
     };
@@ -125,16 +126,23 @@ async fn roll(count: usize, failover_each: usize) {
     last_lease.release().await.expect("a release");
 }
 
+/// A time without a grant, and what was said in it last.
+struct Gap {
+    span: Span,
+    refusal: String,
+}
+
 /// Prints the notable gaps, and how long of each the Sentinels looked for another master.
-fn assert_gaps_are_explained(gaps: &[Span], failovers: &[Span]) {
-    for &gap in gaps {
-        let election = failovers.iter().map(|&failover| common(gap, failover));
+fn assert_gaps_are_explained(began: Instant, gaps: &[Gap], failovers: &[Span]) {
+    for Gap { span, refusal } in gaps {
+        let election = failovers.iter().map(|&failover| common(*span, failover));
         let election: Duration = election.sum();
         println!(
-            "a gap of {:.1?}, {election:.1?} of it in a failover",
-            length(gap)
+            "after {:.0?} a gap of {:.1?}, {election:.1?} of it in a failover: {refusal}",
+            length((began, span.0)),
+            length(*span)
         );
-        let unexplained = length(gap).saturating_sub(election);
+        let unexplained = length(*span).saturating_sub(election);
         assert!(
             unexplained <= LONGEST_GAP,
             "{unexplained:?} without a grant"
@@ -144,23 +152,28 @@ fn assert_gaps_are_explained(gaps: &[Span], failovers: &[Span]) {
 }
 
 /// Grants and releases without a pause, and returns the notable times between two grants.
-async fn grant_until(locker: Locker, ended: Arc<AtomicBool>) -> Vec<Span> {
+async fn grant_until(locker: Locker, ended: Arc<AtomicBool>) -> Vec<Gap> {
     let (mut gaps, mut before) = (Vec::new(), Instant::now());
-    let mut note = |before: Instant| {
-        let gap = (before, Instant::now());
-        if length(gap) >= NOTABLE {
-            gaps.push(gap);
+    let mut refusal = String::new();
+    let mut note = |before: Instant, refusal: &mut String| {
+        let span = (before, Instant::now());
+        let refusal = std::mem::take(refusal);
+        if length(span) >= NOTABLE {
+            gaps.push(Gap { span, refusal });
         }
-        gap.1
+        span.1
     };
     while !ended.load(Ordering::Relaxed) {
-        if let Ok(held) = locker.try_acquire("report").await {
-            before = note(before);
-            held.release().await.ok();
+        match locker.try_acquire("report").await {
+            Ok(held) => {
+                before = note(before, &mut refusal);
+                held.release().await.ok();
+            }
+            Err(error) => refusal = error.to_string(),
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    note(before);
+    note(before, &mut refusal);
     gaps
 }
 
