@@ -1,5 +1,7 @@
 //! S23. Strict mode when too few data nodes confirm a write.
 
+use std::time::Duration;
+
 use leasehold::{Error, Released};
 use leasehold_tests::{
     PATIENCE, blocking, connect, eventually, lease, patient, sentinel_env, soon,
@@ -47,4 +49,31 @@ async fn a_grant_that_too_few_data_nodes_confirm_is_taken_back() {
     cluster.node(replicas[1]).resume().expect("SIGCONT");
     let old = blocking(|| cluster.master()).expect("a master");
     blocking(|| old.wait_for_replicas(2, PATIENCE)).expect("replicas in step");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_is_told_that_replicas_are_missing() {
+    let cluster = patient().start().expect("a cluster");
+    let locker = connect(sentinel_env(&cluster), &[]).await.expect("connect");
+    drop(lease(&locker, "report").await);
+    let replicas = blocking(|| cluster.replica_indices()).expect("replicas");
+    for index in &replicas {
+        cluster.node(*index).pause().expect("SIGSTOP");
+    }
+    let waiting = locker.acquire("report").timeout(Duration::from_secs(2));
+    let late = soon("the end of the wait", waiting).await;
+    let late = late.expect_err("nobody confirms");
+    let Error::TimedOut { because, .. } = &late else {
+        panic!("{late:?}")
+    };
+    let is_told = matches!(
+        **because,
+        Error::NotReplicated {
+            acknowledged: 1,
+            needed: 2,
+            data_nodes: 3,
+            ..
+        }
+    );
+    assert!(is_told, "{late:?}");
 }

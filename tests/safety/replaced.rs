@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use leasehold::{AcquireOptions, Locker, Renewal};
-use leasehold_testkit::{Proxy, RedisServer, wait_until};
-use leasehold_tests::{connect, opened, port_env, soon};
+use leasehold_testkit::{RedisServer, wait_until};
+use leasehold_tests::{common_env, connect, opened, soon, standalone_env};
 
 use crate::rivals::{Holder, NAME, Rival, TTL, referee};
 
@@ -34,54 +34,39 @@ async fn hold_unrenewed(locker: &Locker) -> Holder {
     Holder::watch(lease.expect("a lease"))
 }
 
-/// What a service address, a name in DNS or a virtual IP address leads to may be another server tomorrow.
+/// What a service address, a name in DNS or a virtual IP address leads to may be another server tomorrow, while the holder
+/// still has its connection to the one before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_server_at_a_fixed_address_waits_for_what_is_held() {
     let servers = warm(2);
-    let address = Proxy::start(servers[0].address()).expect("a proxy");
     let strict = [("LOCK_SAFETY", "strict")];
-    let one = connect(port_env(address.port()), &strict)
+    let one = connect(standalone_env(&servers[0]), &strict)
         .await
         .expect("connect");
     opened(&one).await;
     let holder = hold_unrenewed(&one).await;
-    drop(one);
-    address.retarget(servers[1].address());
-    let other = connect(port_env(address.port()), &strict)
+    let other = connect(standalone_env(&servers[1]), &strict)
         .await
         .expect("connect");
-    address.cut();
     let rival = Rival::start(&other);
     referee(holder, &rival, TTL).await;
 }
 
-/// One member of a quorum is frozen when the lease is granted, another is replaced after it.
+/// One member of a quorum cannot be reached by the holder, another is replaced after the grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_was_replaced_grants_nothing_that_its_predecessor_did() {
     let servers = warm(4);
-    let second = Proxy::start(servers[1].address()).expect("a proxy");
-    let nodes = [
-        servers[0].url(),
-        format!("redis://{}", second.address()),
-        servers[2].url(),
-    ];
-    let settings = [
-        ("IS_LOCKING_DISABLED", "false"),
-        ("LOCK_REDLOCK_NODES", &nodes.join(",")),
-        ("LOCK_TTL", "3s"),
-        ("LOCK_MAX_TTL", "3s"),
-        ("REDIS_COMMAND_TIMEOUT", "500ms"),
-        ("LOCK_RETRY_INTERVAL", "200ms"),
-    ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let one = connect(settings.clone(), &[]).await.expect("connect");
+    let nowhere = "redis://127.0.0.1:1".to_owned();
+    let quorum = async |members: [String; 3]| {
+        let mut settings = common_env();
+        settings.push(("LOCK_REDLOCK_NODES".into(), members.join(",")));
+        connect(settings, &[]).await.expect("connect")
+    };
+    let one = quorum([servers[0].url(), servers[1].url(), nowhere]).await;
     opened(&one).await;
-    servers[2].pause().expect("SIGSTOP");
     let holder = hold_unrenewed(&one).await;
-    second.retarget(servers[3].address());
-    second.cut();
-    servers[2].resume().expect("SIGCONT");
-    let other = connect(settings, &[]).await.expect("connect");
+    let others = [0, 2, 3].map(|member| servers[member].url());
+    let other = quorum(others).await;
     let rival = Rival::start(&other);
     referee(holder, &rival, TTL).await;
 }
