@@ -1,7 +1,7 @@
 //! Strict mode without the pause: the gate of a new master opens at once where the replicas show that it
 //! has everything, and nothing that is routine closes it again.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use leasehold::{Error, Locker};
 use leasehold_testkit::{RedisServer, SentinelCluster};
@@ -103,6 +103,47 @@ async fn a_client_that_did_not_know_the_last_master_holds_its_grants_back_for_th
     );
     assert_eq!(gate(cluster.node(new), "hold_ms"), "501");
     first.release().await.expect("a release");
+}
+
+/// While leases of the last master may live, a grant counts by what confirms it at the end of that time: a replica that
+/// confirmed it before may have gone to another master, and have confirmed there that such a lease is prolonged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_held_back_is_confirmed_once_more() {
+    let cluster = cluster();
+    let locker = strict(&cluster, SHORT).await;
+    let new = fail_over_once(&cluster, &locker, SHORT).await;
+    lease_and_release(&locker, "after").await;
+    let master = cluster.node(new);
+    let far = (SystemTime::now() + LONGEST).duration_since(UNIX_EPOCH);
+    let far = far.expect("after 1970").as_millis().to_string();
+    let hold = ["HSET", GATE, "hold_until", &far, "hold_ms", "2000"];
+    // Nothing else is written: neither the Sentinels' greetings nor PINGs.
+    let silent = ["CONFIG", "SET", "repl-ping-replica-period", "3600"];
+    blocking(|| {
+        master.command(&hold).expect("HSET");
+        master.command(&silent).expect("CONFIG SET");
+        for sentinel in cluster.sentinels() {
+            sentinel.pause().expect("SIGSTOP");
+        }
+    });
+    let granting = tokio::spawn(async move { locker.try_acquire("held-back").await });
+    let within = Duration::from_secs(10);
+    eventually("the key", async || {
+        blocking(|| master.cli(&["EXISTS", "held-back"])).is_ok_and(|exists| exists.trim() == "1")
+    })
+    .await;
+    blocking(|| master.wait_for_replicas(1, within)).expect("the replica has it");
+    for node in cluster.nodes() {
+        if node.port() != master.port() {
+            // One of them is dead.
+            node.pause().ok();
+        }
+    }
+    let refused = soon("the refusal", granting).await.expect("the task");
+    assert!(
+        matches!(refused, Err(Error::NotReplicated { .. })),
+        "{refused:?}"
+    );
 }
 
 /// A replica that has not been up for a longest lease may have forgotten what it confirmed.

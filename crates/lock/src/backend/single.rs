@@ -3,6 +3,7 @@
 mod acquiring;
 mod adopting;
 mod contended;
+mod holding;
 mod looking;
 mod modes;
 mod operator;

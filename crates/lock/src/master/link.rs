@@ -8,12 +8,12 @@ use std::time::Duration;
 use leasehold_config::Endpoint;
 use redis::{Pipeline, Value};
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::clock::{Clock, Moment};
 use crate::master::confirm::{Confirmed, Confirmer, Operation};
 use crate::master::identity::Incarnation;
-use crate::master::look::{Look, looking};
+use crate::master::look::Look;
 use crate::master::server_clock::Estimate;
 use crate::protocol::fences::Reign;
 use crate::protocol::grant::{self, Grant};
@@ -268,22 +268,11 @@ impl Link {
         Ok((replies, confirmed))
     }
 
-    /// Holds a confirmed grant back for as long as the gate demands: leases of the last master may live so
-    /// much longer by their holders' clocks than their keys do here. Then looks again.
-    pub(crate) async fn held_back(
-        &self,
-        confirmed: Confirmed,
-        claim: u64,
-    ) -> Result<Confirmed, Failure> {
-        let held_back = (confirmed.look).filter(|look| self.allows_grants(*look, claim));
-        let held_back = held_back.map_or(Duration::ZERO, |look| look.held_back);
-        let (false, Some(gate)) = (held_back.is_zero(), &self.gate) else {
-            return Ok(confirmed);
-        };
-        sleep(held_back).await;
-        let again = self.call_confirmed(looking(&gate.record)).await;
-        let (_, again) = again.map_err(|failure| Failure::unknown(failure.unavailable))?;
-        Ok(again)
+    /// For how long a grant that was confirmed is held back, to be written again; `None` if it counts, or is
+    /// void, as it is.
+    pub(crate) fn held_back(&self, confirmed: Confirmed, claim: u64) -> Option<Duration> {
+        let look = (confirmed.look).filter(|look| self.allows_grants(*look, claim))?;
+        look.held_back
     }
 
     /// Whether a grant under this claim of the gate is void: the server has it, but what was seen when it was

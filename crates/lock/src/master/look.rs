@@ -23,8 +23,8 @@ pub(crate) struct Look {
     pub(crate) data_nodes: usize,
     /// Sentinel's epoch at which the gate was claimed.
     pub(crate) epoch: u64,
-    /// For how long a grant is held back before it counts.
-    pub(crate) held_back: Duration,
+    /// For how long a grant is held back before it is written again; `None` if it counts at once.
+    pub(crate) held_back: Option<Duration>,
     /// The server's time in µs since 1970.
     pub(crate) server_us: i64,
     /// The number of the gate's claim.
@@ -50,7 +50,7 @@ impl Look {
             longest: milliseconds(number(4)?).unwrap_or_default(),
             data_nodes: usize::try_from(number(6)?).unwrap_or_default(),
             epoch: u64::try_from(number(7)?).unwrap_or_default(),
-            held_back: milliseconds(number(8)?).unwrap_or_default(),
+            held_back: milliseconds(number(8)?),
             server_us: number(9)?,
             claim: u64::try_from(number(10)?).unwrap_or_default(),
         })
@@ -87,7 +87,7 @@ mod tests {
             Value::Int(3),
             Value::Int(5),
             Value::Int(7),
-            Value::Int(0),
+            Value::Int(-1),
             Value::Int(1_700_000_000_000_000),
             Value::Int(9),
         ]);

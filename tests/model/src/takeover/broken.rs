@@ -168,19 +168,32 @@ pub const ASSUMPTIONS: &[Variant] = &[
 ];
 
 /// Rules whose counterexample takes its time, so in `--full` only.
-pub const FULL_BROKEN: &[Variant] = &[broken(
-    "full-takeover-holds-not-added",
-    "e: what the last master held its grants back for is forgotten",
-    Bounds {
-        skew: 1,
-        measured: true,
-        ..TWO
-    },
-    Rules {
-        add_holds: false,
-        ..PROTOCOL
-    },
-)];
+pub const FULL_BROKEN: &[Variant] = &[
+    broken(
+        "full-takeover-holds-not-added",
+        "e: what the last master held its grants back for is forgotten",
+        MEASURED,
+        Rules {
+            add_holds: false,
+            ..PROTOCOL
+        },
+    ),
+    broken(
+        "full-takeover-written-once",
+        "e: a grant that was held back counts by what was acknowledged before",
+        MEASURED,
+        Rules {
+            write_again: false,
+            ..PROTOCOL
+        },
+    ),
+];
+
+const MEASURED: Bounds = Bounds {
+    skew: 1,
+    measured: true,
+    ..TWO
+};
 
 /// What is kept although nothing comes of its removal here: it does not rest on the other rules. Two failovers each, so in
 /// `--full` only.

@@ -110,6 +110,7 @@ impl Takeover {
             left: lease - late,
             fence,
             again: false,
+            rewritten: false,
         };
         self.log(state, at);
     }
@@ -120,6 +121,9 @@ impl Takeover {
         let dead = write.kind == Kind::None || write.node == NOBODY;
         if dead || !is_majority(write.acks) || !self.look_allows(state, write) {
             return None;
+        }
+        if self.rules.write_again && self.is_held_back(state, write) && !write.rewritten {
+            return self.write_again(state, name);
         }
         let waits = write.kind == Kind::Renew && self.giver_waits(state, name, write.node);
         if waits {
@@ -161,15 +165,40 @@ impl Takeover {
             Kind::Renew => counts || !self.rules.look_at_renewals,
             _ if !self.rules.look_at_gate => true,
             _ => {
-                let held_back = self.rules.hold && self.bounds.skew > 0 && node.gate.hold > 0;
-                let wait = match self.bounds.measured {
-                    true => node.gate.wait,
-                    false => self.bounds.skew,
-                };
-                let passed = self.bounds.lease - write.left >= wait;
-                counts && node.gate.is_open() && (passed || !held_back)
+                let is_held = self.is_held_back(state, write) && node.gate.hold > self.bounds.lease;
+                let passed = self.bounds.lease - write.left >= self.hold_of(&node.gate);
+                counts && node.gate.is_open() && (passed || !is_held)
             }
         }
+    }
+
+    /// How far the clock of this master may be ahead of the last one's.
+    fn hold_of(&self, gate: &Record) -> u8 {
+        match self.bounds.measured {
+            true => gate.wait,
+            false => self.bounds.skew,
+        }
+    }
+
+    /// Whether a grant may have been written while leases of the last master ran by a clock that is behind this one.
+    fn is_held_back(&self, state: &State, write: Write) -> bool {
+        let gate = state.node(write.node).gate;
+        let is_held = self.bounds.skew > 0 && gate.hold > 0 && self.hold_of(&gate) > 0;
+        self.rules.hold && write.kind == Kind::Acquire && is_held
+    }
+
+    /// The grant was held back. It is written once more: whoever acknowledged it may have left since, and then
+    /// acknowledges what prolongs a lease of the last master.
+    fn write_again(&self, state: &mut State, name: u8) -> Option<()> {
+        let at = state.client(name).write.node;
+        if state.node(at).lock.owner != name {
+            return None;
+        }
+        state.node_mut(at).lock.left = self.bounds.lease;
+        let write = &mut state.client_mut(name).write;
+        (write.acks, write.rewritten) = (0, true);
+        self.log(state, at);
+        Some(())
     }
 
     /// The token is given up; wherever a key still holds it, only its time or a release removes it.

@@ -44,7 +44,8 @@ impl Takeover {
         let phase = self.phase_of_claim(&node, epoch, is_ours);
         let hold = match (phase, self.bounds.skew) {
             (Phase::PendingFast, 0) => 1,
-            (Phase::PendingFast, _) => self.bounds.lease,
+            // As long as leases of the last master may run; and for a lease longer grants are written twice.
+            (Phase::PendingFast, _) => 2 * self.bounds.lease,
             _ => 0,
         };
         let (wait, clock) = match (self.bounds.measured, is_ours) {

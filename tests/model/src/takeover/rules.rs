@@ -52,6 +52,8 @@ pub struct Rules {
     pub has_claim: bool,
     /// e: while leases of the old master may run, a grant is told after the clocks' difference has passed.
     pub hold: bool,
+    /// e: and is written and acknowledged once more after that.
+    pub write_again: bool,
     /// e: where differences are measured, that of the last take-over is added as long as leases from before it may run.
     pub add_holds: bool,
     /// f: the claim's epoch is the one after the record's.
@@ -105,6 +107,7 @@ impl Rules {
         uptime: true,
         has_claim: true,
         hold: true,
+        write_again: true,
         add_holds: true,
         next_epoch: true,
         look_at_renewals: true,

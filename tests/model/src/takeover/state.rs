@@ -192,6 +192,8 @@ pub struct Write {
     pub fence: u8,
     /// It renews a lease that had been handed over in another history.
     pub again: bool,
+    /// It was held back for the clocks, and written once more after that.
+    pub rewritten: bool,
 }
 
 impl Write {
@@ -203,11 +205,12 @@ impl Write {
         left: 0,
         fence: 0,
         again: false,
+        rewritten: false,
     };
 
     /// It can no longer count.
     pub(super) fn void(&mut self) {
-        (self.node, self.acks) = (NOBODY, 0);
+        (self.node, self.acks, self.rewritten) = (NOBODY, 0, false);
     }
 }
 

@@ -34,6 +34,12 @@ impl Tale for Takeover {
                     sent(late)
                 )
             }
+            Step::Confirm { client } if after.client(client).write.rewritten => {
+                format!(
+                    "renew: client {} writes again what was held back",
+                    letter(client)
+                )
+            }
             Step::Confirm { client } => format!(
                 "WAIT, look: client {} counts it, its lease runs for {} ticks",
                 letter(client),

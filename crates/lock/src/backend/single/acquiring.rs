@@ -48,17 +48,22 @@ impl Single {
                     slot,
                     claim,
                     confirmed,
-                } => match link.held_back(confirmed, claim).await? {
-                    confirmed if link.is_void(confirmed, claim) => may_be_set = true,
-                    confirmed if confirmed.by_majority() => {
-                        return Ok(GrantOutcome::Granted {
-                            fence,
-                            slot: request.slot.unwrap_or(slot),
-                            data_set: data_set(&link),
-                        });
+                } => {
+                    let slot = request.slot.unwrap_or(slot);
+                    let granted = (fence, slot, claim);
+                    match self.held_back(&link, request, granted, confirmed).await? {
+                        None => may_be_set = true,
+                        Some(confirmed) if link.is_void(confirmed, claim) => may_be_set = true,
+                        Some(confirmed) if confirmed.by_majority() => {
+                            return Ok(GrantOutcome::Granted {
+                                fence,
+                                slot,
+                                data_set: data_set(&link),
+                            });
+                        }
+                        Some(confirmed) => return Ok(GrantOutcome::NotReplicated(confirmed)),
                     }
-                    confirmed => return Ok(GrantOutcome::NotReplicated(confirmed)),
-                },
+                }
                 Attempt::GateUnclaimed => {}
             }
             let uncertain = |failure: Failure| match may_be_set {

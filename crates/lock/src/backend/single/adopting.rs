@@ -35,8 +35,11 @@ impl Single {
             let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
                 Answer::Adopted { fence, claim } => {
-                    let confirmed = link.held_back(confirmed, claim).await?;
-                    let is_void = link.is_void(confirmed, claim);
+                    let slot = request.slot.unwrap_or_default();
+                    let granted = (fence, slot, claim);
+                    let held_back = self.held_back(&link, request, granted, confirmed).await?;
+                    let confirmed = held_back.unwrap_or(confirmed);
+                    let is_void = held_back.is_none() || link.is_void(confirmed, claim);
                     if !is_void && confirmed.by_majority() {
                         self.fences.raised(counter, link.reign(), fence);
                         return Ok(AdoptOutcome::Adopted {

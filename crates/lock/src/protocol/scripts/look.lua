@@ -5,7 +5,8 @@
 --
 -- Replies  {incarnation or '' (no master), sync_full, the gate's incarnation or '', ms until it opens
 --          (-1: it has no time), longest ms, syncs, data nodes, the gate's epoch, for how long (ms) a
---          grant is held back now, server time in µs, the number of the claim}
+--          grant is held back before it is written again (-1: it counts at once), server time in µs,
+--          the number of the claim}
 local replication = redis.call('INFO', 'replication')
 local incarnation = ''
 if string.find(replication, 'role:master', 1, true) then
@@ -20,11 +21,13 @@ local opens_in_ms = -1
 if open_from then
   opens_in_ms = math.max(0, math.ceil(tonumber(open_from) - now_us / 1000))
 end
-local held_back_ms = 0
-if hold_until then
-  -- Never beyond the end of the last master's leases.
+local held_back_ms = -1
+if hold_until and tonumber(hold_ms) > 0 then
   local left_ms = math.ceil(tonumber(hold_until) - now_us / 1000)
-  held_back_ms = math.max(0, math.min(tonumber(hold_ms), left_ms))
+  -- What counts now was written a longest lease ago at most.
+  if left_ms + tonumber(longest) > 0 then
+    held_back_ms = math.max(0, math.min(tonumber(hold_ms), left_ms))
+  end
 end
 return {
   incarnation,
