@@ -123,6 +123,7 @@ fn client_word(client: &Client, names: &mut Names) -> u128 {
         (client.write.left, 3),
         (client.write.fence, 4),
         (u8::from(client.write.again), 1),
+        (client.write.held, 2),
         (u8::from(client.write.rewritten), 1),
         (client.fence, 4),
         (names.id(client.revoked_on), 4),

@@ -103,15 +103,17 @@ impl Takeover {
             left: lease,
             fence,
         };
-        state.client_mut(name).write = Write {
+        let mut write = Write {
             kind,
             node: at,
-            acks: 0,
             left: lease - late,
             fence,
-            again: false,
-            rewritten: false,
+            ..Write::NONE
         };
+        if self.is_held_back(state, write) {
+            write.held = self.hold_of(&state.node(at).gate);
+        }
+        state.client_mut(name).write = write;
         self.log(state, at);
     }
 
@@ -166,8 +168,7 @@ impl Takeover {
             _ if !self.rules.look_at_gate => true,
             _ => {
                 let is_held = self.is_held_back(state, write) && node.gate.hold > self.bounds.lease;
-                let passed = self.bounds.lease - write.left >= self.hold_of(&node.gate);
-                counts && node.gate.is_open() && (passed || !is_held)
+                counts && node.gate.is_open() && (write.held == 0 || !is_held)
             }
         }
     }

@@ -192,7 +192,9 @@ pub struct Write {
     pub fence: u8,
     /// It renews a lease that had been handed over in another history.
     pub again: bool,
-    /// It was held back for the clocks, and written once more after that.
+    /// Ticks for which it is held back for the clocks, counted from when it ran.
+    pub held: u8,
+    /// It was written once more after that.
     pub rewritten: bool,
 }
 
@@ -205,12 +207,14 @@ impl Write {
         left: 0,
         fence: 0,
         again: false,
+        held: 0,
         rewritten: false,
     };
 
     /// It can no longer count.
     pub(super) fn void(&mut self) {
-        (self.node, self.acks, self.rewritten) = (NOBODY, 0, false);
+        (self.node, self.acks) = (NOBODY, 0);
+        (self.held, self.rewritten) = (0, false);
     }
 }
 

@@ -202,6 +202,7 @@ impl Takeover {
         let is_void = client.write.node == NOBODY;
         if client.write.kind != Kind::None && !is_void {
             client.write.left -= 1;
+            client.write.held = client.write.held.saturating_sub(1);
         }
         if client.write.left == 0 {
             client.write = Write::NONE;

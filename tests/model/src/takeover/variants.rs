@@ -77,10 +77,11 @@ pub const FULL: &[Variant] = &[
     ),
     sound(
         "full-takeover-measured",
-        "two failovers between clocks whose difference is measured each time",
+        "two failovers between clocks whose difference is measured each time, late commands",
         Bounds {
             skew: 1,
             measured: true,
+            delay: 1,
             ..TWO
         },
     ),
