@@ -107,7 +107,7 @@ pub const BROKEN: &[Variant] = &[
             ..STRICT
         },
     ),
-    counted(
+    restarted(
         "absent-record-opens",
         "a gate without a record opens at once",
         Rules {
@@ -131,7 +131,7 @@ pub const BROKEN: &[Variant] = &[
             ..STRICT
         },
     ),
-    counted(
+    restarted(
         "new-at-any-epoch",
         "the exception for new deployments holds at any epoch",
         Rules {
@@ -356,6 +356,18 @@ const fn counted(name: &'static str, about: &'static str, rules: Rules) -> Varia
     };
     Variant {
         bounds,
+        ..broken(name, about, rules)
+    }
+}
+
+/// What needs a failover and a restart.
+const fn restarted(name: &'static str, about: &'static str, rules: Rules) -> Variant {
+    Variant {
+        bounds: Bounds {
+            restarts: Some(1),
+            failovers: Some(1),
+            ..FAILOVERS
+        },
         ..broken(name, about, rules)
     }
 }
