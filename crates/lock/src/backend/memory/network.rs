@@ -26,6 +26,7 @@ struct State {
     rng: Rng,
     /// When the last of what was sent arrives.
     last_arrival: Instant,
+    slowest: Duration,
     is_calm: bool,
 }
 
@@ -52,6 +53,7 @@ impl Network {
             state: Mutex::new(State {
                 rng: Rng::with_seed(seed),
                 last_arrival: Instant::now(),
+                slowest: Duration::ZERO,
                 is_calm: false,
             }),
         }
@@ -60,6 +62,11 @@ impl Network {
     /// From now on everything arrives, soon.
     pub(crate) fn calm(&self) {
         self.state().is_calm = true;
+    }
+
+    /// The longest that a request has been on its way.
+    pub(crate) fn slowest(&self) -> Duration {
+        self.state().slowest
     }
 
     /// Carries a request to the store and its reply back.
@@ -99,6 +106,7 @@ impl State {
     fn journey(&mut self) -> Journey {
         let arrives = (Instant::now() + self.delay()).max(self.last_arrival);
         self.last_arrival = arrives;
+        self.slowest = self.slowest.max(arrives - Instant::now());
         let loss = match self.rng.u32(..100) {
             _ if self.is_calm => None,
             0..4 => Some(Loss::Request),
