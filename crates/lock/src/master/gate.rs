@@ -100,7 +100,7 @@ impl Gatekeeper {
     pub(crate) async fn attend(self: Arc<Self>, mut topology: watch::Receiver<State>) {
         loop {
             let link = match &*topology.borrow_and_update() {
-                State::Ready(link) if link.gate.is_some() => Some(link.clone()),
+                State::Ready(link) => Some(link.clone()),
                 _ => None,
             };
             if let Some(link) = link {
