@@ -61,10 +61,10 @@ pub const SOUND: &[Variant] = &[
 pub const FULL: &[Variant] = &[
     sound(
         "full-takeover",
-        "two failovers, a restart, FLUSHALL, late commands, PINGs of replication",
+        "two failovers, a restart, backlogs that are dropped, late commands, PINGs of replication",
         Bounds {
             restarts: 1,
-            flushes: 1,
+            backlog_expiries: 2,
             delay: 1,
             pings: true,
             ..TWO
