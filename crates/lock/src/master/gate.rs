@@ -358,8 +358,11 @@ impl Gatekeeper {
                 until: Instant::now() + remaining,
                 reason: reason.clone(),
             };
-            let was_closed = matches!(&*self.state.borrow(), GateState::Closed { .. });
-            if !was_closed {
+            // A pause that is over may not have been noticed before the next one.
+            let is_over = |until: &Instant| *until <= Instant::now();
+            let is_told =
+                matches!(&*self.state.borrow(), GateState::Closed { until, .. } if !is_over(until));
+            if !is_told {
                 self.set(closed);
                 telemetry::gate_closed(link, remaining, &reason);
             }

@@ -28,6 +28,21 @@ async fn a_closed_gate_is_opened_by_itself_once_its_time_has_come() {
 }
 
 #[tokio::test]
+async fn a_pause_after_one_that_is_over_is_told() {
+    const SOON: &str = "*4\r\n:1\r\n:20\r\n:30000\r\n:7\r\n";
+    const LATER: &str = "*4\r\n:1\r\n:9000\r\n:30000\r\n:7\r\n";
+    let case = Case::new(Mode::Confirmed, 3, claims(&[SOON, LATER])).await;
+    assert_eq!(case.open().await, Gate::OpenIn(Duration::from_millis(20)));
+    sleep(Duration::from_millis(30)).await;
+    assert_eq!(case.open().await, Gate::OpenIn(Duration::from_secs(9)));
+    let state = case.gatekeeper.state();
+    let GateState::Closed { until, .. } = state else {
+        panic!("{state:?}")
+    };
+    assert!(until > Instant::now() + Duration::from_secs(5));
+}
+
+#[tokio::test]
 async fn an_open_gate_is_claimed_once() {
     let case = Case::new(Mode::Confirmed, 3, claims(&[OPEN])).await;
     let (_topology, followed) = watch::channel(State::Ready(case.link.clone()));
