@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use leasehold::broken::{Condition, leave_out};
 use leasehold::{AcquireOptions, Error, Lease, Locker, Renewal};
 use leasehold_testkit::{RedisServer, RedisServerBuilder, SentinelCluster};
-use leasehold_tests::{blocking, eventually, lease, patient, soon, strict};
+use leasehold_tests::{all_up_for, blocking, eventually, lease, patient, soon, strict};
 use tokio::runtime::Runtime;
 
 const NAME: &str = "wanted";
@@ -37,7 +37,9 @@ struct Still {
 impl Drop for Still {
     fn drop(&mut self) {
         // It may not be waited for here.
-        self.runtime.take().map(Runtime::shutdown_background);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -50,8 +52,9 @@ impl Scene {
     async fn start(node: RedisServerBuilder) -> Self {
         let cluster = patient().node(node).start().expect("a cluster");
         let other = strict(&cluster, LONGEST).await;
-        for least in [LONGEST / 2, LONGEST + Duration::from_secs(2)] {
-            warmed(&cluster, least).await;
+        // In two parts, each of which may be waited for.
+        for least in [LONGEST / 2, LONGEST] {
+            all_up_for(cluster.nodes(), least).await;
         }
         Self { cluster, other }
     }
@@ -152,20 +155,6 @@ impl Scene {
         let judged = judged.await;
         judged.unwrap_or_else(|_| panic!("neither granted nor refused for its time: {last}"))
     }
-}
-
-/// Waits until every node is up for so long.
-async fn warmed(cluster: &SentinelCluster, least: Duration) {
-    eventually("servers that are up for long enough", async || {
-        cluster.nodes().iter().all(|node| {
-            let server = blocking(|| node.info("server"));
-            let uptime = server
-                .ok()
-                .and_then(|info| info["uptime_in_seconds"].parse().ok());
-            uptime.is_some_and(|uptime: u64| uptime > least.as_secs())
-        })
-    })
-    .await;
 }
 
 /// A replica that never heard of a confirmed lease is preferred to the one that confirmed it, which then is synchronised

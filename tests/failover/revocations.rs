@@ -110,6 +110,20 @@ async fn renewed(lease: &Lease) {
     .await;
 }
 
+/// What the holder is told once it has lost the lease. No renewal before that succeeds.
+async fn lost(holder: &Lease) -> Error {
+    soon("the loss", async {
+        loop {
+            match holder.renew().await {
+                Err(error @ Error::Lost { .. }) => break error,
+                Ok(()) => panic!("prolonged although it was taken away"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_was_handed_over_stays_with_whom_it_was_handed_to() {
     let behind = Behind::start().await;
@@ -152,16 +166,7 @@ async fn a_lease_that_was_released_by_force_does_not_oust_the_one_granted_after_
     behind.fail_over().await;
     renewed(&holder).await;
     assert!(behind.has_key_of(&holder));
-    let told = soon("the loss", async {
-        loop {
-            match former.renew().await {
-                Err(error @ Error::Lost { .. }) => break error,
-                Ok(()) => panic!("prolonged while another holds"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    })
-    .await;
+    let told = lost(&former).await;
     assert!(matches!(told, Error::Lost { .. }), "{told}");
     renewed(&holder).await;
     assert!(behind.has_key_of(&holder));
@@ -188,16 +193,7 @@ async fn a_lease_that_was_released_by_force_behind_a_closed_gate_is_not_written_
     .await;
     let refused = behind.other.try_acquire(NAME).await;
     assert!(matches!(refused, Err(Error::GateClosed(_))), "{refused:?}");
-    let told = soon("the loss", async {
-        loop {
-            match former.renew().await {
-                Err(error @ Error::Lost { .. }) => break error,
-                Ok(()) => panic!("written again"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    })
-    .await;
+    let told = lost(&former).await;
     assert!(
         behind
             .other

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use leasehold::{Error, Locker};
 use leasehold_testkit::{RedisServer, SentinelCluster};
-use leasehold_tests::{blocking, eventually, lease, soon, strict};
+use leasehold_tests::{all_up_for, blocking, eventually, lease, soon, strict};
 
 const GATE: &str = "leasehold:gate";
 
@@ -33,22 +33,9 @@ fn gate(server: &RedisServer, field: &str) -> String {
     value.trim().to_owned()
 }
 
-async fn all_up_for(cluster: &SentinelCluster, least: Duration) {
-    eventually("the servers to be up for long enough", async || {
-        cluster.nodes().iter().all(|node| {
-            let server = blocking(|| node.info("server"));
-            let uptime = server
-                .ok()
-                .and_then(|server| server["uptime_in_seconds"].parse().ok());
-            uptime.is_some_and(|uptime: u64| uptime > least.as_secs() + 2)
-        })
-    })
-    .await;
-}
-
 /// A failover of a cluster whose gate is open; returns the new master.
 async fn fail_over_once(cluster: &SentinelCluster, locker: &Locker, longest: Duration) -> usize {
-    all_up_for(cluster, longest).await;
+    all_up_for(cluster.nodes(), longest).await;
     lease(locker, "before")
         .await
         .release()
@@ -82,7 +69,7 @@ async fn a_client_that_did_not_know_the_last_master_holds_its_grants_back_for_th
     let cluster = cluster();
     {
         let locker = strict(&cluster, SHORT).await;
-        all_up_for(&cluster, SHORT).await;
+        all_up_for(cluster.nodes(), SHORT).await;
         lease_and_release(&locker, "before").await;
         locker.close(Duration::from_secs(5)).await.expect("closed");
     }
@@ -244,7 +231,7 @@ async fn succeed(cluster: &SentinelCluster) -> usize {
 async fn a_gate_that_was_closed_again_is_no_open_gate_to_the_next_master() {
     let cluster = cluster();
     let locker = strict(&cluster, SHORT).await;
-    all_up_for(&cluster, SHORT).await;
+    all_up_for(cluster.nodes(), SHORT).await;
     lease_and_release(&locker, "before").await;
     let far = "9999999999999";
     set_gate(
@@ -268,7 +255,7 @@ async fn a_gate_that_was_closed_again_is_no_open_gate_to_the_next_master() {
 async fn what_a_master_held_its_grants_back_for_is_added_to_what_the_next_one_does() {
     let cluster = cluster();
     let locker = strict(&cluster, SHORT).await;
-    all_up_for(&cluster, SHORT).await;
+    all_up_for(cluster.nodes(), SHORT).await;
     lease_and_release(&locker, "before").await;
     set_gate(&cluster, &["hold_ms", "300", "hold_until", "9999999999999"]);
     blocking(|| {

@@ -1,29 +1,17 @@
 //! A server that takes another's place: it knows nothing of what was granted, however long it has been up.
 
-use std::time::Duration;
-
 use leasehold::{AcquireOptions, Locker, Renewal};
-use leasehold_testkit::{RedisServer, wait_until};
-use leasehold_tests::{common_env, connect, opened, soon, standalone_env};
+use leasehold_testkit::RedisServer;
+use leasehold_tests::{all_up_for, common_env, connect, opened, soon, standalone_env};
 
 use crate::rivals::{Holder, NAME, Rival, TTL, referee};
 
 /// Up for longer than any lease.
-fn warm(count: usize) -> Vec<RedisServer> {
+async fn warm(count: usize) -> Vec<RedisServer> {
     let servers: Vec<RedisServer> = (0..count)
         .map(|_| RedisServer::start().expect("redis-server"))
         .collect();
-    let is_warm = |server: &RedisServer| {
-        let info = server.info("server");
-        let uptime = info
-            .ok()
-            .and_then(|info| info["uptime_in_seconds"].parse().ok());
-        uptime.is_some_and(|uptime: u64| uptime > TTL.as_secs() + 2)
-    };
-    let all = wait_until("warm servers", Duration::from_secs(30), || {
-        servers.iter().all(is_warm)
-    });
-    all.expect("warm servers");
+    all_up_for(&servers, TTL).await;
     servers
 }
 
@@ -38,7 +26,7 @@ async fn hold_unrenewed(locker: &Locker) -> Holder {
 /// still has its connection to the one before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_server_at_a_fixed_address_waits_for_what_is_held() {
-    let servers = warm(2);
+    let servers = warm(2).await;
     let strict = [("LOCK_SAFETY", "strict")];
     let one = connect(standalone_env(&servers[0]), &strict)
         .await
@@ -55,7 +43,7 @@ async fn an_empty_server_at_a_fixed_address_waits_for_what_is_held() {
 /// One member of a quorum cannot be reached by the holder, another is replaced after the grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_was_replaced_grants_nothing_that_its_predecessor_did() {
-    let servers = warm(4);
+    let servers = warm(4).await;
     let nowhere = "redis://127.0.0.1:1".to_owned();
     let quorum = async |members: [String; 3]| {
         let mut settings = common_env();

@@ -231,6 +231,25 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     .await;
 }
 
+/// Waits until each of these servers has been up for longer than `least`, as one must be that may take over without a pause.
+///
+/// # Panics
+///
+/// When [`PATIENCE`] is over.
+pub async fn all_up_for(servers: &[RedisServer], least: Duration) {
+    let is_up = |server: &RedisServer| {
+        let info = blocking(|| server.info("server"));
+        let uptime = info
+            .ok()
+            .and_then(|info| info["uptime_in_seconds"].parse().ok());
+        uptime.is_some_and(|uptime: u64| uptime > least.as_secs() + 2)
+    };
+    eventually("servers that are up for long enough", async || {
+        servers.iter().all(is_up)
+    })
+    .await;
+}
+
 /// The Rust code of the documentation compiles, and what is not marked `no_run` runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -59,7 +59,7 @@ pub(crate) fn ahead_by(last: &Estimate, new: &Estimate) -> Option<Duration> {
     Some(ahead + age / DRIFT)
 }
 
-/// The clock of the master that is to be the last one after the next failover, by its `master_replid`.
+/// The clock of the master that was followed last, and its `master_replid`.
 #[derive(Default)]
 pub(crate) struct LastMaster(Mutex<Option<(Arc<str>, Estimate)>>);
 

@@ -53,7 +53,6 @@ impl Single {
                     let granted = (fence, slot, claim);
                     match self.held_back(&link, request, granted, confirmed).await? {
                         None => may_be_set = true,
-                        Some(confirmed) if link.is_void(confirmed, claim) => may_be_set = true,
                         Some(confirmed) if confirmed.by_majority() => {
                             return Ok(GrantOutcome::Granted {
                                 fence,

@@ -10,6 +10,7 @@ use super::replies::{self, unknown_code};
 use super::{Single, data_set, other_incarnation};
 use crate::backend::ops::{AdoptOutcome, Request};
 use crate::fence::Fence;
+use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::{ADOPT, Call, GIVE_BACK};
@@ -37,25 +38,20 @@ impl Single {
                 Answer::Adopted { fence, claim } => {
                     let slot = request.slot.unwrap_or_default();
                     let granted = (fence, slot, claim);
-                    let held_back = self.held_back(&link, request, granted, confirmed).await?;
-                    let confirmed = held_back.unwrap_or(confirmed);
-                    let is_void = held_back.is_none() || link.is_void(confirmed, claim);
-                    if !is_void && confirmed.by_majority() {
+                    let counted = self.held_back(&link, request, granted, confirmed).await?;
+                    if counted.is_some_and(Confirmed::by_majority) {
                         self.fences.raised(counter, link.reign(), fence);
                         return Ok(AdoptOutcome::Adopted {
                             fence,
                             data_set: data_set(&link),
                         });
                     }
-                    if is_void && self.open_gate(&link).await? == Some(Duration::ZERO) {
+                    if counted.is_none() && self.open_gate(&link).await? == Some(Duration::ZERO) {
                         continue;
                     }
                     self.give_back(&link, request, from).await?;
-                    if is_void {
-                        AdoptOutcome::NotReplicated(confirmed.by_nobody_else())
-                    } else {
-                        AdoptOutcome::NotReplicated(confirmed)
-                    }
+                    let unconfirmed = counted.unwrap_or_else(|| confirmed.by_nobody_else());
+                    AdoptOutcome::NotReplicated(unconfirmed)
                 }
                 Answer::Missing => AdoptOutcome::Missing,
                 Answer::Stolen { by } => AdoptOutcome::Stolen { by },

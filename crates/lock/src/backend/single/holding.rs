@@ -14,7 +14,7 @@ use crate::master::link::Link;
 use crate::transport::server_errors::Failure;
 
 impl Single {
-    /// What confirms a grant of this slot in the end; `None` if the lock was the token's no more.
+    /// What confirms a grant of this slot in the end; `None` if it is void, or the lock was the token's no more.
     pub(super) async fn held_back(
         &self,
         link: &Link,
@@ -22,8 +22,9 @@ impl Single {
         (fence, slot, claim): (Fence, usize, u64),
         confirmed: Confirmed,
     ) -> Result<Option<Confirmed>, Failure> {
+        let counts = |confirmed: &Confirmed| !link.is_void(*confirmed, claim);
         let Some(held_back) = link.held_back(confirmed, claim) else {
-            return Ok(Some(confirmed));
+            return Ok(Some(confirmed).filter(counts));
         };
         sleep(held_back).await;
         let granted = Request {
@@ -33,6 +34,6 @@ impl Single {
         let renewed = self.renew_once(link, &granted, fence).await;
         let (answer, confirmed) =
             renewed.map_err(|failure| Failure::unknown(failure.unavailable))?;
-        Ok((answer.code == 1).then_some(confirmed))
+        Ok((answer.code == 1).then_some(confirmed).filter(counts))
     }
 }

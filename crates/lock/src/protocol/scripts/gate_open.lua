@@ -32,7 +32,7 @@ end
 
 -- Whole seconds, rounded up by the server at worst, so one is taken off. Negative where the server's
 -- clock was set back since its start.
-local uptime = math.max(0, tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(-?%d+)')))
+local uptime = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(-?%d+)'))
 local up_ms = math.max(0, uptime - 1) * 1000
 if ARGV[3] == 'fast' then
   if fast ~= '1' or string.match(replication, 'master_replid2:(%x+)') ~= from or up_ms < longest_ms then
