@@ -4,6 +4,7 @@
 #   build-local-image.sh redis [IMAGE]                     Redis or Valkey; leasehold-redis:local by default
 #   build-local-image.sh worker DIRECTORY [IMAGE]          worker, journal and service in it, as built by cargo;
 #                                                          leasehold-worker:local by default
+#   build-local-image.sh command PROGRAM [IMAGE]           the command `leasehold`, as built by cargo; leasehold:local by default
 set -eu
 
 die() {
@@ -67,5 +68,15 @@ case ${1:-} in
       --change 'USER 10001:10001' --change 'WORKDIR /work' --change 'CMD ["worker"]' \
       --change 'ENV PATH=/usr/local/bin'
     ;;
-  *) die 'what for? redis [IMAGE], or worker DIRECTORY [IMAGE]' ;;
+  command)
+    [ $# -ge 2 ] || die 'where is the command? command PROGRAM [IMAGE]'
+    add "$2" /usr/local/bin/leasehold
+    # What a debugger reads is most of it.
+    strip "$root/usr/local/bin/leasehold"
+    mkdir -p "$root/work"
+    import "${3:-leasehold:local}" 10001 \
+      --change 'USER 10001:10001' --change 'WORKDIR /work' --change 'ENTRYPOINT ["leasehold"]' \
+      --change 'ENV PATH=/usr/local/bin'
+    ;;
+  *) die 'what for? redis [IMAGE], worker DIRECTORY [IMAGE], or command PROGRAM [IMAGE]' ;;
 esac

