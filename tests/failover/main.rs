@@ -2,6 +2,7 @@
 
 mod delay;
 mod holders;
+mod listeners;
 mod masters;
 mod replicas;
 mod revocations;

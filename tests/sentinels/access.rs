@@ -46,7 +46,7 @@ async fn a_user_who_may_not_ask_is_told_so() {
         format!(
             "Sentinel {}: the user lacks a permission (this user has no permissions to run the \
              'sentinel|master' command); give the user of the Sentinels +sentinel|master, \
-             +sentinel|get-master-addr-by-name, +sentinel|sentinels, +sentinel|myid and +subscribe",
+             +sentinel|get-master-addr-by-name, +sentinel|sentinels, +sentinel|replicas, +sentinel|myid and +subscribe",
             cluster.sentinel(0).address()
         )
     );

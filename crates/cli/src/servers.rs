@@ -111,6 +111,12 @@ pub(crate) fn read_view(answer: &Answer) -> SentinelView {
     }
 }
 
+/// The port under which a Sentinel lists, for good, who once let the master send it the data, such as `redis-cli --rdb`.
+/// That is no data node.
+pub(crate) fn is_listener(port: &str) -> bool {
+    port == "0"
+}
+
 /// Asks a node about replication.
 pub(crate) async fn replication(probe: &Probe) -> Result<Replication, Unavailable> {
     let answer = probe.ask(&["INFO", "replication"]).await?;
@@ -121,6 +127,7 @@ pub(crate) fn read_replication(info: &str) -> Replication {
     let role = field(info, "role").unwrap_or_default();
     let replicas = (0..)
         .map_while(|number| field(info, &format!("slave{number}")))
+        .filter(|line| !line.contains(",port=0,"))
         .map(|line| read_replica(&line))
         .collect();
     Replication {

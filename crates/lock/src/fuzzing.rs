@@ -87,8 +87,8 @@ fn together(values: &[Value]) {
             Err(unexpected) => protocol(unexpected),
         }
     }
-    for five in values.windows(5) {
-        view::parse(five, "mymaster").map_err(told).ok();
+    for six in values.windows(6) {
+        view::parse(six, "mymaster").map_err(told).ok();
     }
 }
 

@@ -127,7 +127,7 @@ fn fix_of_sentinel(cause: &Cause) -> Option<&'static str> {
         }
         Cause::NoPermission { .. } => {
             "give the user of the Sentinels +sentinel|master, +sentinel|get-master-addr-by-name, \
-             +sentinel|sentinels, +sentinel|myid and +subscribe"
+             +sentinel|sentinels, +sentinel|replicas, +sentinel|myid and +subscribe"
         }
         _ => return None,
     })

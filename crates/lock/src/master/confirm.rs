@@ -124,8 +124,14 @@ struct Unconfirmed {
 }
 
 impl Confirmer {
-    /// Takes over a connection that carries nothing else. It ends with that connection.
-    pub(crate) fn new(connection: Connection, wait: Duration, subject: Subject) -> Self {
+    /// Takes over a connection that carries nothing else, with so many `others` that replicate. It ends with that
+    /// connection.
+    pub(crate) fn new(
+        connection: Connection,
+        wait: Duration,
+        subject: Subject,
+        others: usize,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(4 * MOST);
         let worker = Worker {
             connection: connection.clone(),
@@ -133,6 +139,10 @@ impl Confirmer {
             subject,
             jobs: Vec::new(),
             unconfirmed: Vec::new(),
+            seen: Seen {
+                data_nodes: 1,
+                others,
+            },
         };
         tokio::spawn(worker.run(queue));
         Self { connection, jobs }
@@ -178,6 +188,16 @@ struct Worker {
     subject: Subject,
     jobs: Vec<Job>,
     unconfirmed: Vec<Unconfirmed>,
+    /// What the last look saw.
+    seen: Seen,
+}
+
+/// Who may acknowledge a write.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    data_nodes: usize,
+    /// Connections that replicate and are no data node of their own. None of them counts.
+    others: usize,
 }
 
 impl Worker {
@@ -218,10 +238,10 @@ impl Worker {
         true
     }
 
-    async fn send(&self) -> Result<(Vec<Value>, Confirmed), Failure> {
+    async fn send(&mut self) -> Result<(Vec<Value>, Confirmed), Failure> {
         let waiting = self.unconfirmed.iter().map(|one| &one.job);
         let data_nodes = self.jobs.iter().chain(waiting).map(|job| job.data_nodes);
-        let data_nodes = data_nodes.max().unwrap_or(1);
+        let data_nodes = data_nodes.max().unwrap_or(1).max(self.seen.data_nodes);
         let mut commands = redis::pipe();
         for job in &self.jobs {
             job.operation.add_to(&mut commands, job.manner);
@@ -229,7 +249,7 @@ impl Worker {
         let slice = SLICE.min(self.wait);
         commands
             .cmd("WAIT")
-            .arg(majority(data_nodes) - 1)
+            .arg(majority(data_nodes) - 1 + self.seen.others)
             .arg(slice.as_millis().max(1) as u64);
         // Behind `WAIT`, so that what happened before the confirmation is seen.
         let look = looking(&self.subject.gate_key);
@@ -247,8 +267,15 @@ impl Worker {
             .map_err(|unexpected| self.unexpected(unexpected))?;
         // The record may know of more data nodes than this client has seen.
         let data_nodes = data_nodes.max(look.data_nodes);
+        // Who is new among the others was synchronised in full, which the look sees: it voids all that was confirmed.
+        let others = self.seen.others.max(look.others);
+        self.seen = Seen {
+            data_nodes,
+            others: look.others,
+        };
+        let replicas = usize::try_from(replicas).unwrap_or_default();
         let confirmed = Confirmed {
-            acknowledged: 1 + usize::try_from(replicas).unwrap_or_default(),
+            acknowledged: 1 + replicas.saturating_sub(others),
             needed: majority(data_nodes),
             data_nodes,
             look: Some(look),

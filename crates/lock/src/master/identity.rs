@@ -1,7 +1,10 @@
 //! What a server reports about itself, on the connection that will be used.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use leasehold_config::Endpoint;
 
 use crate::protocol::reply::{self, info_field};
 use crate::transport::connection::Connection;
@@ -20,7 +23,10 @@ pub(crate) struct Incarnation {
 pub(crate) struct Identity {
     pub(crate) role: Role,
     pub(crate) incarnation: Incarnation,
-    pub(crate) connected_replicas: usize,
+    /// Where its replicas can be reached.
+    pub(crate) replicas: BTreeSet<Endpoint>,
+    /// Connections that replicate beyond one for each of these.
+    pub(crate) others: usize,
     /// The server's time in µs since 1970, where it tells.
     pub(crate) server_us: Option<i64>,
 }
@@ -77,7 +83,8 @@ pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> 
         return Ok(Identity {
             role: Role::Sentinel,
             incarnation,
-            connected_replicas: 0,
+            replicas: BTreeSet::new(),
+            others: 0,
             server_us: None,
         });
     }
@@ -95,20 +102,39 @@ pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> 
         .filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .ok_or_else(|| missing("master_replid"))?
         .into();
-    let connected_replicas = info_field(replication, "connected_slaves")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or_default();
     let incarnation = Incarnation {
         replication_id,
         run_id,
     };
+    let replicas = replicas(replication);
+    let connected = info_field(replication, "connected_slaves");
+    let connected: usize = connected.and_then(|count| count.parse().ok()).unwrap_or(0);
     let server_us = info_field(server, "server_time_usec").and_then(|time| time.parse().ok());
     Ok(Identity {
         server_us,
         role,
         incarnation,
-        connected_replicas,
+        others: connected.saturating_sub(replicas.len()),
+        replicas,
     })
+}
+
+/// Where a master's replicas can be reached. Who only listens (`redis-cli --rdb` or `--replica`) names no port, and a
+/// replica that has just come again is listed twice for a while.
+pub(crate) fn replicas(replication: &str) -> BTreeSet<Endpoint> {
+    let mut replicas = BTreeSet::new();
+    for line in replication.lines().filter(|line| line.starts_with("slave")) {
+        let fields = line.split_once(':').map_or("", |(_, fields)| fields);
+        let field = |name: &str| {
+            let mut fields = fields.split(',');
+            fields.find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
+        };
+        let port = field("port").and_then(|port| port.parse().ok());
+        if let (Some(host), Some(port @ 1..)) = (field("ip"), port) {
+            replicas.insert(Endpoint::new(host, port));
+        }
+    }
+    replicas
 }
 
 /// 6.2 is the oldest that has everything the scripts use.
@@ -139,6 +165,18 @@ mod tests {
         for version in ["6.2.0", "7.0.15", "8.1", "255.255.255"] {
             assert_eq!(check_version(version), Ok(()), "{version}");
         }
+    }
+
+    #[test]
+    fn a_replica_without_a_port_and_one_listed_twice_are_no_further_replicas() {
+        let listed = "role:master\r\nconnected_slaves:5\r\n\
+                      slave0:ip=10.0.0.2,port=6379,state=online,offset=9,lag=0\r\n\
+                      slave1:ip=10.0.0.9,port=0,state=online,offset=0,lag=0\r\n\
+                      slave2:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0,type=rdb-channel\r\n\
+                      slave3:ip=10.0.0.3,port=6379,state=online,offset=9,lag=1,type=replica\r\n\
+                      slave4:nonsense\r\n";
+        let expected = ["10.0.0.2", "10.0.0.3"].map(|host| Endpoint::new(host, 6379));
+        assert_eq!(replicas(listed), BTreeSet::from(expected));
     }
 
     #[test]

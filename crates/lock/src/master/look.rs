@@ -19,8 +19,10 @@ pub(crate) struct Look {
     pub(crate) opens_in: Option<Duration>,
     /// The longest lease that the gate's record allows.
     pub(crate) longest: Duration,
-    /// Data nodes that the gate's record knows.
+    /// Data nodes that the gate's record knows, or that are connected.
     pub(crate) data_nodes: usize,
+    /// Connections that replicate and are no data node of their own. Any of them may be what `WAIT` counted.
+    pub(crate) others: usize,
     /// Sentinel's epoch at which the gate was claimed.
     pub(crate) epoch: u64,
     /// For how long a grant is held back before it is written again; `None` if it counts at once.
@@ -42,13 +44,15 @@ impl Look {
         let text = |at| reply::text(reply::item(items, at)?);
         let number = |at| reply::integer(reply::item(items, at)?);
         let milliseconds = |number| u64::try_from(number).ok().map(Duration::from_millis);
+        let count = |at| number(at).map(|count| usize::try_from(count).unwrap_or_default());
         let full_syncs = number(1)?;
         Ok(Self {
             is_incarnation: text(0)? == replication_id,
             is_claimed: text(2)? == replication_id && number(5)? == full_syncs,
             opens_in: milliseconds(number(3)?),
             longest: milliseconds(number(4)?).unwrap_or_default(),
-            data_nodes: usize::try_from(number(6)?).unwrap_or_default(),
+            data_nodes: count(6)?.max(1 + count(11)?),
+            others: count(12)?,
             epoch: u64::try_from(number(7)?).unwrap_or_default(),
             held_back: milliseconds(number(8)?),
             server_us: number(9)?,
@@ -90,6 +94,8 @@ mod tests {
             Value::Int(-1),
             Value::Int(1_700_000_000_000_000),
             Value::Int(9),
+            Value::Int(2),
+            Value::Int(1),
         ]);
         Look::parse(&reply, "life").expect("a look")
     }

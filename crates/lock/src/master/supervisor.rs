@@ -123,7 +123,7 @@ impl Supervisor {
                 incarnation: identity.incarnation,
                 generation: self.generation,
                 epoch: named_again.epoch,
-                data_nodes: named_again.data_nodes.max(1 + identity.connected_replicas),
+                data_nodes: named_again.data_nodes.max(1 + identity.replicas.len()),
                 down_after: named_again.down_after,
                 gate: self.gate.clone(),
                 receives_wakeups: verified.receives_wakeups,
@@ -268,7 +268,7 @@ async fn check_incarnation(link: &Link, limit: Duration) -> Result<(), Cause> {
         Ok(identity) if identity.role != Role::Master => Err(Cause::ReadOnly),
         Ok(identity) if identity.incarnation != link.incarnation => Err(Cause::NotMasterYet),
         Ok(identity) => {
-            link.at_least_data_nodes(1 + identity.connected_replicas);
+            link.at_least_data_nodes(1 + identity.replicas.len());
             if let Some(server_us) = identity.server_us {
                 link.saw_clock(Estimate::new(server_us, sent));
             }

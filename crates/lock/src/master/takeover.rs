@@ -15,6 +15,7 @@ use redis::Value;
 
 use crate::broken::{Condition, is_demanded};
 use crate::master::confirm::majority;
+use crate::master::identity;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, info_field};
 use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
@@ -62,7 +63,7 @@ impl Replicas {
         )
         .await;
         let needed = majority(link.data_nodes());
-        // A replica that has just come again is listed twice for a while.
+        // One replica may be listed at two addresses.
         let mut with = HashSet::new();
         let mut reasons = Vec::new();
         for look in looks {
@@ -87,17 +88,8 @@ impl Replicas {
 
     /// The replicas that follow the new master, as it lists them.
     fn addresses(&self, replication: &str) -> Vec<Endpoint> {
-        let lines = replication.lines().filter(|line| line.starts_with("slave"));
-        let replicas = lines.filter_map(|line| {
-            let (_, fields) = line.split_once(':')?;
-            let field = |name: &str| {
-                let mut fields = fields.split(',');
-                fields.find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
-            };
-            let port = field("port")?.parse().ok()?;
-            Some(self.address_map.map(&Endpoint::new(field("ip")?, port)))
-        });
-        replicas.take(MOST).collect()
+        let replicas = identity::replicas(replication).into_iter().take(MOST);
+        replicas.map(|node| self.address_map.map(&node)).collect()
     }
 
     async fn look_at(

@@ -64,7 +64,8 @@ impl Verifier {
         let gate = self.supervision.gate.as_deref();
         let confirmer = if let Some(gate) = gate.filter(|_| self.supervision.confirms) {
             let second = Connection::open(node, settings, ending, |_| {}).await?;
-            if self.identify(&second).await?.incarnation != identity.incarnation {
+            let again = self.identify(&second).await?;
+            if again.incarnation != identity.incarnation {
                 return Err(Unavailable::on(node, Cause::NotMasterYet));
             }
             let subject = Subject {
@@ -75,6 +76,7 @@ impl Verifier {
                 second,
                 settings.command_timeout / 2,
                 subject,
+                again.others,
             ))
         } else {
             None

@@ -54,15 +54,18 @@ pub(crate) fn questions(service: &str) -> Pipeline {
         .arg("MYID")
         .cmd("SENTINEL")
         .arg("SENTINELS")
+        .arg(service)
+        .cmd("SENTINEL")
+        .arg("REPLICAS")
         .arg(service);
     pipeline
 }
 
 /// Reads the answers to [`questions`]. `Ok(None)` means that the Sentinel was just switching.
 pub(crate) fn parse(answers: &[Value], service: &str) -> Result<Option<View>, Cause> {
-    let [before, address, after, id, others] = answers else {
+    let [before, address, after, id, others, replicas] = answers else {
         return Err(Cause::Protocol {
-            detail: format!("{} answers to 5 questions", answers.len()),
+            detail: format!("{} answers to 6 questions", answers.len()),
         });
     };
     let before = master(before, service)?;
@@ -74,6 +77,7 @@ pub(crate) fn parse(answers: &[Value], service: &str) -> Result<Option<View>, Ca
         sentinel_id: reply::text(id).ok().filter(|id| id.len() == 40),
         address: master_address(address, service)?,
         listed: self::others(others).ok(),
+        replicas: after.replicas.saturating_sub(without_port(replicas)),
         ..after
     }))
 }
@@ -149,6 +153,23 @@ pub(crate) fn others(answer: &Value) -> Result<Vec<Peer>, Cause> {
         }
     }
     Ok(others)
+}
+
+/// How many of the replicas have no port. A Sentinel lists for good whoever once let the master send it the data, such as
+/// `redis-cli --rdb`; nobody can make that one a master.
+fn without_port(answer: &Value) -> usize {
+    // Where it is not told (no permission), all of them count.
+    let replicas = reply::array(answer).unwrap_or_default();
+    let without_port = |replica: &&Value| {
+        let fields = reply::pairs(replica).unwrap_or_default();
+        let mut fields = fields.iter();
+        fields.any(|(name, value)| name == "port" && value == "0")
+    };
+    replicas
+        .iter()
+        .take(MOST_LISTED)
+        .filter(without_port)
+        .count()
 }
 
 fn endpoint(host: &str, port: &str) -> Result<Endpoint, Cause> {

@@ -11,7 +11,9 @@ use crate::duration::shown;
 use crate::exit::{self, Failure};
 use crate::gate::{Gate, State};
 use crate::sentinels::Reached;
-use crate::servers::{Replication, SentinelView, field, number, open_all, read_view, replication};
+use crate::servers::{
+    Replication, SentinelView, field, is_listener, number, open_all, read_view, replication,
+};
 
 /// It was refused, and nothing was changed.
 pub(super) const REFUSED: u8 = 1;
@@ -264,6 +266,9 @@ impl Deployment<'_> {
         let answer = answer.map_err(|error| unusable(&error))?;
         for replica in answer.items() {
             let text = |name: &str| replica.field(name).unwrap_or_default();
+            if is_listener(&text("port")) {
+                continue;
+            }
             let endpoint = Endpoint::new(text("ip"), text("port").parse().unwrap_or_default());
             let replica = Known {
                 priority: text("slave-priority").parse().unwrap_or_default(),

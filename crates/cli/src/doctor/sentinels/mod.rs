@@ -11,7 +11,7 @@ use leasehold::config::{Endpoint, SentinelTopology, Topology};
 use leasehold::probe::{Answer, Probe};
 
 use super::report::Report;
-use crate::servers::SentinelView;
+use crate::servers::{SentinelView, is_listener};
 
 /// A Sentinel that knows the master, and what it says of it.
 struct Seen {
@@ -63,6 +63,9 @@ async fn replicas(seen: &[Seen], service: &str) -> BTreeMap<String, String> {
         for replica in answer.items() {
             let field = |name: &str| replica.field(name).unwrap_or_default();
             let address = format!("{}:{}", field("ip"), field("port"));
+            if is_listener(&field("port")) {
+                continue;
+            }
             let flags = field("flags");
             let known = replicas.entry(address).or_default();
             if flags.len() > known.len() {

@@ -78,7 +78,8 @@ fn answer(said: &mut Said, words: &[String]) -> String {
         }
         // The look behind a confirmation.
         ("EVALSHA", 4) => format!(
-            "*11\r\n{life}:3\r\n{life}:-1\r\n:30000\r\n:3\r\n:{}\r\n:1\r\n:0\r\n:1700000000000000\r\n:7\r\n",
+            "*13\r\n{life}:3\r\n{life}:-1\r\n:30000\r\n:3\r\n:{}\r\n:1\r\n:0\r\n:1700000000000000\r\n:7\r\n\
+             :0\r\n:0\r\n",
             said.data_nodes,
             life = bulk("life")
         ),
@@ -109,7 +110,7 @@ impl Case {
         };
         let wait = Duration::from_secs(2);
         let confirmer = match mode {
-            Mode::Confirmed => Some(Confirmer::new(server.connect().await, wait, subject)),
+            Mode::Confirmed => Some(Confirmer::new(server.connect().await, wait, subject, 0)),
             Mode::Fixed => None,
         };
         let link = Link::new(LinkParts {

@@ -6,13 +6,24 @@
 -- Replies  {incarnation or '' (no master), sync_full, the gate's incarnation or '', ms until it opens
 --          (-1: it has no time), longest ms, syncs, data nodes, the gate's epoch, for how long (ms) a
 --          grant is held back before it is written again (-1: it counts at once), server time in µs,
---          the number of the claim}
+--          the number of the claim, replicas by their addresses, other connections that replicate}
 local replication = redis.call('INFO', 'replication')
 local incarnation = ''
 if string.find(replication, 'role:master', 1, true) then
   incarnation = string.match(replication, 'master_replid:(%x+)')
 end
 local syncs = string.match(redis.call('INFO', 'stats'), 'sync_full:(%d+)')
+-- Without a port (`redis-cli --rdb`), or for a replica that is listed already.
+local replicas, others, listed = 0, 0, {}
+for ip, port in string.gmatch(replication, 'slave%d+:ip=([^,]*),port=(%d+)') do
+  local address = ip .. ':' .. port
+  if port == '0' or listed[address] then
+    others = others + 1
+  else
+    replicas = replicas + 1
+    listed[address] = true
+  end
+end
 local claimed, open_from, longest, claimed_syncs, data_nodes, epoch, hold_until, hold_ms, claim = unpack(
   redis.call('HMGET', KEYS[1], 'incarnation', 'open_from', 'longest', 'syncs', 'data_nodes', 'epoch',
     'hold_until', 'hold_ms', 'claim'))
@@ -41,4 +52,6 @@ return {
   held_back_ms,
   now_us,
   tonumber(claim or 0),
+  replicas,
+  others,
 }
