@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use leasehold::{Error, Locker, Released};
-use leasehold_testkit::RedisCluster;
+use leasehold::{Cause, Error, Locker, Released};
+use leasehold_testkit::{RedisCluster, RedisServer};
 use leasehold_tests::{connect, eventually, soon};
 
 async fn locker(cluster: &RedisCluster) -> Locker {
+    locker_with(cluster, &[]).await
+}
+
+async fn locker_with(cluster: &RedisCluster, overrides: &[(&str, &str)]) -> Locker {
     let mut variables = cluster.env();
     for (name, value) in [
         ("IS_LOCKING_DISABLED", "false"),
@@ -16,7 +20,7 @@ async fn locker(cluster: &RedisCluster) -> Locker {
     ] {
         variables.push((name.to_owned(), value.to_owned()));
     }
-    connect(variables, &[]).await.expect("connect")
+    connect(variables, overrides).await.expect("connect")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,54 +133,115 @@ async fn slots_of_a_resource_need_a_hash_tag() {
     assert!(slots.try_acquire().await.is_err());
 }
 
+/// The slot of a key on its way from its owner to another master.
+struct Migration<'a> {
+    cluster: &'a RedisCluster,
+    slot: String,
+    source: usize,
+    target: usize,
+}
+
+impl<'a> Migration<'a> {
+    fn begin(cluster: &'a RedisCluster, key: &str) -> Self {
+        let source = cluster.owner_of(key).expect("an owner");
+        let others = ["a", "b"].map(|other| cluster.owner_of(other).expect("an owner"));
+        let target = others.into_iter().find(|other| *other != source);
+        let migration = Self {
+            cluster,
+            slot: asked(cluster, source, &["CLUSTER", "KEYSLOT", key]),
+            source,
+            target: target.expect("another master"),
+        };
+        migration.set(migration.target, "IMPORTING", migration.source);
+        migration.set(migration.source, "MIGRATING", migration.target);
+        migration
+    }
+
+    fn set(&self, at: usize, state: &str, node: usize) {
+        let id = asked(self.cluster, node, &["CLUSTER", "MYID"]);
+        let words = ["CLUSTER", "SETSLOT", &self.slot, state, &id];
+        asked(self.cluster, at, &words);
+    }
+
+    fn source(&self) -> &RedisServer {
+        self.cluster.node(self.source)
+    }
+
+    fn target(&self) -> &RedisServer {
+        self.cluster.node(self.target)
+    }
+
+    fn move_key(&self, key: &str) {
+        let moved = self.source().migrate(key, self.target());
+        moved.expect("MIGRATE");
+    }
+
+    fn end(self) {
+        for number in [self.target, self.source] {
+            self.set(number, "NODE", self.target);
+        }
+    }
+}
+
+fn asked(cluster: &RedisCluster, node: usize, words: &[&str]) -> String {
+    let answer = cluster.node(node).cli(words).expect("an answer");
+    answer.trim().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_on_its_way_to_another_node_is_followed() {
     let cluster = RedisCluster::start().expect("a cluster");
     let locker = locker(&cluster).await;
-    let slot = cluster
-        .node(0)
-        .cli(&["CLUSTER", "KEYSLOT", "report"])
-        .expect("KEYSLOT");
-    let slot = slot.trim();
-    let source = cluster.owner_of("report").expect("an owner");
-    let target = cluster.owner_of(if source == cluster.owner_of("a").expect("an owner") {
-        "b"
-    } else {
-        "a"
-    });
-    let target = target.expect("an owner");
-    assert_ne!(source, target);
-    let id = |node: usize| {
-        cluster
-            .node(node)
-            .cli(&["CLUSTER", "MYID"])
-            .expect("MYID")
-            .trim()
-            .to_owned()
-    };
-    let (from, to) = (id(source), id(target));
     let lease = locker.acquire("report").await.expect("a lease");
-    let node = |node: usize| cluster.node(node);
-    node(target)
-        .cli(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &from])
-        .expect("SETSLOT");
-    node(source)
-        .cli(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &to])
-        .expect("SETSLOT");
-    node(source)
-        .migrate("report", node(target))
-        .expect("MIGRATE");
+    let migration = Migration::begin(&cluster, "report");
+    migration.move_key("report");
     lease.renew().await.expect("a renewal under way");
-    for number in [target, source] {
-        node(number)
-            .cli(&["CLUSTER", "SETSLOT", slot, "NODE", &to])
-            .expect("SETSLOT");
-    }
+    migration.end();
     lease.renew().await.expect("a renewal at the new node");
     assert_eq!(
         lease.release().await.expect("a release"),
         Released::Released
     );
+}
+
+/// A release and a grant are about several keys, which Redis refuses (`TRYAGAIN`) until all have arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_about_several_keys_waits_until_their_slot_has_arrived() {
+    let cluster = RedisCluster::start().expect("a cluster");
+    // A release asks again for twice as long as this.
+    let slow = [
+        ("REDIS_COMMAND_TIMEOUT", "15s"),
+        ("LOCK_TTL", "60s"),
+        ("LOCK_MAX_TTL", "60s"),
+    ];
+    let (holder, waiter) = (
+        locker_with(&cluster, &slow).await,
+        locker_with(&cluster, &slow).await,
+    );
+    let lease = holder.acquire("report").await.expect("a lease");
+    let migration = Migration::begin(&cluster, "report");
+    migration.move_key("report");
+    let releasing = tokio::spawn(lease.release());
+    eventually("the release to be refused", async || {
+        let stats = migration.target().info("errorstats").expect("INFO");
+        stats.contains_key("errorstat_TRYAGAIN")
+    })
+    .await;
+    let waiting = tokio::spawn({
+        let waiter = waiter.clone();
+        async move { waiter.acquire("report").await }
+    });
+    eventually("the waiter to be refused", async || {
+        let obstacle = waiter.obstacle("report").expect("a name");
+        let cause = obstacle.as_ref().and_then(Error::unavailable);
+        cause.is_some_and(|unavailable| *unavailable.cause() == Cause::TryAgain)
+    })
+    .await;
+    migration.end();
+    let released = soon("the release", releasing).await.expect("the task");
+    assert_eq!(released.expect("a release"), Released::Released);
+    let next = soon("the next lease", waiting).await.expect("the task");
+    next.expect("a lease").release().await.expect("a release");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 mod handover;
 mod interface;
 mod limits;
+mod queue;
 mod slots;
 mod waiting;
 

@@ -8,7 +8,7 @@ use leasehold_testkit::RedisServer;
 use leasehold_tests::{connect, eventually, soon, standalone_env};
 
 /// A locker that would poll too late for any test: what wakes it is a call.
-async fn patient(redis: &RedisServer) -> Locker {
+pub(crate) async fn patient(redis: &RedisServer) -> Locker {
     let overrides = [
         ("LOCK_RETRY_INTERVAL", "300s"),
         ("LOCK_TTL", "60s"),
@@ -19,7 +19,7 @@ async fn patient(redis: &RedisServer) -> Locker {
         .expect("connect")
 }
 
-async fn queue_length(redis: &RedisServer, resource: &str) -> String {
+pub(crate) async fn queue_length(redis: &RedisServer, resource: &str) -> String {
     redis
         .cli(&["ZCARD", &format!("{{{resource}}}:queue")])
         .expect("ZCARD")
@@ -42,7 +42,7 @@ async fn slots_queued(redis: &RedisServer, resource: &str, count: usize) {
     .await;
 }
 
-async fn queued(redis: &RedisServer, resource: &str, count: usize) {
+pub(crate) async fn queued(redis: &RedisServer, resource: &str, count: usize) {
     eventually("the queue fills", async || {
         queue_length(redis, resource).await == count.to_string()
     })
@@ -88,7 +88,7 @@ async fn waiters_are_served_in_the_order_of_asking() {
 }
 
 /// A locker that asks often enough to see the queue move.
-async fn eager(redis: &RedisServer) -> Locker {
+pub(crate) async fn eager(redis: &RedisServer) -> Locker {
     let overrides = [("LOCK_RETRY_INTERVAL", "50ms")];
     connect(standalone_env(redis), &overrides)
         .await
@@ -158,7 +158,7 @@ async fn a_waiter_for_a_slot_knows_how_many_are_before_it() {
     assert_eq!(before(Some(&because)), Some(2));
 }
 
-fn connection(redis: &RedisServer) -> redis::Connection {
+pub(crate) fn connection(redis: &RedisServer) -> redis::Connection {
     let client = redis::Client::open(redis.url()).expect("a client");
     let connection = client.get_connection().expect("connect");
     connection
@@ -168,10 +168,10 @@ fn connection(redis: &RedisServer) -> redis::Connection {
 }
 
 /// The id of a waiter that does not answer.
-const STOPPED: &str = "5709fed";
+pub(crate) const STOPPED: &str = "5709fed";
 
 /// Enters a waiter that counts into the queue for `report`, before all lockers.
-fn enter_first(redis: &RedisServer, waiter: &str) {
+pub(crate) fn enter_first(redis: &RedisServer, waiter: &str) {
     redis
         .command(&["ZADD", "{report}:queue", "1", waiter])
         .expect("ZADD");
@@ -181,7 +181,7 @@ fn enter_first(redis: &RedisServer, waiter: &str) {
 }
 
 /// The first in the queue for `report`, which counts and is subscribed, and will not answer.
-fn stopped_waiter<'a>(
+pub(crate) fn stopped_waiter<'a>(
     redis: &RedisServer,
     connection: &'a mut redis::Connection,
 ) -> redis::PubSub<'a> {

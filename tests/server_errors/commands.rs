@@ -72,6 +72,24 @@ async fn a_proxy_without_info_is_named_as_such() {
     );
 }
 
+/// Redis before 7 quotes the command in another way.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_server_without_hello_is_told_as_such() {
+    let old = FakeServer::with(|request, _| {
+        if request.is("HELLO") {
+            Reply::error("ERR unknown command `HELLO`, with args beginning with: `3`, ")
+        } else {
+            Reply::Usual
+        }
+    });
+    let old = old.expect("a listener");
+    let told = refusal(port_env(old.port()), &[]).await;
+    assert!(
+        told.contains("it refuses the command HELLO (unknown command); remove rename-command"),
+        "{told}"
+    );
+}
+
 /// Without a database number, `SELECT` is not needed; `CLIENT` is a convenience.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_are_not_needed_may_be_disabled() {

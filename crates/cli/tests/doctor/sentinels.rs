@@ -146,6 +146,31 @@ fn one_of_three_sentinels_is_configured() -> Result<(), Failure> {
     Ok(())
 }
 
+/// One that can be reached announces two that cannot, as behind one Service address: they run, so nobody is told to
+/// start them or to forget them.
+#[test]
+fn announced_sentinels_that_cannot_be_reached_from_here() -> Result<(), Failure> {
+    let cluster = patient()?;
+    let one = cluster.sentinel(0).address();
+    let nowhere = [1, 2].map(|index| {
+        let port = cluster.sentinel(index).port();
+        format!("127.0.0.1:{port}=127.0.0.1:{index}")
+    });
+    let overrides = [
+        ("REDIS_SENTINEL_HOSTS", one.as_str()),
+        ("REDIS_ADDRESS_MAP", &nowhere.join(",")),
+    ];
+    let (code, text) = doctor(&cluster_env(&cluster), &overrides)?;
+    assert_eq!(code, 2, "{text}");
+    for check in ["FAIL  LH0101", "FAIL  LH0104"] {
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(check));
+        let fix = lines.nth(1).ok_or_else(|| format!("no {check}:\n{text}"))?;
+        assert_names(fix, &["set REDIS_ADDRESS_MAP", "REDIS_SENTINEL_HOSTS"]);
+    }
+    assert!(!text.contains("SENTINEL RESET"), "{text}");
+    Ok(())
+}
+
 #[test]
 fn a_data_node_in_the_list_of_sentinels() -> Result<(), Failure> {
     let server = RedisServer::start()?;

@@ -7,7 +7,7 @@ use leasehold::probe::Probe;
 use leasehold::{Cause, Unavailable};
 
 use super::Seen;
-use super::find::Found;
+use super::find::{ANNOUNCED, Found};
 use crate::doctor::report::{Check, Level, Report};
 use crate::servers::{field, read_view};
 
@@ -81,7 +81,12 @@ async fn names(probe: &Probe) -> Vec<String> {
 }
 
 /// The master that more than half of `all` Sentinels name.
-pub(super) fn examine(seen: &[Seen], all: usize, report: &mut Report) -> Option<Endpoint> {
+pub(super) fn examine(
+    found: &Found,
+    seen: &[Seen],
+    all: usize,
+    report: &mut Report,
+) -> Option<Endpoint> {
     let mut votes: BTreeMap<(&Endpoint, u64), usize> = BTreeMap::new();
     for seen in seen {
         *votes
@@ -96,6 +101,7 @@ pub(super) fn examine(seen: &[Seen], all: usize, report: &mut Report) -> Option<
     };
     let told = format!("{count} of {all} name {master} at epoch {epoch}");
     let fix = match votes.len() {
+        1 if found.lacks_announced => ANNOUNCED,
         1 => {
             "bring the missing Sentinels back; those that are gone for good count until SENTINEL RESET"
         }

@@ -12,11 +12,17 @@ use crate::sentinels::Reached;
 const REACHED: Check = ("LH0101", "Sentinels reached");
 const NUMBER: Check = ("LH0102", "number of Sentinels");
 
+/// What to do about Sentinels that are not configured, but were announced by the others.
+pub(super) const ANNOUNCED: &str = "start them; if they run and cannot be reached at the addresses that they announce, \
+     set REDIS_ADDRESS_MAP or list all of them in REDIS_SENTINEL_HOSTS";
+
 /// The Sentinels that answer, each once.
 pub(super) struct Found {
     pub(super) probes: Vec<(Endpoint, Probe)>,
     /// How many there are, with those that do not answer.
     pub(super) count: usize,
+    /// All configured ones answer, and of those that they announce some do not.
+    pub(super) lacks_announced: bool,
 }
 
 pub(super) async fn examine(
@@ -30,21 +36,24 @@ pub(super) async fn examine(
     report
         .watched(awaited, reached.add(topology, configured))
         .await;
+    let all_configured = reached.failures.is_empty();
     let others = reached.others(sentinels).await;
     let awaited = || "the Sentinels that the configured ones know to answer".to_owned();
     report
         .watched(awaited, reached.add(topology, &others))
         .await;
     let count = reached.count();
-    tell(&reached, count, configured.len(), report);
+    let lacks_announced = all_configured && !reached.failures.is_empty();
+    tell(&reached, configured.len(), lacks_announced, report);
     Found {
         count,
+        lacks_announced,
         probes: reached.probes,
     }
 }
 
-fn tell(reached: &Reached, count: usize, configured: usize, report: &mut Report) {
-    let answering = reached.probes.len();
+fn tell(reached: &Reached, configured: usize, lacks_announced: bool, report: &mut Report) {
+    let (answering, count) = (reached.probes.len(), reached.count());
     let found = count.saturating_sub(configured);
     let told = match found {
         0 => format!("{answering} of {count}"),
@@ -60,7 +69,12 @@ fn tell(reached: &Reached, count: usize, configured: usize, report: &mut Report)
     };
     let why: Vec<String> = reached.failures.iter().map(described).collect();
     let seen = format!("only {answering} of {count} Sentinels ({})", why.join("; "));
-    report.judge(REACHED, level, seen, first.fix());
+    let fix = if lacks_announced {
+        ANNOUNCED
+    } else {
+        first.fix()
+    };
+    report.judge(REACHED, level, seen, fix);
 }
 
 fn described(error: &Unavailable) -> String {

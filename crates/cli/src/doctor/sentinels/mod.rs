@@ -38,7 +38,7 @@ pub(super) async fn examine(
     let seen = agreement::ask(&found, sentinels, report).await?;
     let all = found.count.max(known(&seen));
     find::examine_number(all, sentinels, report);
-    let master = agreement::examine(&seen, all, report)?;
+    let master = agreement::examine(&found, &seen, all, report)?;
     agreement::examine_flags(&seen, report);
     agreement::examine_quorum(&seen, &sentinels.service, report).await;
     agreement::examine_tilt(&seen, report).await;
