@@ -260,3 +260,33 @@ fn slips_are_recognised() {
         ]
     );
 }
+
+/// A name that was misspelt is often the cause of the problem.
+#[test]
+fn problems_and_hints_are_told_together() {
+    for (written, meant) in [
+        ("REDIS_SENTINEL_HOST", "REDIS_SENTINEL_HOSTS"),
+        ("REDIS_HSOT", "REDIS_HOST"),
+        ("redis_host", "REDIS_HOST"),
+    ] {
+        for error in [
+            from_vars(&[(written, "h")]).expect_err("no switch"),
+            enabled(&[(written, "h")]).expect_err("no servers"),
+        ] {
+            assert_eq!(error.problems()[0].kind(), ProblemKind::Missing, "{error}");
+            let [hint] = error.warnings() else {
+                panic!("{written} is not told of: {error}");
+            };
+            assert_eq!(hint.variable(), written);
+            assert!(hint.message().ends_with(&format!("did you mean {meant}?")));
+            assert!(error.to_string().contains(&hint.to_string()), "{error}");
+        }
+    }
+}
+
+/// `fn main() -> Result<(), ConfigError>` prints `Debug`.
+#[test]
+fn a_program_that_ends_with_an_error_prints_its_message() {
+    let error = enabled(&[("REDIS_HOST", "h"), ("LOCK_TTL", "soon")]).expect_err("soon");
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
