@@ -290,3 +290,41 @@ fn a_program_that_ends_with_an_error_prints_its_message() {
     let error = enabled(&[("REDIS_HOST", "h"), ("LOCK_TTL", "soon")]).expect_err("soon");
     assert_eq!(format!("{error:?}"), error.to_string());
 }
+
+/// The words are held by `docs/configuration-inputs.md`; here it is what must be in them.
+#[test]
+fn the_advice_fits_the_mistake() {
+    let pem = "-----BEGIN CERTIFICATE-----\nMIIB";
+    let sentinels = "REDIS_SENTINEL_HOSTS";
+    for (name, value, advice) in [
+        (sentinels, "a:26379;b:26379", "separated by commas"),
+        (sentinels, "a:26379|b:26379", "separated by commas"),
+        (sentinels, "a:26379\nb:26379", "separated by commas"),
+        (sentinels, "user:pw@a:26379", "REDIS_SENTINEL_PASSWORD"),
+        ("REDIS_CLUSTER_NODES", "user:pw@a", "REDIS_PASSWORD"),
+        ("REDIS_HOST", "user:pw@a", "REDIS_PASSWORD"),
+        ("REDIS_URL", "redis-sentinel://a:26379/m", sentinels),
+        ("REDIS_URL", "redis+sentinel://a:26379/m", sentinels),
+        ("REDIS_URL", "rediss+sentinel://a:26379/m", sentinels),
+        ("REDIS_URL", "sentinel://a:26379/m", sentinels),
+        ("REDIS_TLS_CA_FILE", pem, "itself"),
+        ("REDIS_TLS_CERT_FILE", "LS0tLS1CRUdJTiBDRVJU", "itself"),
+        ("REDIS_PASSWORD_FILE", pem, "itself"),
+        ("REDIS_HOST", "${BASE}", "not expanded"),
+        ("REDIS_HOST", "redis-$(ZONE)", "not expanded"),
+        ("REDIS_URL", "redis://${BASE}:6379", "not expanded"),
+    ] {
+        let server = ("REDIS_HOST", "h");
+        let is_server = !name.ends_with("_FILE");
+        let variables = [(name, value), server];
+        let count = if is_server { 1 } else { 2 };
+        let told = problem(enabled(&variables[..count]));
+        assert!(told.contains(advice), "{name}={value}: {told}");
+    }
+    for line in ["REDIS_HOST=${BASE}", "REDIS_URL=redis://${BASE}/1"] {
+        let told = problem(from_file(format!("IS_LOCKING_DISABLED=false\n{line}\n")));
+        assert!(told.contains("not expanded"), "{line}: {told}");
+    }
+    let odd = enabled(&[("REDIS_HOST", "h"), ("LOCK_TIMEOUT", "5s")]).expect("odd");
+    assert!(warnings(&odd)[0].contains("LOCK_ACQUIRE_TIMEOUT or LOCK_TTL"));
+}
