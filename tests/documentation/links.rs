@@ -147,5 +147,8 @@ fn faults_of_links_are_seen() {
         anchor("`LOCK_TTL`: the price, of a (crash)?"),
         "lock_ttl-the-price-of-a-crash"
     );
-    assert_eq!(links("[a](b.md) [c](https://d)\n```\n[e](f)\n```"), ["b.md"]);
+    assert_eq!(
+        links("[a](b.md) [c](https://d)\n```\n[e](f)\n```"),
+        ["b.md"]
+    );
 }
