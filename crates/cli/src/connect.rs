@@ -88,7 +88,8 @@ impl Source {
     /// cron and systemd start a command in another directory than a person does.
     pub(crate) fn missing_file(&self) -> Option<String> {
         let is_elsewhere = self.env_file.is_some() || env::var_os("LOCK_ENV_FILE").is_some();
-        if is_elsewhere || Path::new("./.env").exists() {
+        let file = Path::new("./.env");
+        if is_elsewhere || file.exists() || file.is_symlink() {
             return None;
         }
         let here = env::current_dir().ok()?;

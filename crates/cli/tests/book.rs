@@ -248,6 +248,24 @@ fn manifests_name_features_and_versions_that_exist() {
     }
 }
 
+/// A reader of the first page can build a program, and has the command.
+#[test]
+fn the_readme_says_how_to_depend_on_the_crate_and_how_to_install_the_command() {
+    let manifests = blocks_of("README.md").into_iter();
+    let mut manifests = manifests.filter(|block| block.language == "toml");
+    assert!(
+        manifests.any(|block| block.text.contains("\nleasehold = {")),
+        "README.md has no lines for Cargo.toml"
+    );
+    let readme = read("README.md");
+    let (_, rest) = readme
+        .split_once("`cargo install --path ")
+        .expect("how to install the command");
+    let (path, _) = rest.split_once('`').expect("a path");
+    let manifest = read(&format!("{path}/Cargo.toml"));
+    assert!(manifest.contains("[[bin]]\nname = \"leasehold\""), "{path}");
+}
+
 #[test]
 fn json_is_json() {
     for block in blocks() {

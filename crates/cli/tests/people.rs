@@ -99,6 +99,14 @@ fn a_configuration_that_is_elsewhere_is_asked_for() -> Result<(), Failure> {
         directory.path().display()
     );
     assert!(told.contains(&hint), "{told}");
+    // A link to a file that is missing is there, and is told of as what it is.
+    std::os::unix::fs::symlink("nowhere", directory.path().join(".env"))?;
+    let mut linked = leasehold(&[]);
+    linked.args(["status", "order"]).env_remove("LOCK_ENV_FILE");
+    linked.current_dir(directory.path());
+    let told = stderr(&output(linked)?);
+    assert!(told.contains("is a symbolic link"), "{told}");
+    assert!(!told.contains(&hint), "{told}");
     // A file that was named is not looked for here.
     let mut named = leasehold(&[]);
     named.args(["status", "order"]);

@@ -129,8 +129,19 @@ fn may_hold_secret(variable: &Variable, value: &str) -> bool {
         || (!names_people && (value.contains('@') || has_equals || value.contains('\n')))
 }
 
-/// Whether a text is a certificate or a key itself, as PEM or as PEM in base64.
+/// Whether a text is a certificate or a key itself: PEM, PEM in base64, or what stands between the lines of PEM.
 pub(crate) fn is_pem(value: &str) -> bool {
     const BASE64_OF_FIVE_DASHES: &str = "LS0tLS1";
-    value.contains("-----") || value.trim_start().starts_with(BASE64_OF_FIVE_DASHES)
+    let value = value.trim();
+    value.contains("-----") || value.starts_with(BASE64_OF_FIVE_DASHES) || is_der(value)
+}
+
+/// Whether a text is DER in base64. It begins with a sequence, whose first byte makes an M.
+fn is_der(value: &str) -> bool {
+    // The shortest keys there are have 64 characters.
+    const SHORTEST: usize = 60;
+    let is_base64 = |byte: u8| {
+        byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=".contains(&byte)
+    };
+    value.len() >= SHORTEST && value.starts_with('M') && value.bytes().all(is_base64)
 }

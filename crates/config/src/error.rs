@@ -7,6 +7,8 @@ use crate::warning::Warning;
 
 /// The configuration cannot be used. Holds every problem found, not only the first.
 ///
+/// `Debug`, which `fn main() -> Result<(), ConfigError>` prints, is the same text as `Display`.
+///
 /// ```
 /// use leasehold_config::{Config, ProblemKind};
 ///
@@ -15,7 +17,7 @@ use crate::warning::Warning;
 /// assert_eq!(error.problems().len(), 3);
 /// assert!(error.problems().iter().all(|problem| problem.kind() == ProblemKind::InvalidValue));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Warning>,
@@ -66,6 +68,12 @@ impl fmt::Display for ConfigError {
             formatter.write_str(WHERE_TO_SET)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 

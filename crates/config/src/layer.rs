@@ -108,6 +108,19 @@ impl Layer {
     }
 }
 
+/// Notes that a name of ours stands there without a value, as in `export NAME`.
+pub(crate) fn note_named(name: &str, source: &Source, diagnostics: &mut Diagnostics) {
+    let entry = Entry {
+        name: name.to_owned(),
+        value: String::new(),
+        source: source.clone(),
+    };
+    if let Some(known) = variables::find(name).filter(|known| entry.is_mention(known.variable)) {
+        let mention = Mention::of(known.variable, name, source);
+        diagnostics.mentions.push(mention);
+    }
+}
+
 /// Tells of a name that is not read but looks as if it should be.
 pub(crate) fn note_unknown(
     name: &str,

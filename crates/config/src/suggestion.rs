@@ -69,14 +69,19 @@ pub(crate) fn lookalike(name: &str, value: &str) -> Option<Lookalike> {
     if variables::find(name).is_some() || is_service_link(name, value) {
         return None;
     }
-    let upper = name.to_ascii_uppercase().replace(['-', '.'], "_");
+    // Tools that do not know `export NAME=value` take both words for the name.
+    let word = name.split_whitespace().last().unwrap_or(name);
+    let word = word.trim_matches(['"', '\'']);
+    let upper = word.to_ascii_uppercase().replace(['-', '.'], "_");
     let suggestion = suggestion(&upper);
     let has_prefix = PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
     if suggestion.is_none() && !has_prefix {
         return None;
     }
-    // `LOCK_DIR` is usual for other programs; what begins with REDIS is about a Redis in any case.
-    let is_configuration = suggestion.is_some() || upper.starts_with("RED");
+    // `LOCK_DIR` is usual for other programs; what has REDIS in it is about a Redis in any case.
+    let is_about_redis =
+        upper.starts_with("RED") || upper.contains("_REDIS") || upper.contains("_SENTINEL");
+    let is_configuration = suggestion.is_some() || is_about_redis;
     Some(Lookalike {
         suggestion,
         is_configuration,
@@ -89,6 +94,9 @@ fn suggestion(upper: &str) -> Option<String> {
     }
     if is_switch(upper) {
         return Some("IS_LOCKING_DISABLED".to_owned());
+    }
+    if let Some(known) = without_prefix(upper) {
+        return Some(known);
     }
     let synonym = SYNONYMS.iter().find(|(unknown, _)| *unknown == upper);
     if let Some((_, known)) = synonym {
@@ -105,6 +113,18 @@ fn suggestion(upper: &str) -> Option<String> {
         .filter(|(distance, _)| *distance <= tolerance)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
+}
+
+/// The variable behind `LEASEHOLD_REDIS_URL`, `LEASEHOLD_URL`, `LEASEHOLD_TTL` or `LOCK_REDIS_URL`.
+fn without_prefix(upper: &str) -> Option<String> {
+    let own = upper.strip_prefix("LEASEHOLD_");
+    let own = own.into_iter().flat_map(|rest| {
+        let prefixes = ["", "REDIS_", "LOCK_"];
+        prefixes.map(|prefix| format!("{prefix}{rest}"))
+    });
+    let other = ["LOCK_", "LOCKING_"].map(|prefix| upper.strip_prefix(prefix));
+    let mut names = own.chain(other.into_iter().flatten().map(str::to_owned));
+    names.find(|name| variables::find(name).is_some())
 }
 
 /// Every name that is read, also the `…_FILE` names of the secrets.
@@ -177,6 +197,12 @@ mod tests {
             ("LS_LOCKING_DISABLED", "IS_LOCKING_DISABLED"),
             ("DISABLE_LOCKING", "IS_LOCKING_DISABLED"),
             ("LOCK_DISABLED", "IS_LOCKING_DISABLED"),
+            ("LEASEHOLD_REDIS_HOST", "REDIS_HOST"),
+            ("LEASEHOLD_URL", "REDIS_URL"),
+            ("LEASEHOLD_OWNER", "LOCK_OWNER"),
+            ("LOCK_REDIS_URL", "REDIS_URL"),
+            ("export REDIS_HOST", "REDIS_HOST"),
+            ("SET \"REDIS_HOST", "REDIS_HOST"),
         ] {
             assert_eq!(suggested(name).as_deref(), Some(known), "{name}");
         }
@@ -187,6 +213,7 @@ mod tests {
         for (name, is_configuration) in [
             ("REDIS_MAX_CONNECTIONS", true),
             ("REDIS_DB2", true),
+            ("LOCK_REDIS_NODE", true),
             ("LOCK_DIR", false),
         ] {
             let found = lookalike(name, "x").expect(name);
@@ -211,6 +238,12 @@ mod tests {
             "DEBUG_ENABLED",
             "REDIS_HOST",
             "REDIS_PASSWORD_FILE",
+            "LEASEHOLD_RESOURCE",
+            "LEASEHOLD_FENCE",
+            "LEASEHOLD_TOKEN",
+            "LEASEHOLD_REDIS_SERVER",
+            "LEASEHOLD_REDIS_SETTINGS",
+            "LEASEHOLD_ENV",
         ] {
             assert_eq!(lookalike(name, "x"), None, "{name}");
         }

@@ -196,6 +196,12 @@ fn our_variable_on_a_line_that_is_not_read_is_refused() {
     for line in [
         "export FOO=1; export REDIS_HOST=h",
         "FOO=1 REDIS_HOST=h",
+        "FOO=1;REDIS_HOST=h",
+        "FOO=1;export REDIS_HOST=h",
+        "FOO='1' REDIS_HOST=h",
+        "FOO=\"1\"; export REDIS_HOST=h # twice",
+        "Environment=\"FOO=1\" \"REDIS_HOST=h\"",
+        "- name: REDIS_HOST",
         "set REDIS_HOST=h",
         "setx REDIS_HOST h",
         "SET \"REDIS_HOST=h\"",

@@ -79,21 +79,8 @@ fn only_true_and_false_decide_about_locking() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of values")]
 fn hosts_and_ports() {
     for (variables, expected) in [
-        (
-            vec![("REDIS_HOST", "h:6379")],
-            "REDIS_HOST has a port, which goes into REDIS_PORT",
-        ),
-        (
-            vec![("REDIS_HOST", "redis://h")],
-            "REDIS_HOST is a URL where a host name is expected",
-        ),
-        (
-            vec![("REDIS_HOST", "a b")],
-            "REDIS_HOST has a comma, a blank or the like, but takes one host; several Sentinels go into REDIS_SENTINEL_HOSTS, nodes of a cluster into REDIS_CLUSTER_NODES",
-        ),
         (
             vec![("REDIS_HOST", "h"), ("REDIS_PORT", "0")],
             "REDIS_PORT is not a port",
@@ -107,20 +94,12 @@ fn hosts_and_ports() {
             "REDIS_PORT is not a port",
         ),
         (
-            vec![("REDIS_SENTINEL_HOSTS", "::1:26379")],
-            "REDIS_SENTINEL_HOSTS has an entry that is not host:port: number 1 has an IPv6 address without brackets",
-        ),
-        (
             vec![("REDIS_SENTINEL_HOSTS", "[::1")],
             "REDIS_SENTINEL_HOSTS has an entry that is not host:port: number 1 has brackets that do not hold an IPv6 address",
         ),
         (
             vec![("REDIS_SENTINEL_HOSTS", ":26379")],
             "REDIS_SENTINEL_HOSTS has an entry that is not host:port: number 1 has no host name",
-        ),
-        (
-            vec![("REDIS_SENTINEL_HOSTS", ", ,")],
-            "REDIS_SENTINEL_HOSTS has no entry",
         ),
         (
             vec![
@@ -146,6 +125,28 @@ fn hosts_and_ports() {
         ),
     ] {
         assert_eq!(problem(enabled(&variables)), expected);
+    }
+}
+
+/// Their words are held by `docs/configuration-inputs.md`.
+#[test]
+fn hosts_that_are_none() {
+    for (name, value) in [
+        ("REDIS_HOST", "h:6379"),
+        ("REDIS_HOST", "redis://h"),
+        ("REDIS_HOST", "a b"),
+        ("REDIS_SENTINEL_HOSTS", "::1:26379"),
+        ("REDIS_SENTINEL_HOSTS", ", ,"),
+        ("REDIS_URL", "redis://:pa#ss@h"),
+        ("REDIS_URL", "redis://h/orders"),
+        ("REDIS_URL", "redis://h/2?db=3"),
+    ] {
+        let error = enabled(&[(name, value)]).expect_err(value);
+        let [problem] = error.problems() else {
+            panic!("{name}={value}: {error}");
+        };
+        let found = (problem.variable(), problem.kind());
+        assert_eq!(found, (name, ProblemKind::InvalidValue), "{error}");
     }
 }
 
@@ -180,10 +181,6 @@ fn values_that_do_not_fit_together() {
     let standalone = [("REDIS_HOST", "h")];
     for (more, expected) in [
         (
-            vec![("LOCK_TTL", "60"), ("LOCK_MAX_TTL", "30")],
-            "LOCK_TTL is longer than LOCK_MAX_TTL (30s)",
-        ),
-        (
             vec![("LOCK_RENEW_INTERVAL", "30")],
             "LOCK_RENEW_INTERVAL is not shorter than LOCK_TTL (30s)",
         ),
@@ -198,6 +195,17 @@ fn values_that_do_not_fit_together() {
         assert_eq!(kind, ProblemKind::Inconsistent);
         assert_eq!(problem(result), expected);
     }
+    let longer = [("LOCK_TTL", "60"), ("LOCK_MAX_TTL", "30")];
+    assert_eq!(
+        message(enabled(&[standalone[0], longer[0], longer[1]])),
+        "1 problem in the lock configuration
+
+  1. LOCK_TTL is longer than LOCK_MAX_TTL (30s)
+     got:      \"60\"
+     from:     given variables
+     accepted: at most LOCK_MAX_TTL, which must be the same for all clients of this Redis
+     example:  LOCK_MAX_TTL=60s"
+    );
     let cluster = [("REDIS_CLUSTER_NODES", "a"), ("REDIS_DB", "1")];
     assert_eq!(
         problem(enabled(&cluster)),
@@ -259,4 +267,77 @@ fn slips_are_recognised() {
             "REDIS_MAX_CONNECTIONS is not a variable that is read; docs/configuration.md lists those that are",
         ]
     );
+}
+
+/// A name that was misspelt is often the cause of the problem.
+#[test]
+fn problems_and_hints_are_told_together() {
+    for (written, meant) in [
+        ("REDIS_SENTINEL_HOST", "REDIS_SENTINEL_HOSTS"),
+        ("REDIS_HSOT", "REDIS_HOST"),
+        ("redis_host", "REDIS_HOST"),
+    ] {
+        for error in [
+            from_vars(&[(written, "h")]).expect_err("no switch"),
+            enabled(&[(written, "h")]).expect_err("no servers"),
+        ] {
+            assert_eq!(error.problems()[0].kind(), ProblemKind::Missing, "{error}");
+            let [hint] = error.warnings() else {
+                panic!("{written} is not told of: {error}");
+            };
+            assert_eq!(hint.variable(), written);
+            assert!(hint.message().ends_with(&format!("did you mean {meant}?")));
+            assert!(error.to_string().contains(&hint.to_string()), "{error}");
+        }
+    }
+}
+
+/// `fn main() -> Result<(), ConfigError>` prints `Debug`.
+#[test]
+fn a_program_that_ends_with_an_error_prints_its_message() {
+    let error = enabled(&[("REDIS_HOST", "h"), ("LOCK_TTL", "soon")]).expect_err("soon");
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+/// The words are held by `docs/configuration-inputs.md`; here it is what must be in them.
+#[test]
+fn the_advice_fits_the_mistake() {
+    let pem = "-----BEGIN CERTIFICATE-----\nMIIB";
+    let sentinels = "REDIS_SENTINEL_HOSTS";
+    for (name, value, advice) in [
+        (sentinels, "a:26379;b:26379", "separated by commas"),
+        (sentinels, "a:26379|b:26379", "separated by commas"),
+        (sentinels, "a:26379\nb:26379", "separated by commas"),
+        (sentinels, "user:pw@a:26379", "REDIS_SENTINEL_PASSWORD"),
+        ("REDIS_CLUSTER_NODES", "user:pw@a", "REDIS_PASSWORD"),
+        ("REDIS_HOST", "user:pw@a", "REDIS_PASSWORD"),
+        ("REDIS_URL", "redis-sentinel://a:26379/m", sentinels),
+        ("REDIS_URL", "redis+sentinel://a:26379/m", sentinels),
+        ("REDIS_URL", "rediss+sentinel://a:26379/m", sentinels),
+        ("REDIS_URL", "sentinel://a:26379/m", sentinels),
+        ("REDIS_TLS_CA_FILE", pem, "itself"),
+        ("REDIS_TLS_CERT_FILE", "LS0tLS1CRUdJTiBDRVJU", "itself"),
+        ("REDIS_PASSWORD_FILE", pem, "itself"),
+        ("REDIS_HOST", "${BASE}", "not expanded"),
+        ("REDIS_HOST", "redis-$(ZONE)", "not expanded"),
+        ("REDIS_URL", "redis://${BASE}:6379", "not expanded"),
+    ] {
+        let server = ("REDIS_HOST", "h");
+        let is_server = !name.ends_with("_FILE");
+        let variables = [(name, value), server];
+        let count = if is_server { 1 } else { 2 };
+        let result = enabled(&variables[..count]);
+        if advice == "itself" {
+            let error = result.clone().expect_err("a certificate");
+            assert_eq!(error.problems()[0].got(), None, "{name} is shown");
+        }
+        let told = problem(result);
+        assert!(told.contains(advice), "{name}={value}: {told}");
+    }
+    for line in ["REDIS_HOST=${BASE}", "REDIS_URL=redis://${BASE}/1"] {
+        let told = problem(from_file(format!("IS_LOCKING_DISABLED=false\n{line}\n")));
+        assert!(told.contains("not expanded"), "{line}: {told}");
+    }
+    let odd = enabled(&[("REDIS_HOST", "h"), ("LOCK_TIMEOUT", "5s")]).expect("odd");
+    assert!(warnings(&odd)[0].contains("LOCK_ACQUIRE_TIMEOUT or LOCK_TTL"));
 }

@@ -136,24 +136,21 @@ mod tests {
     /// The shortest time between two renewals, as in the configuration.
     const SHORTEST_RENEWAL: Duration = Duration::from_millis(1);
 
-    fn rejection(ttl: Duration) -> String {
-        let resolved = AcquireOptions::new()
-            .ttl(ttl)
-            .resolve(&LockOptions::default());
-        resolved.expect_err("a bad length").to_string()
+    fn bound(ttl: Duration) -> TtlBound {
+        let options = AcquireOptions::new().ttl(ttl);
+        match options.resolve(&LockOptions::default()) {
+            Err(Error::Ttl { asked, bound }) if asked == ttl => bound,
+            other => panic!("a bad length: {other:?}"),
+        }
     }
 
     #[test]
     fn lengths_out_of_bounds_are_refused() {
-        assert_eq!(
-            rejection(Duration::ZERO),
-            "a lease of 0ns cannot be granted: the shortest is 100ms"
-        );
-        assert_eq!(
-            rejection(Duration::from_secs(31)),
-            "a lease of 31s cannot be granted: the longest is 30s; ask for less, or raise \
-             LOCK_MAX_TTL for every client of this Redis"
-        );
+        let least = Duration::from_millis(100);
+        assert_eq!(bound(Duration::ZERO), TtlBound::TooShort { least });
+        let most = Duration::from_secs(30);
+        let longer = Duration::from_secs(31);
+        assert_eq!(bound(longer), TtlBound::TooLong { most });
     }
 
     #[test]

@@ -181,35 +181,19 @@ mod tests {
     }
 
     #[test]
-    fn every_rejection_says_what_is_accepted() {
-        let message = |result: Result<Resource, InvalidResource>| {
-            result.map(|_| ()).map_err(|error| error.to_string())
-        };
+    fn every_rejection_has_its_reason() {
+        let reason = |result: Result<Resource, InvalidResource>| result.map(|_| ());
+        let control = |found| Err(InvalidResource::ControlCharacter { at: 1, found });
+        assert_eq!(reason(Resource::new("")), Err(InvalidResource::Empty));
         assert_eq!(
-            message(Resource::new("")),
-            Err("the resource name is empty; give it 1 to 512 bytes".into())
+            reason(Resource::new("x".repeat(1 << 20))),
+            Err(InvalidResource::TooLong { bytes: 1 << 20 })
         );
+        assert_eq!(reason(Resource::new("a\r\nb")), control('\r'));
+        assert_eq!(reason(Resource::new("a\0b")), control('\0'));
         assert_eq!(
-            message(Resource::new("x".repeat(1 << 20))),
-            Err(
-                "the resource name has 1048576 bytes; at most 512 are accepted, \
-                 so lock a hash of it"
-                    .into()
-            )
-        );
-        assert_eq!(
-            message(Resource::new("a\r\nb")),
-            Err("the resource name has the control character '\\r' at byte 1; remove it".into())
-        );
-        assert_eq!(
-            message(Resource::new("a\0b")),
-            Err("the resource name has the control character '\\0' at byte 1; remove it".into())
-        );
-        assert_eq!(
-            message(Resource::from_bytes(b"ab\xff")),
-            Err("the resource name is not UTF-8 from byte 2 on; encode it, \
-                 in hexadecimal for one"
-                .into())
+            reason(Resource::from_bytes(b"ab\xff")),
+            Err(InvalidResource::NotUtf8 { at: 2 })
         );
     }
 }

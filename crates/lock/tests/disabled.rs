@@ -94,6 +94,21 @@ fn a_subscriber_is_told_instead_of_standard_error() -> Result<(), Box<dyn Error>
     Ok(())
 }
 
+/// As with `program 2>&1 | head -1`.
+#[test]
+fn standard_error_that_nobody_reads_stops_no_program() -> Result<(), Box<dyn Error>> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let status = Command::new(std::env::current_exe()?)
+        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .env_remove("SUBSCRIBES")
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .status()?;
+    assert!(status.success(), "{status}");
+    Ok(())
+}
+
 /// The control: what the others look for is there where locking is enabled.
 #[test]
 fn a_worker_with_locking_is_seen_to_connect() -> Result<(), Box<dyn Error>> {

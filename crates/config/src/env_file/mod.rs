@@ -31,8 +31,15 @@ pub(crate) fn read(path: &Path, named_by: Option<&Source>, diagnostics: &mut Dia
         Ok(text) => parse(&text, &file, diagnostics),
         Err(Unreadable::Missing) if named_by.is_none() => Layer::default(),
         // A Python virtual environment is often kept in a directory of this name.
-        Err(Unreadable::NotAFile) if named_by.is_none() => {
-            let message = "is a directory or a pipe and is not read; Docker makes a directory of a file that it should mount and does not find";
+        Err(reason @ (Unreadable::NotAFile | Unreadable::Dangling)) if named_by.is_none() => {
+            let message = match reason {
+                Unreadable::Dangling => {
+                    "is a symbolic link to a file that does not exist, and is not read"
+                }
+                _ => {
+                    "is a directory or a pipe and is not read; Docker makes a directory of a file that it should mount and does not find"
+                }
+            };
             diagnostics.warn("LOCK_ENV_FILE", &whole, message);
             diagnostics.mentions.push(Mention::unreadable(&whole));
             Layer::default()
@@ -65,7 +72,7 @@ pub(crate) fn parse(text: &str, file: &str, diagnostics: &mut Diagnostics) -> La
             continue;
         }
         match value::read(&line) {
-            Ok(None) => {}
+            Ok(None) => layer::note_named(line.name, &source, diagnostics),
             Ok(Some(value)) => {
                 value::warn_of_other_readers(&line, &source, diagnostics);
                 entries.push(Entry {
@@ -107,10 +114,14 @@ fn foreign_line(line: &scan::Line<'_>, source: &Source, diagnostics: &mut Diagno
 
 enum Unreadable {
     Missing,
+    /// A symbolic link to a file that does not exist.
+    Dangling,
     NotAFile,
     TooLarge,
     Utf16,
     Nul,
+    /// One line, for every other reader: line ends of an old Mac.
+    NoLineFeed,
     Other(ErrorKind),
 }
 
@@ -118,10 +129,12 @@ impl Unreadable {
     fn text(&self) -> String {
         match self {
             Self::Missing => "does not exist".to_owned(),
+            Self::Dangling => "is a symbolic link to a file that does not exist".to_owned(),
             Self::NotAFile => "is not a regular file".to_owned(),
             Self::TooLarge => "is larger than 1 MiB".to_owned(),
             Self::Utf16 => "is UTF-16".to_owned(),
             Self::Nul => "holds NUL bytes, as UTF-16 does".to_owned(),
+            Self::NoLineFeed => "ends its lines with carriage returns alone".to_owned(),
             Self::Other(kind) => format!("cannot be read ({kind})"),
         }
     }
@@ -129,6 +142,7 @@ impl Unreadable {
 
 fn read_text(path: &Path) -> Result<String, Unreadable> {
     let unreadable = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound if path.is_symlink() => Unreadable::Dangling,
         ErrorKind::NotFound => Unreadable::Missing,
         kind => Unreadable::Other(kind),
     };
@@ -149,6 +163,10 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     }
     if bytes.contains(&0) {
         return Err(Unreadable::Nul);
+    }
+    let lines = bytes.trim_ascii_end();
+    if lines.contains(&b'\r') && !lines.contains(&b'\n') {
+        return Err(Unreadable::NoLineFeed);
     }
     // A comment in another encoding is no reason to refuse; a value of ours with such a byte is.
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -18,12 +18,20 @@ pub(super) fn names<'a>(line: &Line<'a>) -> Vec<&'a str> {
             let names = first_assignment(value)
                 .into_iter()
                 .chain(assignments(value));
-            names.filter(|name| is_ours(name)).collect()
+            let mut names: Vec<&str> = names.filter(|name| is_ours(name)).collect();
+            for name in behind_semicolons(value) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            names
         }
-        // A line of a systemd unit.
-        Rest::Quoted { inner, .. } if line.name == "Environment" => {
-            let name = first_assignment(inner);
-            name.into_iter().filter(|name| is_ours(name)).collect()
+        Rest::Quoted { inner, after, .. } => {
+            // A line of a systemd unit.
+            let inner = first_assignment(inner).filter(|_| line.name == "Environment");
+            let inner = inner.filter(|name| is_ours(name));
+            let after = assigned_words(without_comment(after), false);
+            inner.into_iter().chain(after).collect()
         }
         Rest::Other(rest) => {
             let is_command = COMMANDS.contains(&line.name.to_ascii_uppercase().as_str());
@@ -47,19 +55,28 @@ pub(super) fn assignments(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The names of ours in `A=1;B=2`. Addresses of databases have such parts too, in lower case.
+fn behind_semicolons(value: &str) -> impl Iterator<Item = &str> {
+    let names = value.split(';').skip(1).filter_map(first_assignment);
+    names.filter(|name| variables::find(name).is_some())
+}
+
 /// Names of ours behind which something is assigned in any notation.
 fn assigned_words(text: &str, is_command: bool) -> Vec<&str> {
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let mut found = Vec::new();
     let mut rest = text;
+    let mut is_named = false;
     while let Some(start) = rest.find(is_name) {
         let word = &rest[start..];
         let (name, after) = word.split_at(word.find(|c| !is_name(c)).unwrap_or(word.len()));
         let follows = after.trim_start_matches([' ', '\t', '"', '\'', ']', '}', ')']);
-        let is_assigned = is_command || follows.starts_with(['=', ':', ',']);
+        let is_assigned = is_command || is_named || follows.starts_with(['=', ':', ',']);
         if is_assigned && is_ours(name) {
             found.push(name);
         }
+        // `- name: REDIS_HOST`, as Kubernetes has it.
+        is_named = name == "name" && follows.starts_with(':');
         rest = after;
     }
     found

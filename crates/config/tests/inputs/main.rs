@@ -72,6 +72,9 @@ fn outcome(input: &Input) -> Outcome {
         File::Text(text) => fs::write(&path, text).expect("a file"),
         File::Utf16 { is_marked } => fs::write(&path, wide(is_marked)).expect("a file"),
         File::Directory => fs::create_dir(&path).expect("a directory"),
+        File::Dangling => {
+            std::os::unix::fs::symlink("nowhere", &path).expect("a link");
+        }
         File::Pipe => {
             let status = Command::new("mkfifo").arg(&path).status();
             assert!(status.expect("mkfifo").success());
@@ -123,15 +126,22 @@ fn there_are_a_hundred_inputs() {
 
 #[test]
 fn each_input_ends_as_expected() {
+    let mut wrong = Vec::new();
     for (input, outcome) in all() {
         let expected = match input.expected {
             Expected::Enabled => "enabled",
             Expected::SwitchedOff | Expected::NothingConfigured => "disabled",
             Expected::Error => "error",
         };
-        let shown = shown(input);
-        assert_eq!(outcome.word, expected, "{shown}: {}", outcome.message);
+        if outcome.word != expected {
+            let (word, message) = (&outcome.word, &outcome.message);
+            wrong.push(format!(
+                "{}: {word}, not {expected}: {message}",
+                shown(input)
+            ));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Names of other programs, and the one that only says where to look.
@@ -183,9 +193,12 @@ fn the_page_is_current() {
         fs::write(&path, &page).expect("the page is written");
     }
     let current = fs::read_to_string(PathBuf::from(&path)).unwrap_or_default();
-    assert_eq!(
-        current, page,
-        "write it with {WRITE}=1 cargo test -p leasehold-config --test inputs"
+    let differs = page
+        .lines()
+        .find(|line| !current.lines().any(|known| known == *line));
+    assert!(
+        current == page,
+        "write it with {WRITE}=1 cargo test -p leasehold-config --test inputs; first new line: {differs:?}"
     );
 }
 
@@ -228,6 +241,7 @@ fn shown(input: &Input) -> String {
             parts.push(".env in UTF-16 without a byte order mark".to_owned());
         }
         File::Directory => parts.push(".env is a directory".to_owned()),
+        File::Dangling => parts.push(".env is a symbolic link to nowhere".to_owned()),
         File::Pipe => parts.push(".env is a pipe".to_owned()),
     }
     let variables = input.environment.iter();

@@ -20,9 +20,13 @@ pub(crate) enum Expected {
 pub(crate) enum File {
     Absent,
     Text(&'static str),
-    Utf16 { is_marked: bool },
+    Utf16 {
+        is_marked: bool,
+    },
     Directory,
     Pipe,
+    /// A symbolic link to nowhere.
+    Dangling,
 }
 
 pub(crate) struct Input {
@@ -132,6 +136,11 @@ const NAMES: &[Input] = &[
     file("REDIS_SENTINEL_HOST=s-1", Error),
     file("REDIS_NODE_1=redis", Error),
     file("SENTINEL_HOSTS=s-1,s-2,s-3", Error),
+    file("LEASEHOLD_REDIS_HOST=redis", Error),
+    file("LEASEHOLD_SENTINEL_HOSTS=s-1,s-2,s-3", Error),
+    file("LOCK_REDIS_URL=redis://redis", Error),
+    file("LOCK_REDIS_NODE=redis", Error),
+    environment(&[("export REDIS_HOST", "redis")], Error),
     file("IS_LOCKING_DISABLED=false\nREDIS_HSOT=redis", Error),
     file("IS_LOCKING_DISABLED=false\nredis_host=redis", Error),
     file("IS_LOCKING_DISABLED=false\nREDIS_SENTINEL_HOST=s-1", Error),
@@ -179,6 +188,20 @@ const LINES: &[Input] = &[
     file("Environment=\"REDIS_HOST=redis\"", Error),
     file("JAVA_OPTS=\"-DREDIS_HOST=redis\"", NothingConfigured),
     file("A=1 REDIS_HOST=redis", Error),
+    file("A=1;REDIS_HOST=redis", Error),
+    file("A='1' REDIS_HOST=redis", Error),
+    file("export A=\"1\"; export REDIS_HOST=redis", Error),
+    file("Environment=\"A=1\" \"REDIS_HOST=redis\"", Error),
+    file("- name: REDIS_HOST\n  value: redis", Error),
+    file("export REDIS_HOST", Error),
+    file(
+        "IS_LOCKING_DISABLED=false\nREDIS_HOST=redis\nexport REDIS_HOST",
+        Enabled,
+    ),
+    file(
+        "DATABASE_URL='postgres://db/orders?lock_timeout=5' # REDIS_HOST=redis",
+        NothingConfigured,
+    ),
     file("REDIS_HOST", Error),
     file("REDIS_HOST='redis", Error),
     file("# REDIS_HOST=redis", NothingConfigured),
@@ -204,6 +227,7 @@ const LINES: &[Input] = &[
 const FILES: &[Input] = &[
     special(File::Directory, Error),
     special(File::Pipe, Error),
+    special(File::Dangling, Error),
     Input {
         file: File::Directory,
         environment: &[OFF, HOST],
@@ -217,6 +241,10 @@ const FILES: &[Input] = &[
         Enabled,
     ),
     file("FOO=1\n\u{feff}REDIS_HOST=redis", Error),
+    file(
+        "# orders\rIS_LOCKING_DISABLED=false\rREDIS_HOST=redis\r",
+        Error,
+    ),
     environment(&[("LOCK_ENV_FILE", "nowhere.env")], Error),
     environment(&[("LOCK_ENV_FILE", "/")], Error),
 ];
@@ -301,6 +329,18 @@ const SECRETS: &[Input] = &[
             HOST,
             ("REDIS_TLS_ENABLED", "true"),
             ("REDIS_TLS_KEY_FILE", "LS0tLS1CRUdJTiBQUklWQVRF"),
+        ],
+        Error,
+    ),
+    environment(
+        &[
+            OFF,
+            HOST,
+            ("REDIS_TLS_ENABLED", "true"),
+            (
+                "REDIS_TLS_KEY_FILE",
+                "MC4CAQAwBQYDK2VwBCIEIMIIBaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
         ],
         Error,
     ),

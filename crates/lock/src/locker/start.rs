@@ -1,5 +1,6 @@
 //! From a configuration, or a store in memory, to a locker.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,7 +126,8 @@ impl Locker {
         if tracing::event_enabled!(tracing::Level::WARN) {
             tracing::warn!("{DISABLED}");
         } else {
-            eprintln!("WARNING: {DISABLED}");
+            // Where nobody reads standard error, `eprintln` would panic.
+            let _ = writeln!(io::stderr(), "WARNING: {DISABLED}");
         }
         telemetry::locking_disabled();
         let operation_timeout = Duration::from_secs(2);
