@@ -2,7 +2,7 @@
 
 use leasehold::Error;
 use leasehold_testkit::RedisServer;
-use leasehold_tests::{connect, soon, standalone_env};
+use leasehold_tests::{blocking, connect, eventually, soon, standalone_env};
 
 use crate::rivals::{NAME, Rival, TTL, cluster, hold, plain_grant, referee, strict};
 
@@ -31,6 +31,10 @@ async fn a_master_that_restarts_empty_frees_nothing_that_is_held() {
     let rival = Rival::start(&other);
     // Sooner than Sentinel notices: the replicas copy the empty data set.
     cluster.node(0).restart_empty().expect("an empty restart");
+    eventually("the Sentinels name a master", async || {
+        blocking(|| cluster.master()).is_ok()
+    })
+    .await;
     let master = cluster.master().expect("a master");
     assert!(
         plain_grant(master, "second"),
