@@ -252,9 +252,7 @@ impl Single {
             .key(&keys.queue())
             .key(&keys.alive())
             .argument(self.waiter.id_in(keys))
-            .argument(&keys.name)
-            // Sent again it would remove the next waiter of this locker, who came meanwhile.
-            .whole();
+            .argument(&keys.name);
         link.call_behind_grants(call).await.map(|_| ())
     }
 

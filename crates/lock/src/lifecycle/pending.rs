@@ -141,7 +141,12 @@ impl Cleanup {
             // Somebody else of this process has taken over the place meanwhile.
             Self::Leave(keys) if waiting.is_waited_for(&keys.wait_key) => Ok(()),
             Self::TakeBack(request) => backend.take_back(request).await,
-            Self::Leave(keys) => backend.leave(keys).await,
+            Self::Leave(keys) => {
+                let left = backend.leave(keys).await;
+                // Who came meanwhile has the same place, and may have been taken out with it: it asks again.
+                waiting.freed(&keys.wait_key);
+                left
+            }
         }
     }
 }

@@ -76,7 +76,6 @@ pub(crate) struct Call {
     keys: usize,
     words: Words,
     is_asking: bool,
-    is_whole: bool,
 }
 
 /// Words one after the other: a call is made for each command, so it allocates little.
@@ -112,7 +111,6 @@ impl Call {
                 ends: Vec::with_capacity(12),
             },
             is_asking: false,
-            is_whole: false,
         }
     }
 
@@ -143,15 +141,7 @@ impl Call {
         self.is_asking
     }
 
-    /// Sends the script itself at once: it must not be sent again behind a later command because the
-    /// server did not know it.
-    pub(crate) fn whole(mut self) -> Self {
-        self.is_whole = true;
-        self
-    }
-
     pub(crate) fn command(&self, manner: Manner) -> Cmd {
-        let manner = if self.is_whole { Manner::Whole } else { manner };
         let words = &self.words;
         let mut command = (self.script).command(manner, 1 + words.ends.len(), words.text.len());
         command.arg(self.keys);
