@@ -179,3 +179,6 @@ fn protocol(unexpected: Unexpected) -> Cause {
         detail: unexpected.detail,
     }
 }
+
+#[cfg(test)]
+mod tests;
