@@ -117,7 +117,11 @@ fn secrets_come_from_files_too() {
     write("windows", b"hunter2\r\n");
     write("empty", b"\n");
     write("latin", b"caf\xe9");
-    write("large", &vec![b'x'; 65 * 1024]);
+    write("large", &vec![b'x'; 64 * 1024 + 1]);
+    write("largest", &vec![b'x'; 64 * 1024]);
+    let largest = path("largest");
+    let read = enabled(&[("REDIS_HOST", "h"), ("REDIS_PASSWORD_FILE", &*largest)]);
+    assert!(read.is_ok(), "64 KiB may be read");
     for name in ["plain", "newline", "windows"] {
         for variable in ["REDIS_PASSWORD_FILE", "REDIS_AUTH_FILE"] {
             let path = path(name);
