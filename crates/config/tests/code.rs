@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{disabled, setting};
 use leasehold_config::{
     AddressMap, Config, Credentials, Endpoint, Locking, QuorumTopology, Renewal, Safety, Secret,
-    StandaloneTopology, Tls,
+    SentinelTopology, StandaloneTopology, Tls,
 };
 
 fn problems(locking: impl Into<Locking>) -> Vec<String> {
@@ -101,12 +101,27 @@ fn a_certificate_and_its_key_go_together() {
 fn a_problem_names_the_source_of_its_variable() {
     let mut config = disabled(&[("LOCK_TTL", "20")]).expect("a lease of 20 s");
     config.lock.ttl = Duration::from_secs(600);
-    let error = config.check().expect_err("longer than the longest lease");
-    let problem = &error.problems()[0];
-    let source = problem.source().to_string();
+    config.lock.retry_interval = Duration::ZERO;
+    let error = config.check().expect_err("two problems");
+    let sources = error.problems().iter();
+    let mut sources: Vec<String> = sources
+        .map(|problem| format!("{}: {}", problem.variable(), problem.source()))
+        .collect();
+    sources.sort();
     assert_eq!(
-        (problem.variable(), &*source),
-        ("LOCK_TTL", "given variables")
+        sources,
+        ["LOCK_RETRY_INTERVAL: default", "LOCK_TTL: given variables"]
+    );
+}
+
+#[test]
+fn the_name_of_a_master_is_checked() {
+    let check = |name| problems(SentinelTopology::new([Endpoint::new("s", 1)], name));
+    assert_eq!(check("m"), [""; 0]);
+    assert_eq!(check(""), ["REDIS_SENTINEL_SERVICE is empty"]);
+    assert_eq!(
+        check("my master"),
+        ["REDIS_SENTINEL_SERVICE has a blank or a control character"]
     );
 }
 
@@ -168,7 +183,9 @@ fn an_empty_prefix_that_code_sets_by_name_is_meant() {
             .vars(variables.iter().copied())
             .set(name, "")
             .build();
-        config.expect("a configuration").lock.key_prefix
+        let lock = config.expect("a configuration").lock;
+        assert!(!lock.owner.is_empty());
+        lock.key_prefix
     };
     assert_eq!(prefix(&[("LOCK_KEY_PREFIX", "a:")], "LOCK_KEY_PREFIX"), "");
     assert_eq!(prefix(&[("LOCK_KEY_PREFIX", "a:")], "LOCK_OWNER"), "a:");
