@@ -212,3 +212,23 @@ fn secrets_are_compared_and_never_shown() {
     assert_eq!(secret.file(), None);
     assert!(!secret.to_string().is_empty() && !secret.to_string().contains("hunter2"));
 }
+
+#[test]
+fn defaults_intervals_and_durations_of_a_program_are_taken_and_checked() {
+    let config = Config::builder()
+        .vars([("IS_LOCKING_DISABLED", "true"), ("LOCK_SAFETY", "Strict")])
+        .set_default("LOCK_SAFETY", "relaxed")
+        .set_default("LOCK_OWNER", "me")
+        .build()
+        .expect("defaults");
+    assert_eq!(
+        (config.lock.safety, &*config.lock.owner),
+        (Safety::Strict, "me")
+    );
+    let ms = Duration::from_millis(1);
+    assert!(Renewal::Off.check().is_ok() && Renewal::Every(ms).check().is_ok());
+    assert!(Renewal::Every(ms / 2).check().is_err());
+    let parse = leasehold_config::parse_duration;
+    assert_eq!(parse("1.5s").ok(), Some(Duration::from_millis(1_500)));
+    assert!(parse("soon").is_err());
+}
