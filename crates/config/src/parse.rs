@@ -282,6 +282,7 @@ mod tests {
             ("1.5h", Duration::from_secs(5400)),
             ("0.000000001s", Duration::from_nanos(1)),
             ("0", Duration::ZERO),
+            ("0.123456789012345678", Duration::from_nanos(123_456_789)),
         ];
         for (text, expected) in cases {
             assert_eq!(read_duration(text), Some(expected), "{text}");
@@ -306,6 +307,7 @@ mod tests {
             "0x10",
             "99999999999999999999999999999999999999999",
             "1,5",
+            "0.1234567890123456789",
         ] {
             assert_eq!(read_duration(text), None, "{text}");
         }

@@ -251,6 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_far_from_a_name_is_no_slip() {
+        assert_eq!(suggested("REDIS_HXXT"), None, "two of ten letters");
+        assert_eq!(suggested("LOCK_MAX_XXL").as_deref(), Some("LOCK_MAX_TTL"));
+        for name in ["LOCK_ENABLED_HOURS", "REDIS_ENABLED", "REDIS_IS_LOCKS"] {
+            assert_ne!(suggested(name).as_deref(), Some("IS_LOCKING_DISABLED"));
+        }
+    }
+
+    #[test]
+    fn service_links_are_told_by_their_form() {
+        assert!(lookalike("REDIS_PORT__TCP", "x").is_some(), "no port");
+        assert!(lookalike("REDIS_PORT_6379_X", "x").is_some());
+        assert!(lookalike("REDIS_SENTINEL_PORT", "26379").is_some());
+        assert!(lookalike("REDIS_SERVERS_AT", "tcp://10.0.0.1:1").is_some());
+        assert_eq!(lookalike("REDIS_PORT_53_UDP", "x"), None);
+    }
+
+    #[test]
     fn suggestions_are_variables_and_synonyms_are_not() {
         for (unknown, known) in SYNONYMS {
             assert!(variables::find(unknown).is_none(), "{unknown}");

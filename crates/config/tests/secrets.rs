@@ -117,7 +117,11 @@ fn secrets_come_from_files_too() {
     write("windows", b"hunter2\r\n");
     write("empty", b"\n");
     write("latin", b"caf\xe9");
-    write("large", &vec![b'x'; 65 * 1024]);
+    write("large", &vec![b'x'; 64 * 1024 + 1]);
+    write("largest", &vec![b'x'; 64 * 1024]);
+    let largest = path("largest");
+    let read = enabled(&[("REDIS_HOST", "h"), ("REDIS_PASSWORD_FILE", &*largest)]);
+    assert!(read.is_ok(), "64 KiB may be read");
     for name in ["plain", "newline", "windows"] {
         for variable in ["REDIS_PASSWORD_FILE", "REDIS_AUTH_FILE"] {
             let path = path(name);
@@ -125,6 +129,16 @@ fn secrets_come_from_files_too() {
             assert_eq!(password(&config), Some(SECRET), "{name}");
         }
     }
+    write("blanks", b" hunter2 \n");
+    let blanks = path("blanks");
+    let kept = enabled(&[("REDIS_HOST", "h"), ("REDIS_PASSWORD_FILE", &*blanks)]);
+    let kept = kept.expect("a password with blanks");
+    assert_eq!(password(&kept), Some(" hunter2 "));
+    let secret = password_of(&common::standalone(&kept).nodes);
+    assert_eq!(secret.file(), Some(std::path::Path::new(&blanks)));
+    write("url", b" redis://:hunter2@h \n");
+    let url = enabled(&[("REDIS_URL_FILE", &*path("url"))]).expect("a URL between blanks");
+    assert_eq!(password(&url), Some(SECRET));
     for (name, expected) in [
         ("empty", "is empty"),
         ("latin", "is not UTF-8"),

@@ -35,6 +35,15 @@ impl Moment {
     pub(crate) fn is_since(self, other: Self) -> bool {
         self.steady >= other.steady
     }
+
+    /// A moment that was so long before.
+    #[cfg(test)]
+    pub(crate) fn before(self, span: Duration) -> Self {
+        Self {
+            steady: self.steady.saturating_sub(span),
+            wall: self.wall.saturating_sub(span),
+        }
+    }
 }
 
 impl Clock {

@@ -352,42 +352,4 @@ impl fmt::Debug for Lease {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-    use crate::{AcquireOptions, Locker, MemoryStore, config::Renewal};
-
-    #[tokio::test]
-    async fn a_late_look_still_finds_when_the_lease_ended() {
-        let locker = Locker::in_memory(&MemoryStore::new());
-        let ttl = Duration::from_millis(150);
-        let options = AcquireOptions::new().ttl(ttl).renewal(Renewal::Off);
-        let lease = locker.acquire("report").options(&options).await;
-        let lease = lease.expect("a lease");
-        let granted = Instant::now();
-        assert!(lease.deadline() > granted && lease.deadline() < granted + ttl);
-        tokio::time::sleep(3 * ttl).await;
-        assert!(!lease.is_valid());
-        assert!(lease.deadline() < granted + ttl);
-    }
-
-    #[tokio::test]
-    async fn a_holder_that_wakes_up_after_its_deadline_does_nothing_more() {
-        let locker = Locker::in_memory(&MemoryStore::new());
-        let ttl = Duration::from_millis(150);
-        let options = AcquireOptions::new().ttl(ttl).renewal(Renewal::Off);
-        let lease = locker.acquire("report").options(&options).await;
-        let lease = lease.expect("a lease");
-        // The whole process stands still, its timers too, so that nothing has been told yet.
-        std::thread::sleep(2 * ttl);
-        assert!(!lease.held.is_over());
-        let mut has_acted = false;
-        let outcome = lease.guard(async { has_acted = true }).now_or_never();
-        assert!(
-            matches!(outcome, Some(Err(Error::Lost { .. }))),
-            "{outcome:?}"
-        );
-        assert!(!has_acted);
-    }
-}
+mod tests;

@@ -93,3 +93,44 @@ impl fmt::Debug for Leases {
         f.debug_list().entries(&self.leases).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Error, Locker, LostReason, MemoryStore};
+
+    #[tokio::test(start_paused = true)]
+    async fn several_are_held_together_and_lost_together() {
+        let store = MemoryStore::new();
+        let locker = Locker::in_memory(&store);
+        let leases = locker.acquire_all(["b", "a"]).await.expect("both");
+        let names: Vec<&str> = (&leases)
+            .into_iter()
+            .map(|lease| lease.resource().as_str())
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+        let name = |resource| leases.get(resource).map(|lease| lease.resource().as_str());
+        assert_eq!(
+            (name("a"), name("b"), name("c")),
+            (Some("a"), Some("b"), None)
+        );
+        assert!(leases.is_valid() && leases.check().is_ok());
+        assert!(format!("{leases:?}").contains("\"a\""), "{leases:?}");
+        store.delete("b");
+        let renewed = leases.get("b").expect("a lease").renew().await;
+        assert!(matches!(renewed, Err(Error::Lost { .. })));
+        assert!(leases.get("a").expect("a lease").is_valid());
+        assert!(!leases.is_valid() && matches!(leases.check(), Err(Error::Lost { .. })));
+        let (resource, reason) = leases.lost().await;
+        assert_eq!((resource.as_str(), reason), ("b", LostReason::Deleted));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_release_gives_all_of_them_back() {
+        let store = MemoryStore::new();
+        let locker = Locker::in_memory(&store);
+        let leases = locker.acquire_all(["b", "a"]).await.expect("both");
+        assert_eq!(store.count(), 2);
+        leases.release().await.expect("an answer");
+        assert_eq!(store.count(), 0);
+    }
+}

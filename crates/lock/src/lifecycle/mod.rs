@@ -20,6 +20,8 @@ mod sync {
 }
 
 #[cfg(test)]
+mod scheduler_tests;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod wait_queue_tests;

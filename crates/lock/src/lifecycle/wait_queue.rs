@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::protocol::keys::{Keys, Kind};
 
 /// More unclaimed calls than this are left to their claim's end.
-const MOST_UNCLAIMED: usize = 1_024;
+pub(super) const MOST_UNCLAIMED: usize = 1_024;
 
 /// A head that has been without a reply for less than this says what stood in the way of the one before
 /// it; after that, that no reply came.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 
-use super::wait_queue::{RECENT, Waiting};
+use super::wait_queue::{MOST_UNCLAIMED, RECENT, Waiting};
 use crate::error::Error;
 use crate::protocol::keys::Keys;
 
@@ -107,10 +107,31 @@ async fn hints_reach_those_who_wait_for_the_lock() {
     assert!(is_told(&plain) && !is_told(&slots));
     waiting.changed("x:1");
     assert!(!is_told(&plain) && is_told(&slots));
-    for (wait_key, told) in [("- x", &plain), ("2 x", &slots)] {
+    for (wait_key, told, other) in [("- x", &plain, &slots), ("2 x", &slots, &plain)] {
         waiting.released(&Keys::of_waiters(wait_key).expect("keys"));
-        assert!(is_told(told));
+        assert!(is_told(told) && !is_told(other));
     }
     waiting.soon("2 x");
     assert!(slots.soon().now_or_never().is_some() && plain.soon().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn a_place_knows_whether_others_are_before_or_behind_it() {
+    let waiting = Arc::new(Waiting::default());
+    let mut first = waiting.enter(&"x".into());
+    assert!(first.is_next() && !first.is_followed());
+    first.head().await;
+    let second = waiting.enter(&"x".into());
+    assert!(first.is_followed() && !second.is_next());
+    drop(second);
+    assert!(!first.is_followed());
+}
+
+#[test]
+fn so_many_places_are_given_up_and_no_more() {
+    let waiting = Arc::new(Waiting::default());
+    for number in 0..2 * MOST_UNCLAIMED {
+        waiting.called(&number.to_string());
+    }
+    assert_eq!(waiting.take_unclaimed().len(), MOST_UNCLAIMED);
 }

@@ -127,3 +127,24 @@ impl Opened {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_pause_says_which_condition_asked_for_it() {
+        let outcome = |outcome| {
+            let numbers = [0, 3, 7, outcome, 30_000].map(Value::Int).to_vec();
+            match Claimed::parse(&Value::Array(numbers)) {
+                Ok(Claimed::Pending(pending)) => pending.pauses_for,
+                _ => panic!("a claim that is pending"),
+            }
+        };
+        assert_eq!(outcome(1), None);
+        let reasons: BTreeSet<&str> = (2..=6).filter_map(outcome).collect();
+        assert_eq!(reasons.len(), 5, "{reasons:?}");
+    }
+}

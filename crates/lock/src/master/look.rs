@@ -117,5 +117,7 @@ mod tests {
             );
         }
         assert_eq!(look("life", 3, 0).data_nodes, 5);
+        assert_eq!(look("life", 3, 0).open_claim(), Some(9));
+        assert_eq!(look("life", 3, 1).open_claim(), None);
     }
 }

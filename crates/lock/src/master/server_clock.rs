@@ -92,4 +92,38 @@ mod tests {
         let behind = ahead_by(&new, &last).expect("fresh");
         assert!(behind < Duration::from_millis(1), "{behind:?}");
     }
+    fn estimate(lowest_us: i64, highest_us: i64, age: Duration) -> Estimate {
+        Estimate {
+            lowest_us,
+            highest_us,
+            read_at: Clock::System.now().before(age),
+        }
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_old_tells_nothing() {
+        let new = estimate(0, 1_000, Duration::ZERO);
+        let ahead = ahead_by(&estimate(-1_000, 0, seconds(29)), &new).expect("half a minute");
+        let drifted = Duration::from_millis(2 + 29);
+        assert!(
+            ahead >= drifted && ahead < drifted + Duration::from_millis(1),
+            "{ahead:?}"
+        );
+        assert_eq!(ahead_by(&estimate(-1_000, 0, seconds(31)), &new), None);
+    }
+
+    #[test]
+    fn a_far_narrower_estimate_is_kept_for_a_while() {
+        let new = estimate(0, 1_000, Duration::ZERO);
+        assert_eq!(new.or_better(None), new);
+        let is_kept = |older: Estimate| new.or_better(Some(older)) == older;
+        assert!(is_kept(estimate(0, 499, seconds(4))));
+        assert!(!is_kept(estimate(0, 499, seconds(6))), "it is old");
+        assert!(!is_kept(estimate(0, 500, seconds(4))), "it is half as wide");
+        assert!(!is_kept(estimate(0, 2_000, seconds(4))), "it is wider");
+    }
 }

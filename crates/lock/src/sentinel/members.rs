@@ -223,3 +223,6 @@ impl Member {
             .any(|peer| peer.id == *id && address_map.map(&peer.endpoint) == self.target.endpoint)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,3 +165,6 @@ impl Sentinels {
         Ok(named)
     }
 }
+
+#[cfg(test)]
+mod tests;

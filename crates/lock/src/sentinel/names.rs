@@ -123,3 +123,40 @@ pub(crate) mod made_up {
         names.get(name).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(host: &str) -> Endpoint {
+        Endpoint::new(host, 26379)
+    }
+
+    #[test]
+    fn a_name_with_one_address_is_dialled_by_its_name() {
+        let name = at("sentinels");
+        let once = vec![Target::named(name.clone())];
+        assert_eq!(targets(&name, vec![at("10.0.0.1")]), once);
+        assert_eq!(targets(&name, vec![at("10.0.0.1"), at("10.0.0.1")]), once);
+        let several = targets(&name, vec![at("10.0.0.2"), at("10.0.0.1")]);
+        let behind = |host| Target::behind(&name, at(host));
+        assert_eq!(several, [behind("10.0.0.1"), behind("10.0.0.2")]);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_not_resolved() {
+        for address in ["10.0.0.1", "::1"] {
+            assert_eq!(resolve(&at(address)).await, Ok(vec![at(address)]));
+            let name = Name::start(&at(address), &Arc::default());
+            assert!(name._task.is_none());
+            assert_eq!(name.targets(), [Target::named(at(address))]);
+        }
+        let local = resolve(&at("localhost")).await.expect("a known name");
+        assert!(!local.is_empty() && local.iter().all(is_address));
+        assert!(
+            Name::start(&at("localhost"), &Arc::default())
+                ._task
+                .is_some()
+        );
+    }
+}

@@ -200,3 +200,6 @@ fn protocol(unexpected: Unexpected) -> Cause {
         detail: unexpected.detail,
     }
 }
+
+#[cfg(test)]
+mod tests;

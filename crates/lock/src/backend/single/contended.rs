@@ -46,6 +46,7 @@ mod tests {
             contended.insert(&name);
             assert!(contended.contains(&name) && contended.names().len() <= MOST);
         }
+        assert!(contended.names().len() > 1, "the last is not kept alone");
         contended.remove(&(3 * MOST - 1).to_string());
         assert!(!contended.contains(&(3 * MOST - 1).to_string()));
     }

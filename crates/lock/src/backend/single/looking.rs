@@ -126,6 +126,30 @@ mod tests {
     }
 
     #[test]
+    fn each_slot_has_its_own_holder_and_time() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let reply = Value::Array(vec![
+            Value::Int(4),
+            text("first"),
+            Value::Int(10),
+            Value::Nil,
+            Value::Int(EXPIRED),
+            text("third"),
+            Value::Int(30),
+        ]);
+        let holders = inspected(&reply, 3).expect("three slots");
+        let told: Vec<_> = holders
+            .iter()
+            .map(|holding| holding.as_ref().map(|held| (held.remaining, held.waiters)))
+            .collect();
+        let ms = |ms| Some(std::time::Duration::from_millis(ms));
+        assert_eq!(
+            told,
+            [Some((ms(10), Some(4))), None, Some((ms(30), Some(4)))]
+        );
+    }
+
+    #[test]
     fn a_token_tells_since_when_it_holds_and_whether_it_is_a_slot() {
         let token = |slots| {
             let token = token::Token::random("worker", slots).expect("random");

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use leasehold_config::AddressMap;
 
-use super::{Replicas, Wanted};
+use super::{Replicas, Wanted, reason};
 use crate::master::identity::Incarnation;
 use crate::master::link::{Link, LinkParts};
 use crate::transport::fake_server::{FakeServer, bulk, settings};
+use crate::unavailable::{Cause, Unavailable};
 
 const LONGEST: Duration = Duration::from_secs(30);
 const CLAIM: u64 = 7;
@@ -197,4 +198,10 @@ async fn whoever_may_lack_something_does_not_count() {
         let refused = taken_over(3, &[replica]).await.expect_err(because);
         assert!(refused.contains(because), "{refused}");
     }
+}
+
+#[test]
+fn a_replica_that_cannot_be_asked_is_told_of_with_the_cause() {
+    let refused = Unavailable::new(Cause::Refused);
+    assert_eq!(reason(&refused), refused.cause().to_string());
 }
