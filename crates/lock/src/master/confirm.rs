@@ -124,8 +124,8 @@ struct Unconfirmed {
 }
 
 impl Confirmer {
-    /// Takes over a connection that carries nothing else, with so many `others` that replicate. It ends with that
-    /// connection.
+    /// Takes over a connection that carries nothing else, and ends with it. `others` is how many connections replicate
+    /// from the node and are no data node.
     pub(crate) fn new(
         connection: Connection,
         wait: Duration,

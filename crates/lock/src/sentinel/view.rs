@@ -155,8 +155,8 @@ pub(crate) fn others(answer: &Value) -> Result<Vec<Peer>, Cause> {
     Ok(others)
 }
 
-/// How many of the replicas have no port. A Sentinel lists for good whoever once let the master send it the data, such as
-/// `redis-cli --rdb`; nobody can make that one a master.
+/// How many of the replicas have no port. A Sentinel lists for good a client that once let the master send it the data,
+/// such as `redis-cli --rdb`; nobody can make that one a master.
 fn without_port(answer: &Value) -> usize {
     // Where it is not told (no permission), all of them count.
     let replicas = reply::array(answer).unwrap_or_default();
