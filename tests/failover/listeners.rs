@@ -1,49 +1,13 @@
 //! Who lets the master send it the data and is no data node: a backup by `redis-cli --rdb`, a tool that follows the
 //! changes.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::thread;
 use std::time::Duration;
 
 use leasehold::Error;
-use leasehold_testkit::RedisServer;
+use leasehold_testkit::{Listener, RedisServer};
 use leasehold_tests::{
     PATIENCE, blocking, connect, eventually, lease, patient, sentinel_env, soon,
 };
-
-/// A connection that replicates without a port of its own.
-struct Listener {
-    stream: TcpStream,
-}
-
-impl Listener {
-    /// With `acknowledges` it claims to have everything, as a tool may that pretends to be a replica.
-    fn start(master: &RedisServer, acknowledges: bool) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", master.port())).expect("a connection");
-        let (mut reading, mut writing) = (&stream, &stream);
-        writing.write_all(b"PSYNC ? -1\r\n").expect("PSYNC");
-        let mut said = [0; 1];
-        reading.read_exact(&mut said).expect("an answer");
-        assert_eq!(&said, b"+", "it is served");
-        let data = stream.try_clone().expect("a socket");
-        thread::spawn(move || std::io::copy(&mut &data, &mut std::io::sink()));
-        let answers = stream.try_clone().expect("a socket");
-        thread::spawn(move || {
-            let acknowledged = b"REPLCONF ACK 9000000000000\r\n";
-            while acknowledges && (&answers).write_all(acknowledged).is_ok() {
-                thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self { stream }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
-    }
-}
 
 /// How many connections replicate from the master.
 fn replicating(master: &RedisServer) -> String {
@@ -57,7 +21,7 @@ async fn a_listener_that_is_gone_leaves_no_data_node_behind() {
     let master = blocking(|| cluster.master()).expect("a master");
     drop(lease(&locker, "before").await);
 
-    let listener = Listener::start(master, false);
+    let listener = blocking(|| Listener::silent(master)).expect("a listener");
     eventually("the Sentinels list it", async || {
         blocking(|| {
             cluster.sentinels().iter().all(|sentinel| {
@@ -87,7 +51,7 @@ async fn what_a_listener_acknowledges_confirms_nothing() {
     let master = blocking(|| cluster.master()).expect("a master");
     drop(lease(&locker, "before").await);
 
-    let _listener = Listener::start(master, true);
+    let _listener = blocking(|| Listener::acknowledging(master)).expect("a listener");
     eventually("it acknowledges", async || {
         blocking(|| master.wait_for_replicas(3, Duration::from_millis(100))).is_ok()
     })

@@ -46,6 +46,7 @@
 //! | failover: forced, coordinated, by a crash | [`failover`](SentinelCluster::failover), [`coordinated_failover`](SentinelCluster::coordinated_failover), [`kill_master`](SentinelCluster::kill_master) |
 //! | lost replies, half-open connections, black holes, delays | [`Proxy`] |
 //! | partitions, one-way partitions, packet loss | [`netns`] (root on Linux) |
+//! | a backup or a tool that replicates without being a replica | [`Listener`] |
 //! | a clock that jumps or runs ahead | [`set_clock_offset`](RedisServer::set_clock_offset) (Linux and a C compiler) |
 //!
 //! # Good to know
@@ -77,6 +78,7 @@ mod conf;
 mod error;
 mod fake_sentinel;
 mod fake_server;
+mod listener;
 mod moving_cluster;
 pub mod netns;
 mod port;
@@ -101,6 +103,7 @@ pub use conf::{AclPasswords, REDIS_CONF, SENTINEL_CONF, USERS_ACL, users_acl};
 pub use error::{Error, Result};
 pub use fake_sentinel::{Behaviour, FakeSentinel, View};
 pub use fake_server::{FakeServer, Session};
+pub use listener::Listener;
 pub use moving_cluster::MovingCluster;
 pub use process::ServerProcess;
 pub use proxy::{Afterwards, Counter, Mode, Proxy};

@@ -74,9 +74,9 @@ impl Arena {
         use Fault::{
             ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica,
             Failover, FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster,
-            KillReplica, KillSentinel, Latency, Loss, LostReplies, MoveSentinel, PauseClient,
-            PauseMaster, PauseReplica, PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush,
-            Silence, Skew, SnapshotReplica, SupervisedMaster,
+            KillReplica, KillSentinel, Latency, Listen, Loss, LostReplies, MoveSentinel,
+            PauseClient, PauseMaster, PauseReplica, PauseSentinel, ResetStatistics, RestartReplica,
+            ScriptFlush, Silence, Skew, SnapshotReplica, SupervisedMaster,
         };
         let mut faults = vec![
             KillMaster,
@@ -85,6 +85,7 @@ impl Arena {
             SnapshotReplica,
             MoveSentinel,
             CopyData,
+            Listen,
             ResetStatistics,
             FailoversInRow,
             KillReplica,

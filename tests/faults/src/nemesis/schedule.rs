@@ -60,6 +60,8 @@ pub enum Fault {
     RestartReplica,
     /// `redis-cli --rdb` on the master, which counts as a full synchronisation.
     CopyData,
+    /// A client has the master send it the data, acknowledges everything, and has no port.
+    Listen,
     /// `CONFIG RESETSTAT` on the master.
     ResetStatistics,
     /// `SCRIPT FLUSH` on the master.
@@ -75,9 +77,9 @@ pub enum Fault {
 use Fault::{
     ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica, Failover,
     FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster, KillReplica,
-    KillSentinel, Latency, Loss, LostReplies, MoveSentinel, PauseClient, PauseMaster, PauseReplica,
-    PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew, SnapshotReplica,
-    SupervisedMaster,
+    KillSentinel, Latency, Listen, Loss, LostReplies, MoveSentinel, PauseClient, PauseMaster,
+    PauseReplica, PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew,
+    SnapshotReplica, SupervisedMaster,
 };
 
 /// How often each kind is drawn, and how long it lasts in milliseconds.
@@ -104,6 +106,7 @@ const TABLE: &[(Fault, u64, (u64, u64))] = &[
     (SnapshotReplica, 4, (10, 1_000)),
     (MoveSentinel, 5, (1_000, 5_000)),
     (CopyData, 4, (10, 100)),
+    (Listen, 4, (500, 5_000)),
     (ResetStatistics, 4, (10, 100)),
     (Skew, 4, (50, 1_000)),
     (ClockBack, 3, (10, 100)),

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use leasehold_testkit::netns::Network;
-use leasehold_testkit::{Error, Mode, RedisServer, Result};
+use leasehold_testkit::{Error, Listener, Mode, RedisServer, Result};
 
 use super::{
     World,
@@ -57,6 +57,7 @@ impl Strike {
             | Fault::CopyData
             | Fault::ResetStatistics
             | Fault::ClockBack => self.command(world),
+            Fault::Listen => self.listen(world),
             Fault::Latency | Fault::LostReplies | Fault::Silence => self.break_proxies(world),
         }
     }
@@ -311,6 +312,14 @@ impl Strike {
             _ => master.set_clock_offset(-SKEW.cast_signed()),
         };
         self.during(world, &format!("node {index}"), done)
+    }
+
+    fn listen(&self, world: &World) -> Result<()> {
+        let cluster = &world.arena.cluster;
+        let index = cluster.master_index()?;
+        let listener = Listener::acknowledging(cluster.node(index));
+        self.during(world, &format!("node {index}"), listener)
+            .map(drop)
     }
 
     /// Each as soon as the one before has ended; the Sentinels refuse some, as two may not follow at once.
