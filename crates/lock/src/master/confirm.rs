@@ -252,7 +252,7 @@ impl Worker {
             .arg(majority(data_nodes) - 1 + self.seen.others)
             .arg(slice.as_millis().max(1) as u64);
         // Behind `WAIT`, so that what happened before the confirmation is seen.
-        let look = looking(&self.subject.gate_key);
+        let look = looking(&self.subject.gate_key, 2 * self.wait);
         commands.add_command(look.command(Manner::ByDigest));
         let limit = 2 * self.wait;
         let mut replies = self.connection.run_all(&commands, limit).await?;

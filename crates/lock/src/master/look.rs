@@ -21,7 +21,7 @@ pub(crate) struct Look {
     pub(crate) longest: Duration,
     /// Data nodes that the gate's record knows, or that are connected.
     pub(crate) data_nodes: usize,
-    /// Connections that replicate and are no data node of their own. Any of them may be what `WAIT` counted.
+    /// Connections that replicate, are no data node of their own, and may be what `WAIT` counted.
     pub(crate) others: usize,
     /// Sentinel's epoch at which the gate was claimed.
     pub(crate) epoch: u64,
@@ -33,9 +33,11 @@ pub(crate) struct Look {
     pub(crate) claim: u64,
 }
 
-/// Asks for a look.
-pub(crate) fn looking(gate_key: &str) -> Call {
-    Call::new(&LOOK).key(gate_key)
+/// Asks for a look behind a write that was sent within `since`.
+pub(crate) fn looking(gate_key: &str, since: Duration) -> Call {
+    // The server counts whole seconds, by a clock that it reads now and then.
+    let silent = since.as_secs().saturating_add(3);
+    Call::new(&LOOK).key(gate_key).argument(silent)
 }
 
 impl Look {

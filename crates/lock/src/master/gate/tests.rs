@@ -77,7 +77,7 @@ fn answer(said: &mut Said, words: &[String]) -> String {
             format!(":{}\r\n", opening.unwrap_or(said.replicas))
         }
         // The look behind a confirmation.
-        ("EVALSHA", 4) => format!(
+        ("EVALSHA", 5) => format!(
             "*13\r\n{life}:3\r\n{life}:-1\r\n:30000\r\n:3\r\n:{}\r\n:1\r\n:0\r\n:1700000000000000\r\n:7\r\n\
              :0\r\n:0\r\n",
             said.data_nodes,

@@ -2,26 +2,35 @@
 -- renewals: they are void where the node, its history or its gate is another by then.
 --
 -- KEYS[1]  the gate: see gate.lua
+-- ARGV[1]  who has been silent for more seconds than this has not acknowledged what is confirmed
 --
 -- Replies  {incarnation or '' (no master), sync_full, the gate's incarnation or '', ms until it opens
 --          (-1: it has no time), longest ms, syncs, data nodes, the gate's epoch, for how long (ms) a
 --          grant is held back before it is written again (-1: it counts at once), server time in µs,
---          the number of the claim, replicas by their addresses, other connections that replicate}
+--          the number of the claim, replicas by their addresses, other connections that may have
+--          acknowledged}
 local replication = redis.call('INFO', 'replication')
 local incarnation = ''
 if string.find(replication, 'role:master', 1, true) then
   incarnation = string.match(replication, 'master_replid:(%x+)')
 end
 local syncs = string.match(redis.call('INFO', 'stats'), 'sync_full:(%d+)')
--- Without a port (`redis-cli --rdb`), or for a replica that is listed already.
-local replicas, others, listed = 0, 0, {}
-for ip, port in string.gmatch(replication, 'slave%d+:ip=([^,]*),port=(%d+)') do
+-- A connection without a port (`redis-cli --rdb`), or beside another of the same replica, may have acknowledged
+-- something, unless it has been silent for so long.
+local replicas, others, acknowledging = 0, 0, {}
+for ip, port, rest in string.gmatch(replication, 'slave%d+:ip=([^,]*),port=(%d+),([^%c]*)') do
   local address = ip .. ':' .. port
-  if port == '0' or listed[address] then
-    others = others + 1
-  else
+  local is_silent = tonumber(string.match(rest, 'lag=(%-?%d+)') or 0) > tonumber(ARGV[1])
+  if port ~= '0' and not acknowledging[address] then
     replicas = replicas + 1
-    listed[address] = true
+    acknowledging[address] = 0
+  end
+  if not is_silent then
+    if port == '0' or acknowledging[address] > 0 then
+      others = others + 1
+    else
+      acknowledging[address] = 1
+    end
   end
 end
 local claimed, open_from, longest, claimed_syncs, data_nodes, epoch, hold_until, hold_ms, claim = unpack(

@@ -19,7 +19,7 @@ fn master_at(epoch: &str) -> Value {
         "config-epoch",
         epoch,
         "num-slaves",
-        "2",
+        "3",
         "num-other-sentinels",
         "4",
         "down-after-milliseconds",
@@ -31,18 +31,20 @@ fn peer<'a>(id: &'a str, ip: &'a str, flags: &'a str) -> Vec<&'a str> {
     vec!["runid", id, "flags", flags, "ip", ip, "port", "26379"]
 }
 
-fn answers(id: &str, address: Value) -> [Value; 5] {
+fn answers(id: &str, address: Value) -> [Value; 6] {
     let listed = [
         peer("b", "10.0.0.2", "sentinel"),
         peer("c", "10.0.0.3", "s_down,sentinel"),
     ];
     let listed = listed.iter().map(|fields| texts(fields)).collect();
+    let replicas = ["6379", "0", "6380"].map(|port| texts(&["ip", "10.0.0.7", "port", port]));
     [
         master_at("7"),
         address,
         master_at("7"),
         text(id),
         Value::Array(listed),
+        Value::Array(replicas.into()),
     ]
 }
 
@@ -75,6 +77,15 @@ fn one_view_is_made_of_all_answers() {
         ]),
     };
     assert_eq!(view, expected);
+}
+
+/// The Sentinel may not permit it.
+#[test]
+fn all_replicas_count_where_they_are_not_listed() {
+    let mut answers = answers("a", texts(&["10.0.0.1", "6379"]));
+    answers[5] = error("NOPERM this user has no permissions");
+    let view = parse(&answers, "mymaster").expect("answers");
+    assert_eq!(view.expect("one epoch").replicas, 3);
 }
 
 #[test]
@@ -133,7 +144,7 @@ fn refusals_are_told_apart() {
 
 #[test]
 fn all_questions_are_asked_in_one_go() {
-    assert_eq!(questions("mymaster").cmd_iter().count(), 5);
+    assert_eq!(questions("mymaster").cmd_iter().count(), 6);
 }
 
 #[test]
