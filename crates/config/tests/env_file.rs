@@ -83,7 +83,13 @@ fn lines_that_programs_read_differently_are_refused() {
             "REDIS_PASSWORD=secret; export REDIS_DB=1",
             "is followed by another assignment on the same line",
         ),
+        (
+            "REDIS_PASSWORD=\"a\\\"d\"",
+            "has a backslash outside single quotes, which some programs drop and others keep",
+        ),
+        ("REDIS_PASSWORD='a\\'", "cannot be read"),
         ("REDIS_PASSWORD", "is not followed by ="),
+        ("REDIS_PASSWORD secret", "is not followed by ="),
         ("REDIS_PASSWORD: secret", "is followed by : instead of ="),
     ] {
         let result = from_file(with(line));
@@ -165,6 +171,18 @@ fn other_peoples_lines_are_none_of_our_business() {
     let config = from_file(format!("{file}{HEAD}")).expect("only ours are read");
     assert_eq!(standalone(&config).endpoint.host(), "h");
     assert_eq!(warnings(&config), [""; 0]);
+}
+
+#[test]
+fn a_name_that_begins_with_export_is_another_name() {
+    let config = from_file(with("exportREDIS_PASSWORD=a")).expect("a name of others");
+    assert_eq!(password(&config), None);
+}
+
+#[test]
+fn our_variable_in_a_quoted_value_of_others_is_part_of_that_value() {
+    let config = from_file(with("COMMENT='REDIS_PASSWORD=a'")).expect("a value of others");
+    assert_eq!(password(&config), None);
 }
 
 #[test]
