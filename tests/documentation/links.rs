@@ -112,6 +112,24 @@ fn every_link_leads_somewhere() {
     assert!(checked > 100, "{checked} links on {} pages", found.len());
 }
 
+/// `@WORD@` stands where something was still to be filled in.
+#[test]
+fn nothing_is_left_to_be_filled_in() {
+    let mut found = Vec::new();
+    pages(&root(), &mut found);
+    let is_name = |word: &&str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    for page in found {
+        let text = read(&page);
+        let left = text.split('@').skip(1).find(is_name);
+        assert_eq!(left, None, "{}", page.display());
+    }
+}
+
 #[test]
 fn the_list_of_pages_leaves_none_out() {
     let docs = root().join("docs");
