@@ -45,11 +45,24 @@ async fn fail_over_once(cluster: &SentinelCluster, locker: &Locker, longest: Dur
     blocking(|| cluster.wait_for_new_master(old)).expect("a new master")
 }
 
+/// A cluster after a failover for which the Sentinels needed one election. On a busy machine they may need two, which is a
+/// reason for a pause.
+async fn failed_over_by_one_election() -> (SentinelCluster, Locker, usize) {
+    for _ in 0..5 {
+        let cluster = cluster();
+        let locker = strict(&cluster, SHORT).await;
+        let new = fail_over_once(&cluster, &locker, SHORT).await;
+        let epoch = blocking(|| cluster.sentinel(0).master()).expect("SENTINEL MASTER");
+        if epoch.get("config-epoch").is_some_and(|epoch| epoch == "1") {
+            return (cluster, locker, new);
+        }
+    }
+    panic!("five times more than one election");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_ordinary_failover_grants_go_on_without_a_pause() {
-    let cluster = cluster();
-    let locker = strict(&cluster, SHORT).await;
-    let new = fail_over_once(&cluster, &locker, SHORT).await;
+    let (cluster, locker, new) = failed_over_by_one_election().await;
     lease_and_release(&locker, "after").await;
     assert_eq!(
         gate(cluster.node(new), "was_open"),
@@ -179,6 +192,8 @@ async fn replica_restarts_snapshots_and_reset_counters_close_no_gate() {
     let new = fail_over_once(&cluster, &locker, SHORT).await;
     lease_and_release(&locker, "after").await;
     let claim = gate(cluster.node(new), "claim");
+    // On a busy machine the Sentinels may have needed two elections, which is a reason for a pause.
+    let reason = gate(cluster.node(new), "reason");
     let replica = (0..3).find(|&node| node != new && cluster.node(node).is_serving());
     let replica = cluster.node(replica.expect("a replica"));
     let master = cluster.node(new);
@@ -203,7 +218,7 @@ async fn replica_restarts_snapshots_and_reset_counters_close_no_gate() {
     lease_and_release(&locker, "counters").await;
 
     assert_eq!(gate(master, "claim"), claim, "nobody had to claim again");
-    assert_eq!(gate(master, "reason"), "");
+    assert_eq!(gate(master, "reason"), reason);
 }
 
 /// Runs `HSET` on the gate of the present master.
