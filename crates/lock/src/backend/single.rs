@@ -309,3 +309,6 @@ pub(crate) fn read_all(reply: &Value) -> Vec<crate::protocol::reply::Unexpected>
     ];
     errors.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests;

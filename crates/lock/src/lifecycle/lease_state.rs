@@ -282,7 +282,7 @@ impl LeaseState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use leasehold_config::LockOptions;
@@ -292,7 +292,7 @@ mod tests {
     use crate::protocol::keys::Keys;
     use crate::token::Token;
 
-    fn held(clock: Clock) -> LeaseState {
+    pub(in crate::lifecycle) fn held(clock: Clock) -> LeaseState {
         let resource = Resource::new("report").expect("a name");
         let terms = AcquireOptions::new().resolve(&LockOptions::default());
         let terms = terms.expect("good terms");

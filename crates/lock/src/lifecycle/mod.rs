@@ -20,6 +20,10 @@ mod sync {
 }
 
 #[cfg(test)]
+mod lost_reply_tests;
+#[cfg(test)]
+mod renew_tests;
+#[cfg(test)]
 mod scheduler_tests;
 #[cfg(test)]
 mod schedules;

@@ -94,7 +94,7 @@ async fn attempt(
 }
 
 /// What a reply means for the lease.
-fn judge(
+pub(super) fn judge(
     cleanup: &CleanupWorker,
     held: &Arc<LeaseState>,
     purpose: Purpose,

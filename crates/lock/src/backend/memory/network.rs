@@ -28,6 +28,7 @@ struct State {
     last_arrival: Instant,
     slowest: Duration,
     is_calm: bool,
+    is_next_reply_lost: bool,
 }
 
 /// What happens to one request.
@@ -55,6 +56,7 @@ impl Network {
                 last_arrival: Instant::now(),
                 slowest: Duration::ZERO,
                 is_calm: false,
+                is_next_reply_lost: false,
             }),
         }
     }
@@ -62,6 +64,11 @@ impl Network {
     /// From now on everything arrives, soon.
     pub(crate) fn calm(&self) {
         self.state().is_calm = true;
+    }
+
+    /// The next request is carried out, and its reply never comes.
+    pub(crate) fn lose_next_reply(&self) {
+        self.state().is_next_reply_lost = true;
     }
 
     /// The longest that a request has been on its way.
@@ -108,6 +115,7 @@ impl State {
         self.last_arrival = arrives;
         self.slowest = self.slowest.max(arrives - Instant::now());
         let loss = match self.rng.u32(..100) {
+            _ if std::mem::take(&mut self.is_next_reply_lost) => Some(Loss::Reply),
             _ if self.is_calm => None,
             0..4 => Some(Loss::Request),
             4..8 => Some(Loss::Reply),
