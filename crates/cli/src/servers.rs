@@ -111,10 +111,11 @@ pub(crate) fn read_view(answer: &Answer) -> SentinelView {
     }
 }
 
-/// The port under which a Sentinel lists, for good, who once let the master send it the data, such as `redis-cli --rdb`.
-/// That is no data node.
-pub(crate) fn is_listener(port: &str) -> bool {
-    port == "0"
+/// The replicas in an answer to `SENTINEL REPLICAS`. At port 0 a Sentinel lists, for good, who once let the master send it
+/// the data, such as `redis-cli --rdb`. That is no data node.
+pub(crate) fn replicas(answer: &Answer) -> impl Iterator<Item = &Answer> {
+    let replicas = answer.items().iter();
+    replicas.filter(|replica| replica.field("port").as_deref() != Some("0"))
 }
 
 /// Asks a node about replication.

@@ -92,6 +92,7 @@ mod tests {
         let behind = ahead_by(&new, &last).expect("fresh");
         assert!(behind < Duration::from_millis(1), "{behind:?}");
     }
+
     fn estimate(lowest_us: i64, highest_us: i64, age: Duration) -> Estimate {
         Estimate {
             lowest_us,

@@ -12,7 +12,7 @@ use crate::exit::{self, Failure};
 use crate::gate::{Gate, State};
 use crate::sentinels::Reached;
 use crate::servers::{
-    Replication, SentinelView, field, is_listener, number, open_all, read_view, replication,
+    Replication, SentinelView, field, number, open_all, read_view, replicas, replication,
 };
 
 /// It was refused, and nothing was changed.
@@ -264,11 +264,8 @@ impl Deployment<'_> {
         let asked = ["SENTINEL", "REPLICAS", &self.sentinels.service];
         let answer = self.leader.ask(&asked).await;
         let answer = answer.map_err(|error| unusable(&error))?;
-        for replica in answer.items() {
+        for replica in replicas(&answer) {
             let text = |name: &str| replica.field(name).unwrap_or_default();
-            if is_listener(&text("port")) {
-                continue;
-            }
             let endpoint = Endpoint::new(text("ip"), text("port").parse().unwrap_or_default());
             let replica = Known {
                 priority: text("slave-priority").parse().unwrap_or_default(),

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::checks::{Deployment, Node, PAUSE, answer_number, standing, unusable};
 use crate::duration::shown;
 use crate::exit::{self, Failure};
-use crate::servers::is_listener;
+use crate::servers::replicas;
 
 /// How long the replicas may take to have what the master wrote.
 const IN_STEP_WITHIN: Duration = Duration::from_millis(1500);
@@ -143,10 +143,8 @@ async fn wait_for_best_age(deployment: &Deployment<'_>) -> bool {
         let Ok(answer) = deployment.leader.ask(&asked).await else {
             return false;
         };
-        let replicas = answer.items().iter();
-        let ages: Vec<u64> = replicas
+        let ages: Vec<u64> = replicas(&answer)
             .filter(|replica| answer_number(replica, "slave-priority") != Some(0))
-            .filter(|replica| !is_listener(&replica.field("port").unwrap_or_default()))
             .filter_map(|replica| answer_number(replica, "info-refresh"))
             .collect();
         let (least, most) = (ages.iter().min(), ages.iter().max());

@@ -11,7 +11,7 @@ use leasehold::config::{Endpoint, SentinelTopology, Topology};
 use leasehold::probe::{Answer, Probe};
 
 use super::report::Report;
-use crate::servers::{SentinelView, is_listener};
+use crate::servers::{self, SentinelView};
 
 /// A Sentinel that knows the master, and what it says of it.
 struct Seen {
@@ -60,12 +60,9 @@ async fn replicas(seen: &[Seen], service: &str) -> BTreeMap<String, String> {
     for seen in seen {
         let answer = seen.probe.ask(&["SENTINEL", "REPLICAS", service]).await;
         let answer = answer.unwrap_or(Answer::Nil);
-        for replica in answer.items() {
+        for replica in servers::replicas(&answer) {
             let field = |name: &str| replica.field(name).unwrap_or_default();
             let address = format!("{}:{}", field("ip"), field("port"));
-            if is_listener(&field("port")) {
-                continue;
-            }
             let flags = field("flags");
             let known = replicas.entry(address).or_default();
             if flags.len() > known.len() {
