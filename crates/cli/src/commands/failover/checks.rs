@@ -67,7 +67,12 @@ pub(super) async fn examine<'a>(
     reached.add(topology, &sentinels.sentinels).await;
     let others = reached.others(sentinels).await;
     reached.add(topology, &others).await;
-    let (count, Agreed { view, leader, .. }) = agreed(&reached, sentinels).await?;
+    let views = views(&reached, sentinels).await;
+    let Agreed {
+        count,
+        view,
+        leader,
+    } = agreed(&reached, &views)?;
     let endpoint = sentinels.address_map.map(&view.master);
     let probe = Probe::open(topology, Hop::Node, &endpoint).await;
     let probe = probe.map_err(|error| unusable(&error))?;
@@ -86,59 +91,67 @@ pub(super) async fn examine<'a>(
         replicas: Vec::new(),
         reasons: Vec::new(),
     };
-    deployment.examine_sentinels();
+    deployment.examine_sentinels(&views).await;
     let gate = deployment.examine_gate().await?;
     deployment.examine_replicas(gate.as_ref()).await?;
     Ok(deployment)
 }
 
-/// The view that a majority of the Sentinels shares.
-struct Agreed {
-    view: SentinelView,
-    /// One of them.
-    leader: Probe,
-    votes: usize,
+type Views = Vec<(Endpoint, Result<SentinelView, Unavailable>)>;
+
+/// What each Sentinel that can be reached says of the master.
+async fn views(reached: &Reached, sentinels: &SentinelTopology) -> Views {
+    let mut views = Vec::new();
+    for (endpoint, probe) in &reached.probes {
+        let answer = probe.ask(&["SENTINEL", "MASTER", &sentinels.service]).await;
+        views.push((endpoint.clone(), answer.map(|answer| read_view(&answer))));
+    }
+    views
 }
 
-/// The master that a majority of the Sentinels names at one epoch, and how many Sentinels there are.
-async fn agreed(
-    reached: &Reached,
-    sentinels: &SentinelTopology,
-) -> Result<(usize, Agreed), Failure> {
-    let mut views: BTreeMap<(Endpoint, u64), Agreed> = BTreeMap::new();
+/// The view that a majority of the Sentinels shares.
+struct Agreed {
+    /// How many Sentinels there are.
+    count: usize,
+    view: SentinelView,
+    /// One of the majority.
+    leader: Probe,
+}
+
+/// The master that a majority of the Sentinels names at one epoch.
+fn agreed(reached: &Reached, views: &Views) -> Result<Agreed, Failure> {
     let mut count = reached.count();
-    let mut refusal = reached.failures.first().cloned();
-    for (_, probe) in &reached.probes {
-        let answer = probe.ask(&["SENTINEL", "MASTER", &sentinels.service]).await;
-        let view = match answer {
-            Ok(answer) => read_view(&answer),
-            Err(error) => {
-                refusal = Some(error);
-                continue;
+    let mut votes: BTreeMap<(&Endpoint, u64), Vec<(&SentinelView, &Probe)>> = BTreeMap::new();
+    let mut refusal = reached.failures.first();
+    for ((_, view), (_, probe)) in views.iter().zip(&reached.probes) {
+        match view {
+            Ok(view) => {
+                count = count.max(usize::try_from(view.others + 1).unwrap_or(usize::MAX));
+                let votes = votes.entry((&view.master, view.epoch)).or_default();
+                votes.push((view, probe));
             }
-        };
-        count = count.max(usize::try_from(view.others + 1).unwrap_or(usize::MAX));
-        let shared = views.entry((view.master.clone(), view.epoch));
-        let shared = shared.or_insert_with(|| Agreed {
-            view,
-            leader: probe.clone(),
-            votes: 0,
-        });
-        shared.votes += 1;
+            Err(error) => refusal = Some(error),
+        }
     }
-    let most = views.into_values().max_by_key(|agreed| agreed.votes);
-    match (most, refusal) {
-        (Some(agreed), _) if agreed.votes * 2 > count => Ok((count, agreed)),
-        (Some(Agreed { view, votes, .. }), _) => {
+    let most = votes.into_values().max_by_key(Vec::len).unwrap_or_default();
+    match (&most[..], refusal) {
+        (&[(view, leader), ..], _) if most.len() * 2 > count => Ok(Agreed {
+            count,
+            view: view.clone(),
+            leader: leader.clone(),
+        }),
+        (&[(view, _), ..], _) => {
             let message = format!(
-                "{votes} of {count} Sentinels name {} as the master at epoch {}: a majority must agree; \
+                "{} of {count} Sentinels name {} as the master at epoch {}: a majority must agree; \
                  compare `leasehold topology`",
-                view.master, view.epoch
+                most.len(),
+                view.master,
+                view.epoch
             );
             Err(Failure::new(exit::UNREACHABLE, message))
         }
-        (None, Some(error)) => Err(unusable(&error)),
-        (None, None) => Err(Failure::new(exit::UNREACHABLE, "no Sentinel answers")),
+        ([], Some(error)) => Err(unusable(error)),
+        ([], None) => Err(Failure::new(exit::UNREACHABLE, "no Sentinel answers")),
     }
 }
 
@@ -147,8 +160,16 @@ impl Deployment<'_> {
         self.reasons.push(reason.into());
     }
 
-    fn examine_sentinels(&mut self) {
+    async fn examine_sentinels(&mut self, views: &Views) {
         let view = self.view.clone();
+        self.examine_completion(views);
+        // Without the right to ask, Sentinel itself has to refuse.
+        let info = self.leader.ask(&["INFO", "sentinel"]).await;
+        let info = info.ok().and_then(|info| info.text()).unwrap_or_default();
+        let tilt = field(&info, "sentinel_tilt");
+        if tilt.is_some_and(|tilt| tilt != "0") {
+            self.refuse("the Sentinel to be asked is in TILT mode, and so makes no failover: wait until it ends");
+        }
         if view.flags != "master" {
             self.refuse(format!("Sentinel says of the master: {}", view.flags));
         }
@@ -159,6 +180,19 @@ impl Deployment<'_> {
                 shown(view.down_after),
                 shown(PAUSE)
             ));
+        }
+    }
+
+    /// A Sentinel that is completing a failover goes on naming the master of that one, and gives it the epoch of the
+    /// next. Others believe whom they hear first, and nothing corrects them before the epoch after that.
+    fn examine_completion(&mut self, views: &Views) {
+        for (endpoint, view) in views {
+            let Ok(view) = view else { continue };
+            if view.flags.contains("failover_in_progress") {
+                self.refuse(format!(
+                    "the Sentinel {endpoint} is still completing a failover: wait until it has"
+                ));
+            }
         }
     }
 

@@ -105,7 +105,10 @@ pub(super) fn examine(
         1 => {
             "bring the missing Sentinels back; those that are gone for good count until SENTINEL RESET"
         }
-        _ => "compare `leasehold topology`; if a failover is in progress, wait until it ends",
+        _ => {
+            "compare `leasehold topology`; if a failover is in progress, wait until it ends; if they go on disagreeing, \
+             the next failover makes them agree: `leasehold failover`"
+        }
     };
     report.judge(AGREED, level, told, fix);
     (level != Level::Fail).then(|| master.clone())
