@@ -12,7 +12,7 @@ pub(crate) struct Lookalike {
 }
 
 /// Prefixes that only Redis or locks have.
-const PREFIXES: [&str; 4] = ["REDIS", "REDLOCK_", "LOCK_", "LOCKING_"];
+const PREFIXES: [&str; 5] = ["REDIS", "VALKEY", "REDLOCK_", "LOCK_", "LOCKING_"];
 
 /// Names that other programs and people use, and the variable that is read for the same.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -79,8 +79,10 @@ pub(crate) fn lookalike(name: &str, value: &str) -> Option<Lookalike> {
         return None;
     }
     // `LOCK_DIR` is usual for other programs; what has REDIS in it is about a Redis in any case.
-    let is_about_redis =
-        upper.starts_with("RED") || upper.contains("_REDIS") || upper.contains("_SENTINEL");
+    let is_about_redis = ["RED", "VALKEY"].iter().any(|word| upper.starts_with(word))
+        || ["_REDIS", "_VALKEY", "_SENTINEL"]
+            .iter()
+            .any(|word| upper.contains(word));
     let is_configuration = suggestion.is_some() || is_about_redis;
     Some(Lookalike {
         suggestion,
@@ -89,6 +91,9 @@ pub(crate) fn lookalike(name: &str, value: &str) -> Option<Lookalike> {
 }
 
 fn suggestion(upper: &str) -> Option<String> {
+    if let Some(rest) = upper.strip_prefix("VALKEY") {
+        return suggestion(&format!("REDIS{rest}"));
+    }
     if variables::find(upper).is_some() {
         return Some(upper.to_owned());
     }
@@ -199,6 +204,9 @@ mod tests {
             ("LOCK_DISABLED", "IS_LOCKING_DISABLED"),
             ("LEASEHOLD_REDIS_HOST", "REDIS_HOST"),
             ("LEASEHOLD_URL", "REDIS_URL"),
+            ("VALKEY_HOST", "REDIS_HOST"),
+            ("VALKEY_SENTINEL_HOST", "REDIS_SENTINEL_HOSTS"),
+            ("VALKEY_URI", "REDIS_URL"),
             ("LEASEHOLD_OWNER", "LOCK_OWNER"),
             ("LOCK_REDIS_URL", "REDIS_URL"),
             ("export REDIS_HOST", "REDIS_HOST"),
@@ -214,6 +222,8 @@ mod tests {
             ("REDIS_MAX_CONNECTIONS", true),
             ("REDIS_DB2", true),
             ("LOCK_REDIS_NODE", true),
+            ("VALKEY_MAX_CONNECTIONS", true),
+            ("LOCK_VALKEY_NODE", true),
             ("LOCK_DIR", false),
         ] {
             let found = lookalike(name, "x").expect(name);
@@ -232,6 +242,7 @@ mod tests {
             "REDIS_SENTINEL_SERVICE_PORT_HTTP",
             "REDIS_PORT_6379_TCP",
             "REDIS_PORT_6379_TCP_ADDR",
+            "VALKEY_SERVICE_HOST",
             "PATH",
             "HOSTNAME",
             "BLOCK_SIZE",

@@ -6,6 +6,7 @@
 //! ```
 
 use std::error::Error;
+use std::io::IsTerminal;
 
 #[path = "../../../crates/lock/examples/worker/main.rs"]
 #[expect(dead_code, reason = "its own `main` is not run here")]
@@ -15,6 +16,7 @@ mod worker;
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     leasehold_examples::scrape::serve(std::env::var("METRICS")?.parse()?)?;
     worker::work().await

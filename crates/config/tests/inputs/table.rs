@@ -130,6 +130,7 @@ const NAMES: &[Input] = &[
     file("DISABLE_LOCKING=true\nREDIS_HOST=redis", Error),
     file("is_locking_disabled=false\nredis_host=redis", Error),
     file("REDIS_HSOT=redis", Error),
+    file("VALKEY_HOST=valkey", Error),
     file("REDISHOST=redis", Error),
     file("REDIS_ENDPOINT=redis:6379", Error),
     file("REDIS_DSN=redis://redis", Error),

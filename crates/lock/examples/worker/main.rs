@@ -5,7 +5,7 @@
 //! dies meanwhile.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use leasehold::{Lease, Locker};
@@ -19,7 +19,10 @@ mod records;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     work().await
 }
 

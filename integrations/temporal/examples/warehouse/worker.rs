@@ -7,6 +7,7 @@ mod store;
 mod workflows;
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use leasehold::Locker;
@@ -22,6 +23,7 @@ use workflows::{ImportWorkflow, LIMIT, Warehouse};
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter())
         .init();
     let settings = Settings::read()?;

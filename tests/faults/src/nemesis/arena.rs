@@ -75,8 +75,9 @@ impl Arena {
             ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica,
             Failover, FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster,
             KillReplica, KillSentinel, Latency, Listen, Loss, LostReplies, MoveSentinel,
-            PauseClient, PauseMaster, PauseReplica, PauseSentinel, ResetStatistics, RestartReplica,
-            ScriptFlush, Silence, Skew, SnapshotReplica, SupervisedMaster,
+            OverlappingFailovers, PauseClient, PauseMaster, PauseReplica, PauseSentinel,
+            ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew, SnapshotReplica,
+            SupervisedMaster,
         };
         let mut faults = vec![
             KillMaster,
@@ -100,6 +101,7 @@ impl Arena {
             IsolateMaster,
             Failover,
             DoubleFailover,
+            OverlappingFailovers,
             Flush,
             ScriptFlush,
             Latency,

@@ -50,6 +50,9 @@ pub enum Fault {
     FailoversInRow,
     /// `SENTINEL FAILOVER` on two Sentinels at once, which skips the vote.
     DoubleFailover,
+    /// `SENTINEL FAILOVER` on a second Sentinel while the first completes its own. The two can then name different masters at
+    /// one epoch.
+    OverlappingFailovers,
     /// A replica comes back with its clock set to another time.
     Skew,
     /// The clock of the running master is set back.
@@ -77,9 +80,9 @@ pub enum Fault {
 use Fault::{
     ClockBack, CopyData, CutReplication, DoubleFailover, EmptyMaster, EmptyReplica, Failover,
     FailoversInRow, Flush, IsolateClient, IsolateMaster, KillClient, KillMaster, KillReplica,
-    KillSentinel, Latency, Listen, Loss, LostReplies, MoveSentinel, PauseClient, PauseMaster,
-    PauseReplica, PauseSentinel, ResetStatistics, RestartReplica, ScriptFlush, Silence, Skew,
-    SnapshotReplica, SupervisedMaster,
+    KillSentinel, Latency, Listen, Loss, LostReplies, MoveSentinel, OverlappingFailovers,
+    PauseClient, PauseMaster, PauseReplica, PauseSentinel, ResetStatistics, RestartReplica,
+    ScriptFlush, Silence, Skew, SnapshotReplica, SupervisedMaster,
 };
 
 /// How often each kind is drawn, and how long it lasts in milliseconds.
@@ -102,6 +105,7 @@ const TABLE: &[(Fault, u64, (u64, u64))] = &[
     (Failover, 6, (10, 500)),
     (DoubleFailover, 2, (10, 500)),
     (FailoversInRow, 3, (10, 500)),
+    (OverlappingFailovers, 3, (10, 500)),
     (RestartReplica, 4, (10, 1_000)),
     (SnapshotReplica, 4, (10, 1_000)),
     (MoveSentinel, 5, (1_000, 5_000)),

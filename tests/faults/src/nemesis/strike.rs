@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use leasehold_testkit::netns::Network;
-use leasehold_testkit::{Error, Listener, Mode, RedisServer, Result};
+use leasehold_testkit::{Error, Listener, Mode, RedisServer, Result, wait_for};
 
 use super::{
     World,
@@ -12,6 +12,8 @@ use super::{
 };
 use crate::history::Kind;
 
+/// How long the other Sentinels may take to hear of a failover.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 /// How far any clock is set from the true time, in milliseconds. The clocks of two nodes may then differ by up to a
 /// second, which is less than the longest lease and what `LOCK_MAX_CLOCK_SKEW` says.
 pub(crate) const SKEW: u64 = 500;
@@ -40,6 +42,7 @@ impl Strike {
             | Fault::EmptyMaster
             | Fault::EmptyReplica => self.restart(world),
             Fault::FailoversInRow => self.fail_over_in_a_row(world),
+            Fault::OverlappingFailovers => self.overlap_failovers(world),
             Fault::Skew => self.skew(world),
             Fault::PauseMaster | Fault::PauseReplica => self.freeze_node(world),
             Fault::SnapshotReplica => self.restart_from_snapshot(world),
@@ -331,6 +334,30 @@ impl Strike {
             let _ = cluster.wait_until_stable();
             let _ = cluster.failover();
         }
+        Ok(())
+    }
+
+    fn overlap_failovers(&self, world: &World) -> Result<()> {
+        let cluster = &world.arena.cluster;
+        let failover = ["SENTINEL", "FAILOVER", cluster.service()];
+        let first = self.choose(SERVERS);
+        let second = cluster.sentinel((first + 1) % SERVERS);
+        let old = second.master_address()?;
+        let forced = cluster.sentinel(first).command(&failover).map(drop);
+        self.during(world, "the master", forced)?;
+        // Another fault may keep the second from it.
+        let _ = wait_for(
+            "the second Sentinel to name another",
+            FOLLOWED_WITHIN,
+            || match second.master_address() {
+                Ok(named) if named == old => Err("the same".to_owned()),
+                Ok(_) => second
+                    .command(&failover)
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+        );
         Ok(())
     }
 

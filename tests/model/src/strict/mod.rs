@@ -4,6 +4,7 @@ mod broken;
 mod canonical;
 mod faults;
 mod properties;
+mod remedies;
 pub mod rules;
 mod scripts;
 pub mod state;

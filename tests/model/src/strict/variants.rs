@@ -1,7 +1,8 @@
 //! The configurations: strict mode itself, and by way of `broken` each rule and each assumption broken.
 
 use super::Bounds;
-pub use super::broken::{ASSUMPTIONS, BROKEN, REDUNDANT, REMEDIES};
+pub use super::broken::{ASSUMPTIONS, BROKEN, REDUNDANT};
+pub use super::remedies::REMEDIES;
 use super::rules::{GateCheck, Rules};
 pub use super::variant::Variant;
 use super::variant::{FAILOVERS, FENCES, SMALL, sound};
