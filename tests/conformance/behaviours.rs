@@ -8,6 +8,7 @@ use leasehold::{AcquireOptions, Error, Locker, LostReason, Released, Renewal};
 use leasehold_tests::{eventually, soon};
 
 use crate::deployments::Deployment;
+use crate::operator;
 
 pub(crate) async fn all(deployment: &Deployment) {
     let (first, second) = (
@@ -27,6 +28,8 @@ pub(crate) async fn all(deployment: &Deployment) {
     slots_are_limited(deployment, &first).await;
     a_ticket_moves_a_lease(&first, &second).await;
     several_at_once(&first, &second).await;
+    operator::locks_are_listed(deployment, &first, &second).await;
+    operator::a_lock_is_taken_from_its_holder(deployment, &first, &second).await;
     contenders_take_turns(deployment, &first, &second).await;
     bad_arguments_are_refused(&first).await;
     a_closed_locker_refuses(deployment).await;

@@ -13,6 +13,8 @@ pub(crate) struct Deployment {
     delete: Box<dyn Fn(&str) + Send + Sync>,
     /// Exception: with locking disabled everyone is granted everything and nothing is ever lost.
     pub(crate) excludes: bool,
+    /// Exception: without Redis there is nothing to list, and nothing that only an operator could free.
+    pub(crate) has_operator: bool,
     _servers: Box<dyn Any + Send + Sync>,
 }
 
@@ -24,6 +26,7 @@ impl Deployment {
             store: None,
             delete: Box::new(|_| {}),
             excludes: false,
+            has_operator: false,
             _servers: Box::new(()),
         }
     }
@@ -36,6 +39,7 @@ impl Deployment {
             store: Some(store),
             delete: Box::new(move |key| shared.delete(key)),
             excludes: true,
+            has_operator: false,
             _servers: Box::new(()),
         }
     }
@@ -53,6 +57,7 @@ impl Deployment {
             store: None,
             delete: Box::new(move |key| drop(deleting.command(&["DEL", key]).expect("DEL"))),
             excludes: true,
+            has_operator: true,
             _servers: Box::new(server),
         }
     }
@@ -70,6 +75,7 @@ impl Deployment {
                 master.command(&["DEL", key]).expect("DEL");
             }),
             excludes: true,
+            has_operator: true,
             _servers: Box::new(cluster),
         }
     }
@@ -90,6 +96,7 @@ impl Deployment {
                 }
             }),
             excludes: true,
+            has_operator: true,
             _servers: Box::new(servers),
         }
     }
@@ -107,6 +114,7 @@ impl Deployment {
                 deleting.node(owner).command(&["DEL", key]).expect("DEL");
             }),
             excludes: true,
+            has_operator: true,
             _servers: Box::new(cluster),
         }
     }

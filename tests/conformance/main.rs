@@ -3,6 +3,7 @@
 
 mod behaviours;
 mod deployments;
+mod operator;
 
 use deployments::Deployment;
 

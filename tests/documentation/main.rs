@@ -8,3 +8,4 @@ mod files;
 mod language;
 mod links;
 mod messages;
+mod names;

@@ -14,7 +14,7 @@ use crate::master::gate_replies::{Claimed, Opened};
 use crate::master::identity;
 use crate::protocol::reply;
 use crate::protocol::slots;
-use crate::protocol::wakeups::{Call, Calls};
+use crate::protocol::wakeups::{Calls, WaiterCall};
 use crate::sentinel::{link, names, view};
 use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::transport::server_errors;
@@ -152,7 +152,8 @@ fn pushed(message: &PushInfo) {
     let calls = Calls {
         channel: "leasehold:wake:0".to_owned(),
         on_call: Arc::new(|call| {
-            let (Call::Free(name) | Call::Soon(name) | Call::Changed(name)) = call;
+            let (WaiterCall::Free(name) | WaiterCall::Soon(name) | WaiterCall::Changed(name)) =
+                call;
             slots::slot_of(name);
         }),
     };

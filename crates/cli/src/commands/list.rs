@@ -36,7 +36,7 @@ pub(crate) struct Selection {
 }
 
 /// What was found, in the order of the names.
-pub(crate) struct Found {
+pub(crate) struct FoundLocks {
     pub(crate) locks: Vec<Listed>,
     /// Whether there is more than was asked for.
     pub(crate) is_cut: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Found {
 
 impl Selection {
     /// Walks through the keys in bounded steps.
-    pub(crate) async fn collect(&self, locker: &Locker) -> Result<Found, Error> {
+    pub(crate) async fn collect(&self, locker: &Locker) -> Result<FoundLocks, Error> {
         let mut found: BTreeMap<(String, Option<usize>), Listed> = BTreeMap::new();
         let mut start = Some(0);
         while let Some(at) = start.filter(|_| found.len() <= self.limit) {
@@ -55,7 +55,7 @@ impl Selection {
             start = page.next;
         }
         let is_cut = found.len() > self.limit;
-        Ok(Found {
+        Ok(FoundLocks {
             locks: found.into_values().take(self.limit).collect(),
             is_cut,
         })
@@ -84,7 +84,7 @@ pub(crate) async fn main(
 ) -> Result<u8, Failure> {
     let (config, locker) = source.onlooker().await?;
     let collected = arguments.selection.collect(&locker).await;
-    let Found { locks, is_cut } = collected.map_err(refusal)?;
+    let FoundLocks { locks, is_cut } = collected.map_err(refusal)?;
     let gate = gate::look(&config).await;
     if output.json {
         let locks: Vec<_> = locks.iter().map(described).collect();

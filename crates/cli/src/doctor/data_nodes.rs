@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::Subject;
 use super::report::{Check, Level, Report};
-use super::sentinels::Known;
+use super::sentinels::KnownBySentinels;
 use crate::servers::{Opened, Replication, open_all, replication};
 
 const CONFIRMING: Check = ("LH0211", "data nodes in touch");
@@ -18,7 +18,7 @@ const REACHED: Check = ("LH0221", "replicas reached from here");
 const SILENT: u64 = 3;
 
 /// A replica that Sentinel knows.
-struct Node {
+struct ListedReplica {
     /// As the servers announce it.
     address: String,
     flags: String,
@@ -28,7 +28,7 @@ struct Node {
 /// Returns the connections to the replicas that can be asked.
 pub(super) async fn examine(
     subject: &Subject<'_>,
-    known: &Known,
+    known: &KnownBySentinels,
     sentinels: &SentinelTopology,
     report: &mut Report,
 ) -> Vec<(Endpoint, Probe)> {
@@ -45,10 +45,10 @@ pub(super) async fn examine(
 
 async fn open(
     subject: &Subject<'_>,
-    known: &Known,
+    known: &KnownBySentinels,
     sentinels: &SentinelTopology,
     report: &Report,
-) -> Vec<Node> {
+) -> Vec<ListedReplica> {
     let reachable = |address: &String| {
         let endpoint = Endpoint::parse(address, 6379).ok()?;
         Some(sentinels.address_map.map(&endpoint))
@@ -64,7 +64,7 @@ async fn open(
     let opened = report.watched(awaited, opening).await;
     let nodes = replicas.into_iter().zip(opened);
     nodes
-        .map(|((address, flags, _), opened)| Node {
+        .map(|((address, flags, _), opened)| ListedReplica {
             address: address.clone(),
             flags: flags.clone(),
             opened,
@@ -74,12 +74,12 @@ async fn open(
 
 /// What the master says of its replicas. One that does not answer us may still be in touch with the master:
 /// it is, unless its last acknowledgement grows old.
-async fn settled(subject: &Subject<'_>, nodes: &[Node]) -> Replication {
+async fn settled(subject: &Subject<'_>, nodes: &[ListedReplica]) -> Replication {
     let mut asked = 0;
     loop {
         let replication = replication(subject.probe).await;
         let replication = replication.unwrap_or_else(|_| crate::servers::read_replication(""));
-        let is_open = |node: &&Node| {
+        let is_open = |node: &&ListedReplica| {
             node.opened.1.is_err() && silence(node, &replication).is_some_and(|lag| lag < SILENT)
         };
         asked += 1;
@@ -91,7 +91,7 @@ async fn settled(subject: &Subject<'_>, nodes: &[Node]) -> Replication {
 }
 
 /// For how many seconds the master has not heard of a replica; `None` if it is not connected.
-fn silence(node: &Node, replication: &Replication) -> Option<u64> {
+fn silence(node: &ListedReplica, replication: &Replication) -> Option<u64> {
     let replicas = &mut replication.replicas.iter();
     let replica = replicas.find(|replica| replica.address == node.address)?;
     replica.is_online.then_some(replica.lag)
@@ -100,7 +100,7 @@ fn silence(node: &Node, replication: &Replication) -> Option<u64> {
 /// Returns the addresses of the replicas that confirm.
 fn tell(
     subject: &Subject<'_>,
-    nodes: &[Node],
+    nodes: &[ListedReplica],
     replication: &Replication,
     report: &mut Report,
 ) -> Vec<String> {
@@ -139,7 +139,7 @@ fn tell(
     confirming
 }
 
-fn described(node: &Node, replication: &Replication) -> String {
+fn described(node: &ListedReplica, replication: &Replication) -> String {
     let address = &node.address;
     let why = match (&node.opened.1, silence(node, replication)) {
         (_, Some(seconds)) => format!("has acknowledged nothing for {seconds} s"),
@@ -150,7 +150,7 @@ fn described(node: &Node, replication: &Replication) -> String {
 }
 
 /// After a failover clients must reach the new master, which is one of these.
-fn tell_reached(nodes: &[Node], confirming: &[String], report: &mut Report) {
+fn tell_reached(nodes: &[ListedReplica], confirming: &[String], report: &mut Report) {
     let failures: Vec<String> = nodes
         .iter()
         .filter(|node| confirming.contains(&node.address))

@@ -20,7 +20,7 @@ use leasehold::config::{Endpoint, Locking, Topology};
 use leasehold::probe::Probe;
 
 use self::report::{Level, Report};
-use self::sentinels::Known;
+use self::sentinels::KnownBySentinels;
 use crate::connect::Source;
 use crate::exit::{self, Failure};
 use crate::output::Output;
@@ -89,7 +89,7 @@ async fn examine_node(
     config: &Config,
     topology: &Topology,
     endpoint: &Endpoint,
-    known: Option<&Known>,
+    known: Option<&KnownBySentinels>,
     report: &mut Report,
 ) -> bool {
     let Some(probe) = node::examine(topology, endpoint, report).await else {

@@ -8,7 +8,7 @@ use leasehold::probe::Probe;
 
 use super::Subject;
 use super::report::{Check, Report};
-use super::sentinels::Known;
+use super::sentinels::KnownBySentinels;
 use crate::duration::shown;
 use crate::gate::{Gate, State, unknown};
 use crate::servers::number;
@@ -18,7 +18,7 @@ const TAKE_OVER: Check = ("LH0224", "take-over without a pause");
 /// `replicas` are those that can be asked.
 pub(super) async fn examine(
     subject: &Subject<'_>,
-    known: &Known,
+    known: &KnownBySentinels,
     replicas: &[(Endpoint, Probe)],
     gate: &Gate,
     report: &mut Report,

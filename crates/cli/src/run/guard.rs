@@ -31,7 +31,7 @@ use rustix::time::{
 use super::deadline::{Deadlines, Instant};
 use super::signals::Signals;
 use super::tree;
-use super::wire::{Ended, Order, Report, Status};
+use super::wire::{Ended, GuardReport, Order, Status};
 use crate::exit;
 
 /// How often to look whether what was killed is gone.
@@ -66,15 +66,15 @@ fn guard(group: i32, grace: Duration, command: &[OsString]) -> io::Result<()> {
         .build()?;
     let _caught = runtime.block_on(async { Signals::catch() })?;
     if Instant::now() >= deadlines.terminate_at {
-        return say(&holder, &Report::TooLate);
+        return say(&holder, &GuardReport::TooLate);
     }
     // On this very thread: the kernel takes the parent of a process to be a thread.
     let child = match start(group, command, input) {
         Ok(child) => child,
-        Err(error) => return say(&holder, &Report::NotStarted(error.to_string())),
+        Err(error) => return say(&holder, &GuardReport::NotStarted(error.to_string())),
     };
     // A holder that has died in the meantime is noticed when its orders end.
-    let _ = say(&holder, &Report::Started(child.as_raw_nonzero().get()));
+    let _ = say(&holder, &GuardReport::Started(child.as_raw_nonzero().get()));
     let mut guard = Guard {
         child,
         has_own_group: group == 0,
@@ -88,10 +88,10 @@ fn guard(group: i32, grace: Duration, command: &[OsString]) -> io::Result<()> {
         timer: timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC)?,
     };
     let ended = guard.watch(&holder)?;
-    say(&holder, &Report::Ended(ended))
+    say(&holder, &GuardReport::Ended(ended))
 }
 
-fn say(mut holder: &UnixStream, report: &Report) -> io::Result<()> {
+fn say(mut holder: &UnixStream, report: &GuardReport) -> io::Result<()> {
     holder.write_all(format!("{report}\n").as_bytes())
 }
 

@@ -21,7 +21,7 @@ use tokio::time::{Instant as Tick, sleep_until};
 use super::deadline::{Deadlines, Instant, Margins};
 use super::signals::{self, Signals};
 use super::tree;
-use super::wire::{Ended, Order, Report, Status};
+use super::wire::{Ended, GuardReport, Order, Status};
 
 /// How long after the deadline the holder lends the guard a hand,
 const GUARD_IS_SLOW: Duration = Duration::from_millis(10);
@@ -206,17 +206,17 @@ impl Holder {
 
     /// Takes in a report, and returns the end if it tells of one.
     fn heard(&mut self, line: &str, lease: Option<&Lease>) -> Option<Ending> {
-        match Report::parse(line)? {
-            Report::Started(_) => None,
-            Report::NotStarted(why) => {
+        match GuardReport::parse(line)? {
+            GuardReport::Started(_) => None,
+            GuardReport::NotStarted(why) => {
                 self.collect_guard();
                 Some(Ending::NotStarted(why))
             }
-            Report::TooLate => {
+            GuardReport::TooLate => {
                 self.collect_guard();
                 Some(Ending::Lost(loss(lease)))
             }
-            Report::Ended(ended) => {
+            GuardReport::Ended(ended) => {
                 self.collect_guard();
                 Some(self.ending(ended, lease))
             }

@@ -19,7 +19,7 @@ pub(crate) enum Order {
 
 /// From the guard to the holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Report {
+pub(crate) enum GuardReport {
     /// The command runs as this process.
     Started(i32),
     /// It could not be started.
@@ -85,7 +85,7 @@ impl Order {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for GuardReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started(pid) => write!(f, "started {pid}"),
@@ -106,7 +106,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl GuardReport {
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (verb, rest) = line.split_once(' ')?;
         match verb {
@@ -152,19 +152,19 @@ mod tests {
             assert_eq!(Order::parse(&order.to_string()), Some(order));
         }
         let ended = |status, was_overdue| {
-            Report::Ended(Ended {
+            GuardReport::Ended(Ended {
                 status,
                 was_overdue,
             })
         };
         for report in [
-            Report::Started(4711),
-            Report::TooLate,
-            Report::NotStarted("no such file".into()),
+            GuardReport::Started(4711),
+            GuardReport::TooLate,
+            GuardReport::NotStarted("no such file".into()),
             ended(Status::Exited(3), false),
             ended(Status::Killed(9), true),
         ] {
-            assert_eq!(Report::parse(&report.to_string()), Some(report));
+            assert_eq!(GuardReport::parse(&report.to_string()), Some(report));
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::master::topology::Topology;
 use crate::protocol::fences::Counters;
 use crate::protocol::keys::GateKeys;
 use crate::protocol::waiter::Waiter;
-use crate::protocol::wakeups::{Call, Calls};
+use crate::protocol::wakeups::{Calls, WaiterCall};
 use crate::sentinel::Sentinels;
 use crate::transport::connection::ConnectionSettings;
 use crate::transport::tls::TlsClient;
@@ -248,10 +248,10 @@ impl Connector<'_> {
 /// Passes calls from Redis on to the waiters of this process.
 fn calls(waiter: &Waiter, waiting: &Arc<Waiting>) -> Calls {
     let waiting = waiting.clone();
-    let on_call = Arc::new(move |call: Call<'_>| match call {
-        Call::Free(name) => waiting.called(name),
-        Call::Soon(name) => waiting.soon(name),
-        Call::Changed(key) => waiting.changed(key),
+    let on_call = Arc::new(move |call: WaiterCall<'_>| match call {
+        WaiterCall::Free(name) => waiting.called(name),
+        WaiterCall::Soon(name) => waiting.soon(name),
+        WaiterCall::Changed(key) => waiting.changed(key),
     });
     Calls {
         channel: waiter.channel(),

@@ -38,17 +38,17 @@ use crate::unavailable::{Cause, Unavailable};
 /// ```
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
-    shared: Arc<Shared>,
+    shared: Arc<SharedMemory>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedMemory {
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MemoryState {
     locks: HashMap<Arc<str>, Lock>,
     last_fence: i64,
     is_down: bool,
@@ -67,7 +67,7 @@ impl MemoryStore {
     /// Call it within a tokio runtime whose time it is to follow.
     #[must_use]
     pub fn new() -> Self {
-        let shared = Shared {
+        let shared = SharedMemory {
             clock: Clock::runtime(),
             state: Mutex::default(),
         };
@@ -111,7 +111,7 @@ impl MemoryStore {
             .count()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         self.shared
             .state
             .lock()
@@ -293,7 +293,7 @@ impl Memory {
             .collect())
     }
 
-    fn usable(&self) -> Result<MutexGuard<'_, State>, Failure> {
+    fn usable(&self) -> Result<MutexGuard<'_, MemoryState>, Failure> {
         let state = self.store.state();
         if state.is_down {
             return Err(Failure::not_applied(Unavailable::new(Cause::Refused)));
@@ -303,7 +303,7 @@ impl Memory {
 }
 
 /// The lock under `key`, unless it expired.
-fn live<'a>(state: &'a mut State, clock: Clock, key: &str) -> Option<&'a mut Lock> {
+fn live<'a>(state: &'a mut MemoryState, clock: Clock, key: &str) -> Option<&'a mut Lock> {
     let lock = state.locks.get(key)?;
     if clock.remaining(lock.since, lock.ttl).is_zero() {
         state.locks.remove(key);

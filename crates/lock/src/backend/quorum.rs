@@ -22,7 +22,7 @@ use leasehold_config::Endpoint;
 use tokio::sync::mpsc;
 
 use self::fan_out::FanOut;
-use self::member::{Answer, Member};
+use self::member::{Member, MemberAnswer};
 use self::proposals::Proposals;
 use self::vote_count::{Decision, VoteCount};
 use super::single::Single;
@@ -63,7 +63,7 @@ impl Quorum {
         });
         let mut connected = 0;
         let mut missing = Vec::new();
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(()) => connected += 1,
                 Err(failure) => {
@@ -197,7 +197,7 @@ impl Quorum {
             async move { member.single.raise_fence(&request, fence).await }
         });
         let mut written = Vec::new();
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(true) => written.push(member),
                 Ok(false) => votes.note(&member, "has lost the lock again"),
@@ -236,7 +236,7 @@ impl Quorum {
         })
     }
 
-    fn send<T, Q, F>(&self, request: Q) -> mpsc::Receiver<Answer<T>>
+    fn send<T, Q, F>(&self, request: Q) -> mpsc::Receiver<MemberAnswer<T>>
     where
         T: Send + 'static,
         Q: Fn(Member) -> F,
@@ -245,7 +245,7 @@ impl Quorum {
         self.send_to(&self.members, request)
     }
 
-    fn send_to<T, Q, F>(&self, members: &[Member], request: Q) -> mpsc::Receiver<Answer<T>>
+    fn send_to<T, Q, F>(&self, members: &[Member], request: Q) -> mpsc::Receiver<MemberAnswer<T>>
     where
         T: Send + 'static,
         Q: Fn(Member) -> F,
@@ -255,7 +255,7 @@ impl Quorum {
             let (member, sending) = (member.clone(), request(member.clone()));
             async move {
                 let result = sending.await;
-                Answer { member, result }
+                MemberAnswer { member, result }
             }
         })
     }

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::contended::Contended;
 pub(crate) use self::modes::Modes;
-use self::replies::{Coded, Released, unknown_code};
+use self::replies::{Coded, ReleaseReply, unknown_code};
 use crate::backend::ops::{DataSet, Holding, ReleaseOutcome, RenewOutcome, Request};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
@@ -26,7 +26,7 @@ use crate::master::link::Link;
 use crate::master::topology::Topology;
 use crate::protocol::fences::{Counters, SeenFences};
 use crate::protocol::keys::Keys;
-use crate::protocol::script::{Call, INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script};
+use crate::protocol::script::{INSPECT, LEAVE, RAISE_FENCE, RELEASE, RENEW, Script, ScriptCall};
 use crate::protocol::waiter::Waiter;
 use crate::token::owner_in;
 use crate::transport::server_errors::Failure;
@@ -89,8 +89,8 @@ impl Single {
         &self.topology
     }
 
-    fn call_of(&self, script: &'static LazyLock<Script>) -> Call {
-        Call::new(script).asking(self.is_asking)
+    fn call_of(&self, script: &'static LazyLock<Script>) -> ScriptCall {
+        ScriptCall::new(script).asking(self.is_asking)
     }
 
     fn link(&self) -> Result<Arc<Link>, Failure> {
@@ -215,7 +215,7 @@ impl Single {
         self.released(&link, request, &reply)
     }
 
-    fn releasing(&self, request: &Request) -> Call {
+    fn releasing(&self, request: &Request) -> ScriptCall {
         self.call_of(&RELEASE)
             .key(&request.keys.queue())
             .key(&request.keys.alive())
@@ -231,16 +231,17 @@ impl Single {
         request: &Request,
         reply: &Value,
     ) -> Result<ReleaseOutcome, Failure> {
-        let answer = Released::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let answer =
+            ReleaseReply::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
         match answer {
-            Released::Alone => self.contended.remove(&request.keys.name),
-            Released::Awaited => self.contended.insert(&request.keys.name),
-            Released::Missing => {
+            ReleaseReply::Alone => self.contended.remove(&request.keys.name),
+            ReleaseReply::Awaited => self.contended.insert(&request.keys.name),
+            ReleaseReply::Missing => {
                 return Ok(ReleaseOutcome::Missing {
                     data_set: data_set(link),
                 });
             }
-            Released::Stolen { by } => return Ok(ReleaseOutcome::Stolen { by }),
+            ReleaseReply::Stolen { by } => return Ok(ReleaseOutcome::Stolen { by }),
         }
         Ok(ReleaseOutcome::Released)
     }
@@ -299,9 +300,9 @@ pub(crate) fn read_all(reply: &Value) -> Vec<crate::protocol::reply::Unexpected>
     let errors = [
         replies::Acquired::parse(reply).err(),
         Coded::parse(reply).err(),
-        Released::parse(reply).err(),
+        ReleaseReply::parse(reply).err(),
         Look::parse(reply, "life").err(),
-        adopting::Answer::parse(reply).err(),
+        adopting::AdoptReply::parse(reply).err(),
         operator::forced(reply).err(),
         operator::scanned(reply).err(),
         looking::inspected(reply, 1).err(),

@@ -10,7 +10,7 @@ use crate::lifecycle::core::{Core, SHORT_PAUSE, unanswered};
 use crate::lifecycle::lease_state::{Grant, LeaseState};
 use crate::lifecycle::target::Target;
 use crate::options::Terms;
-use crate::protocol::keys::Kind;
+use crate::protocol::keys::LockKind;
 use crate::protocol::script::CLAIM;
 use crate::token::Token;
 use crate::transport::server_errors::Outcome;
@@ -21,8 +21,8 @@ const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 fn new_token(core: &Core, target: &Target) -> Result<Token, Error> {
     let slots = match target.keys.kind {
-        Kind::Plain => None,
-        Kind::Slots => Some(target.keys.locks.len()),
+        LockKind::Plain => None,
+        LockKind::Slots => Some(target.keys.locks.len()),
     };
     let owner = target.owner.as_deref().unwrap_or(&core.options.owner);
     Token::random(owner, slots).map_err(Error::random)

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::pending::{Cleanup, Pending, PendingCleanup};
+use super::pending::{Cleanup, PendingCleanup, PendingCleanups};
 use super::sync::{Mutex, MutexGuard};
 use super::wait_queue::Waiting;
 use crate::backend::Backend;
@@ -40,12 +40,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A handle to the cleanup worker's task; clones share it.
 #[derive(Clone)]
 pub(crate) struct CleanupWorker {
-    shared: Arc<Shared>,
+    shared: Arc<SharedCleanups>,
     handles: Arc<Handles>,
 }
 
 /// Tells the task when the last handle is gone.
-struct Handles(Arc<Shared>);
+struct Handles(Arc<SharedCleanups>);
 
 impl Drop for Handles {
     fn drop(&mut self) {
@@ -54,8 +54,8 @@ impl Drop for Handles {
     }
 }
 
-struct Shared {
-    state: Mutex<Pending>,
+struct SharedCleanups {
+    state: Mutex<PendingCleanups>,
     changed: Notify,
     idle: watch::Sender<bool>,
     backend: Arc<Backend>,
@@ -75,7 +75,7 @@ pub(crate) struct AtEnd {
 
 impl CleanupWorker {
     pub(crate) fn start(backend: Arc<Backend>, waiting: Arc<Waiting>, at_end: AtEnd) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedCleanups {
             state: Mutex::default(),
             changed: Notify::new(),
             idle: watch::Sender::new(true),
@@ -162,8 +162,8 @@ impl std::fmt::Debug for CleanupWorker {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, Pending> {
+impl SharedCleanups {
+    fn state(&self) -> MutexGuard<'_, PendingCleanups> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -207,7 +207,7 @@ impl Shared {
 }
 
 /// Owned by the task, and dropped with it: by its end, or by that of the runtime.
-struct Task(Arc<Shared>);
+struct Task(Arc<SharedCleanups>);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -221,7 +221,7 @@ impl Drop for Task {
     }
 }
 
-async fn reap(shared: &Shared, backend: Arc<Backend>, waiting: Arc<Waiting>) {
+async fn reap(shared: &SharedCleanups, backend: Arc<Backend>, waiting: Arc<Waiting>) {
     let mut topology = backend.topology();
     let mut attempts = FuturesUnordered::new();
     let mut pause = SHORTEST_PAUSE;

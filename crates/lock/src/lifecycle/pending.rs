@@ -14,7 +14,7 @@ use crate::protocol::keys::Keys;
 use crate::transport::server_errors::Failure;
 
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct PendingCleanups {
     cleanups: HashMap<String, PendingCleanup>,
     /// What is to be tried next, each once.
     due: VecDeque<String>,
@@ -37,7 +37,7 @@ pub(super) struct PendingCleanup {
     number: u64,
 }
 
-impl Pending {
+impl PendingCleanups {
     pub(super) fn insert(&mut self, cleanup: Cleanup, lasts: Duration) {
         self.count += 1;
         let (id, number) = (cleanup.id(), self.count);
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_comes_again_during_an_attempt_is_tried_again() {
-        let mut pending = Pending::default();
+        let mut pending = PendingCleanups::default();
         let minute = Duration::from_secs(60);
         pending.insert(leave("a"), minute);
         let first = pending.begin().expect("a pending cleanup");
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_failed_rests_and_what_has_expired_is_forgotten() {
-        let mut pending = Pending::default();
+        let mut pending = PendingCleanups::default();
         pending.insert(leave("expired"), Duration::ZERO);
         pending.insert(leave("a"), Duration::from_secs(60));
         let failed = pending.begin().expect("a pending cleanup");

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::sync::{Mutex, MutexGuard};
 use crate::error::Error;
-use crate::protocol::keys::{Keys, Kind};
+use crate::protocol::keys::{Keys, LockKind};
 
 /// More unclaimed calls than this are left to their claim's end.
 pub(super) const MOST_UNCLAIMED: usize = 1_024;
@@ -96,7 +96,7 @@ impl Waiting {
 
     /// As [`Waiting::freed`], for everyone who may use a lock of these keys.
     pub(crate) fn released(&self, keys: &Keys) {
-        if keys.kind == Kind::Plain {
+        if keys.kind == LockKind::Plain {
             return self.freed(&keys.wait_key);
         }
         self.freed_where(|slots, name| slots != "-" && *name == *keys.name);

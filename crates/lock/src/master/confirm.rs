@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::master::look::{Look, looking};
-use crate::protocol::grant::{self, Grant};
+use crate::protocol::grant::{self, GrantCommands};
 use crate::protocol::reply;
-use crate::protocol::script::{Call, Manner};
+use crate::protocol::script::{Manner, ScriptCall};
 use crate::transport::connection::Connection;
 use crate::transport::server_errors::{self, Failure};
 use crate::unavailable::{Cause, Unavailable};
@@ -73,8 +73,8 @@ pub(crate) fn majority(data_nodes: usize) -> usize {
 /// What is sent to be confirmed.
 #[derive(Clone)]
 pub(crate) enum Operation {
-    Script(Call),
-    Grant(Grant),
+    Script(ScriptCall),
+    Grant(GrantCommands),
 }
 
 impl Operation {
@@ -139,7 +139,7 @@ impl Confirmer {
             subject,
             jobs: Vec::new(),
             unconfirmed: Vec::new(),
-            seen: Seen {
+            seen: Acknowledging {
                 data_nodes: 1,
                 others,
             },
@@ -189,12 +189,12 @@ struct Worker {
     jobs: Vec<Job>,
     unconfirmed: Vec<Unconfirmed>,
     /// What the last look saw.
-    seen: Seen,
+    seen: Acknowledging,
 }
 
 /// Who may acknowledge a write.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct Acknowledging {
     data_nodes: usize,
     /// Connections that replicate and are no data node of their own. None of them counts.
     others: usize,
@@ -269,7 +269,7 @@ impl Worker {
         let data_nodes = data_nodes.max(look.data_nodes);
         // Who is new among the others was synchronised in full, which the look sees: it voids all that was confirmed.
         let others = self.seen.others.max(look.others);
-        self.seen = Seen {
+        self.seen = Acknowledging {
             data_nodes,
             others: look.others,
         };
@@ -314,7 +314,7 @@ impl Worker {
             let Unconfirmed { job, replies, .. } = one;
             let checked = match &job.operation {
                 Operation::Script(_) => replies.into_iter().map(|one| self.checked(one)).collect(),
-                Operation::Grant(_) => Grant::checked(&self.connection, replies),
+                Operation::Grant(_) => GrantCommands::checked(&self.connection, replies),
             };
             let _ = job.done.send(checked.map(|replies| (replies, confirmed)));
         }

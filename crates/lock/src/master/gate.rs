@@ -14,14 +14,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::master::confirm::Confirmed;
-use crate::master::gate_replies::{Claimed, Opened, Pending};
+use crate::master::gate_replies::{Claimed, Opened, PendingClaim};
 use crate::master::link::{Link, OpenGate};
 use crate::master::server_clock::{Estimate, LastMaster};
 use crate::master::state::State;
 use crate::master::takeover::{self, Replicas};
 use crate::protocol::keys::GateKeys;
 use crate::protocol::reply::{self, info_field};
-use crate::protocol::script::{Call, GATE_CLAIM, GATE_OPEN};
+use crate::protocol::script::{GATE_CLAIM, GATE_OPEN, ScriptCall};
 use crate::telemetry;
 use crate::transport::server_errors::Failure;
 use crate::unavailable::Cause;
@@ -185,7 +185,7 @@ impl Gatekeeper {
         epoch: u64,
         syncs: &str,
     ) -> Result<(Claimed, Confirmed), Failure> {
-        let claim = Call::new(&GATE_CLAIM)
+        let claim = ScriptCall::new(&GATE_CLAIM)
             .key(&keys.record)
             .key(&keys.renewed)
             .key(&keys.counter)
@@ -206,7 +206,7 @@ impl Gatekeeper {
         &self,
         link: &Link,
         keys: &GateKeys,
-        pending: &Pending,
+        pending: &PendingClaim,
         confirmed: Confirmed,
         clock: Option<Estimate>,
     ) -> Result<Gate, Failure> {
@@ -280,7 +280,7 @@ impl Gatekeeper {
             Way::Pause { reason } => ("pause", Duration::ZERO, reason.as_str()),
             Way::Fixed => ("fixed", Duration::ZERO, "a server at a fixed address"),
         };
-        let opening = Call::new(&GATE_OPEN)
+        let opening = ScriptCall::new(&GATE_OPEN)
             .key(key)
             .argument(&link.incarnation.replication_id)
             .argument(claim)

@@ -13,7 +13,7 @@ pub(crate) enum Claimed {
         longest: Duration,
         claim: u64,
     },
-    Pending(Pending),
+    Pending(PendingClaim),
     OtherIncarnation,
     OlderEpoch {
         record: u64,
@@ -22,7 +22,7 @@ pub(crate) enum Claimed {
 }
 
 /// A claim that is to be confirmed.
-pub(crate) struct Pending {
+pub(crate) struct PendingClaim {
     pub(crate) claim: u64,
     /// Why it may not be opened at once; `None` if it may, should the replicas have everything.
     pub(crate) pauses_for: Option<&'static str>,
@@ -94,7 +94,7 @@ impl Claimed {
                 longest: numbers.milliseconds(2)?,
                 claim: numbers.at(3)?,
             },
-            0 => Self::Pending(Pending {
+            0 => Self::Pending(PendingClaim {
                 data_nodes: usize::try_from(numbers.at(1)?).unwrap_or(usize::MAX),
                 claim: numbers.at(2)?,
                 pauses_for: pauses_for(numbers.at(3)?),

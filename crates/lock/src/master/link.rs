@@ -16,10 +16,10 @@ use crate::master::identity::Incarnation;
 use crate::master::look::Look;
 use crate::master::server_clock::Estimate;
 use crate::protocol::fences::Reign;
-use crate::protocol::grant::{self, Grant};
+use crate::protocol::grant::{self, GrantCommands};
 use crate::protocol::keys::GateKeys;
 use crate::protocol::reply::{self, Unexpected};
-use crate::protocol::script::Call;
+use crate::protocol::script::ScriptCall;
 use crate::transport::connection::{CloseSignal, Connection};
 use crate::transport::server_errors::{Failure, Outcome};
 use crate::unavailable::{Cause, Unavailable};
@@ -220,14 +220,17 @@ impl Link {
     }
 
     /// Runs a script on the master.
-    pub(crate) async fn call(&self, call: Call) -> Result<Value, Failure> {
+    pub(crate) async fn call(&self, call: ScriptCall) -> Result<Value, Failure> {
         let result = self.connection.call(&call).await;
         self.observe(result)
     }
 
     /// Runs a script on the master and waits until a majority of the data nodes has its write.
     /// Where the link confirms nothing (relaxed mode) every write counts as confirmed.
-    pub(crate) async fn call_confirmed(&self, call: Call) -> Result<(Value, Confirmed), Failure> {
+    pub(crate) async fn call_confirmed(
+        &self,
+        call: ScriptCall,
+    ) -> Result<(Value, Confirmed), Failure> {
         let Some(confirmer) = &self.confirmer else {
             return Ok((self.call(call).await?, Confirmed::not_asked()));
         };
@@ -238,7 +241,7 @@ impl Link {
     /// Grants by plain commands, and waits until a majority of the data nodes has the lock.
     pub(crate) async fn grant_confirmed(
         &self,
-        grant: &Grant,
+        grant: &GrantCommands,
     ) -> Result<(Vec<Value>, Confirmed), Failure> {
         if let Some(confirmer) = &self.confirmer {
             return self
@@ -249,7 +252,7 @@ impl Link {
         grant.add_to(&mut commands);
         let limit = self.connection.command_timeout();
         let replies = self.observe(self.connection.run_all(&commands, limit).await)?;
-        let replies = self.observe(Grant::checked(&self.connection, replies))?;
+        let replies = self.observe(GrantCommands::checked(&self.connection, replies))?;
         Ok((replies, Confirmed::not_asked()))
     }
 
@@ -322,7 +325,7 @@ impl Link {
 
     /// Runs a script on the master after everything that was sent to be confirmed before: on another
     /// connection it could overtake the grant that it is to undo.
-    pub(crate) async fn call_behind_grants(&self, call: Call) -> Result<Value, Failure> {
+    pub(crate) async fn call_behind_grants(&self, call: ScriptCall) -> Result<Value, Failure> {
         self.call_confirmed(call).await.map(|(reply, _)| reply)
     }
 

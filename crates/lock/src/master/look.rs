@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::protocol::reply::{self, Unexpected};
-use crate::protocol::script::{Call, LOOK};
+use crate::protocol::script::{LOOK, ScriptCall};
 
 /// What `look.lua` saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,10 @@ pub(crate) struct Look {
 }
 
 /// Asks for a look behind a write that was sent within `since`.
-pub(crate) fn looking(gate_key: &str, since: Duration) -> Call {
+pub(crate) fn looking(gate_key: &str, since: Duration) -> ScriptCall {
     // The server counts whole seconds, by a clock that it reads now and then.
     let silent = since.as_secs().saturating_add(3);
-    Call::new(&LOOK).key(gate_key).argument(silent)
+    ScriptCall::new(&LOOK).key(gate_key).argument(silent)
 }
 
 impl Look {

@@ -66,10 +66,10 @@ static TAGS: LazyLock<Vec<u32>> = LazyLock::new(|| {
 
 /// The greatest fence that a locker has seen of each counter.
 #[derive(Default)]
-pub(crate) struct SeenFences(Mutex<HashMap<Arc<str>, Seen>>);
+pub(crate) struct SeenFences(Mutex<HashMap<Arc<str>, SeenFence>>);
 
 #[derive(Clone, Copy)]
-struct Seen {
+struct SeenFence {
     greatest: i64,
     /// Where a script has raised the counter, and so set it to the time if need be.
     raised_on: Reign,
@@ -99,7 +99,7 @@ impl SeenFences {
         let mut all = self.all();
         let greatest = all.get(&counter).map_or(0, |seen| seen.greatest);
         let greatest = greatest.max(fence.as_i64());
-        let seen = Seen {
+        let seen = SeenFence {
             greatest,
             raised_on: reign,
         };
@@ -113,7 +113,7 @@ impl SeenFences {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, Seen>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, SeenFence>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

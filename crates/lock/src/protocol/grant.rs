@@ -20,7 +20,7 @@ pub(crate) const COMMANDS: usize = 3;
 
 /// What is asked for.
 #[derive(Clone)]
-pub(crate) struct Grant {
+pub(crate) struct GrantCommands {
     pub(crate) lock: Arc<str>,
     pub(crate) token: Token,
     pub(crate) ttl: Duration,
@@ -31,13 +31,13 @@ pub(crate) struct Grant {
 
 /// What the replies say.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum GrantReply {
     Granted(Fence),
     /// Somebody holds the lock, or the counter was lost: the script decides.
     Undecided,
 }
 
-impl Grant {
+impl GrantCommands {
     pub(crate) fn add_to(&self, commands: &mut Pipeline) {
         let (lock, token) = (&*self.lock, self.token.reveal());
         let mut set = Cmd::with_capacity(6, lock.len() + token.len() + 32);
@@ -69,7 +69,7 @@ impl Grant {
     }
 
     /// Reads the replies, of which none is an error.
-    pub(crate) fn answer(&self, replies: &[Value]) -> Result<Answer, Unexpected> {
+    pub(crate) fn answer(&self, replies: &[Value]) -> Result<GrantReply, Unexpected> {
         let [set, raised, holder] = replies else {
             let detail = format!("{} replies to {COMMANDS} commands", replies.len());
             return Err(Unexpected { detail });
@@ -78,12 +78,12 @@ impl Grant {
         let is_ours =
             matches!(holder, Value::BulkString(value) if value == self.token.reveal().as_bytes());
         if *set != Value::Okay || !is_ours || fence <= self.floor {
-            return Ok(Answer::Undecided);
+            return Ok(GrantReply::Undecided);
         }
         let fence = Fence::try_from(fence).map_err(|error| Unexpected {
             detail: error.to_string(),
         })?;
-        Ok(Answer::Granted(fence))
+        Ok(GrantReply::Granted(fence))
     }
 }
 
@@ -96,8 +96,8 @@ fn milliseconds(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn grant() -> Grant {
-        Grant {
+    fn grant() -> GrantCommands {
+        GrantCommands {
             lock: "orders".into(),
             token: Token::from_stored("worker/0"),
             ttl: Duration::from_secs(30),
@@ -127,7 +127,9 @@ mod tests {
         let answer = |set: &Value, fence, holder: &Value| {
             grant().answer(&[set.clone(), Value::Int(fence), holder.clone()])
         };
-        let granted = Fence::try_from(42).map(Answer::Granted).expect("a fence");
+        let granted = Fence::try_from(42)
+            .map(GrantReply::Granted)
+            .expect("a fence");
         assert_eq!(answer(&Value::Okay, 42, &ours), Ok(granted));
         for (set, fence, holder) in [
             // Held by someone else.
@@ -141,7 +143,7 @@ mod tests {
             (&Value::Okay, 41, &ours),
             (&Value::Okay, 1, &ours),
         ] {
-            assert_eq!(answer(set, fence, holder), Ok(Answer::Undecided));
+            assert_eq!(answer(set, fence, holder), Ok(GrantReply::Undecided));
         }
         assert!(answer(&Value::Okay, i64::MAX, &ours).is_err());
         assert!(grant().answer(&[Value::Okay]).is_err());

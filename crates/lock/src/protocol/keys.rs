@@ -16,7 +16,7 @@ const RECORDS: [&str; 2] = ["leasehold:gate", "leasehold:fence"];
 
 /// What the keys of a resource lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum LockKind {
     /// One holder at a time.
     Plain,
     /// As many holders at a time as there are locks.
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 pub(crate) struct Keys {
     /// The resource's name with the prefix.
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: LockKind,
     pub(crate) locks: Vec<Arc<str>>,
     /// What waiters of one process wait for together: `-`, or the number of slots, and the name.
     pub(crate) wait_key: Arc<str>,
@@ -42,21 +42,21 @@ impl Keys {
         if is_companion(&name) || is_record(prefix, &name) {
             return Err(InvalidResource::Reserved { key: name });
         }
-        Ok(Self::of(name.into(), Kind::Plain, 1))
+        Ok(Self::of(name.into(), LockKind::Plain, 1))
     }
 
     /// The keys of a resource that `limit` holders at a time may lease.
     pub(crate) fn slots(prefix: &str, resource: &Resource, limit: usize) -> Self {
         let name = [prefix, resource.as_str()].concat();
-        Self::of(name.into(), Kind::Slots, limit)
+        Self::of(name.into(), LockKind::Slots, limit)
     }
 
     /// The keys of what is waited for under a [`Keys::wait_key`].
     pub(crate) fn of_waiters(wait_key: &str) -> Option<Self> {
         let (slots, name) = wait_key.split_once(' ')?;
         match slots {
-            "-" => Some(Self::of(name.into(), Kind::Plain, 1)),
-            slots => Some(Self::of(name.into(), Kind::Slots, slots.parse().ok()?)),
+            "-" => Some(Self::of(name.into(), LockKind::Plain, 1)),
+            slots => Some(Self::of(name.into(), LockKind::Slots, slots.parse().ok()?)),
         }
     }
 
@@ -80,21 +80,21 @@ impl Keys {
 
     fn of_kind(&self, plain: &'static str, slots: &'static str) -> &'static str {
         match self.kind {
-            Kind::Plain => plain,
-            Kind::Slots => slots,
+            LockKind::Plain => plain,
+            LockKind::Slots => slots,
         }
     }
 
-    fn of(name: Arc<str>, kind: Kind, limit: usize) -> Self {
+    fn of(name: Arc<str>, kind: LockKind, limit: usize) -> Self {
         let slot = |number| format!("{name}:{number}").into();
         match kind {
-            Kind::Plain => Self {
+            LockKind::Plain => Self {
                 locks: vec![name.clone()],
                 wait_key: ["- ", &name].concat().into(),
                 name,
                 kind,
             },
-            Kind::Slots => Self {
+            LockKind::Slots => Self {
                 locks: (0..limit).map(slot).collect(),
                 wait_key: format!("{limit} {name}").into(),
                 name,

@@ -71,7 +71,7 @@ impl Script {
 
 /// A script with its keys and arguments.
 #[derive(Clone)]
-pub(crate) struct Call {
+pub(crate) struct ScriptCall {
     script: &'static Script,
     keys: usize,
     words: Words,
@@ -100,7 +100,7 @@ impl Words {
     }
 }
 
-impl Call {
+impl ScriptCall {
     /// Without keys or arguments yet; the keys come first.
     pub(crate) fn new(script: &'static LazyLock<Script>) -> Self {
         Self {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_command_has_its_keys_and_arguments_word_by_word() {
-        let call = Call::new(&RELEASE)
+        let call = ScriptCall::new(&RELEASE)
             .key("a queue")
             .keys(&["alive".to_owned(), String::new()])
             .argument("tøken")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::keys::{Keys, Kind};
+use crate::protocol::keys::{Keys, LockKind};
 use crate::protocol::script::{CHANNELS, CLAIM};
 
 /// The name of one locker in every queue, and of the channel over which it is called.
@@ -28,8 +28,8 @@ impl Waiter {
     /// The name of this locker in the queue of some keys: for slots with how many it knows of.
     pub(crate) fn id_in(&self, keys: &Keys) -> String {
         match keys.kind {
-            Kind::Plain => self.id.to_string(),
-            Kind::Slots => format!("{}/{}", self.id, keys.locks.len()),
+            LockKind::Plain => self.id.to_string(),
+            LockKind::Slots => format!("{}/{}", self.id, keys.locks.len()),
         }
     }
 

@@ -9,12 +9,12 @@ use redis::{PushInfo, PushKind, Value};
 pub(crate) struct Calls {
     /// The channel that is this locker's own.
     pub(crate) channel: String,
-    pub(crate) on_call: Arc<dyn Fn(Call<'_>) + Send + Sync>,
+    pub(crate) on_call: Arc<dyn Fn(WaiterCall<'_>) + Send + Sync>,
 }
 
 /// One call to a waiter. Only ever a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call<'a> {
+pub(crate) enum WaiterCall<'a> {
     /// What is waited for under this key is free, and it is this locker's turn.
     Free(&'a str),
     /// Somebody else was called, and this locker is next should it not answer.
@@ -38,8 +38,8 @@ impl Calls {
             return;
         };
         match payload.split_once(' ') {
-            Some(("free", key)) => (self.on_call)(Call::Free(key)),
-            Some(("soon", key)) => (self.on_call)(Call::Soon(key)),
+            Some(("free", key)) => (self.on_call)(WaiterCall::Free(key)),
+            Some(("soon", key)) => (self.on_call)(WaiterCall::Soon(key)),
             _ => {}
         }
     }
@@ -54,7 +54,7 @@ impl Calls {
             if let Value::BulkString(key) = key
                 && let Ok(key) = std::str::from_utf8(key)
             {
-                (self.on_call)(Call::Changed(key));
+                (self.on_call)(WaiterCall::Changed(key));
             }
         }
     }

@@ -15,17 +15,17 @@ use crate::unavailable::{Cause, Unavailable};
 
 /// One Sentinel's reply to "who is master".
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct SentinelAnswer {
     /// Its place among the Sentinels that were asked.
     pub(super) member: usize,
     pub(super) sentinel: Endpoint,
-    pub(super) confirmation: LastConfirmation,
+    pub(super) confirmation: Evidence,
     pub(super) reply: Result<View, Cause>,
 }
 
 /// How much is known of the Sentinel that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LastConfirmation {
+pub(super) enum Evidence {
     /// It is configured.
     Configured,
     /// It was found, and has named the same master as a configured one.
@@ -34,10 +34,10 @@ pub(super) enum LastConfirmation {
     Unproven,
 }
 
-impl Answer {
+impl SentinelAnswer {
     /// Whether a configured Sentinel says the same as a found one.
     pub(super) fn proves(&self, found: &View) -> bool {
-        self.confirmation == LastConfirmation::Configured
+        self.confirmation == Evidence::Configured
             && self
                 .reply
                 .as_ref()
@@ -68,7 +68,7 @@ pub(super) enum Verdict {
 }
 
 /// The agreement among the answers so far, if there is one.
-pub(super) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreement> {
+pub(super) fn agreement(answers: &[SentinelAnswer], configured: usize) -> Option<Agreement> {
     let views = distinct_views(answers);
     let needed = needed(&views, configured);
     let mut votes: BTreeMap<(&Endpoint, u64), Vec<&View>> = BTreeMap::new();
@@ -98,7 +98,7 @@ pub(super) fn agreement(answers: &[Answer], configured: usize) -> Option<Agreeme
 }
 
 /// Why the answers hold no agreement, once all are in.
-pub(super) fn verdict(answers: &[Answer], configured: usize, service: &str) -> Verdict {
+pub(super) fn verdict(answers: &[SentinelAnswer], configured: usize, service: &str) -> Verdict {
     if let Some(agreement) = agreement(answers, configured) {
         return Verdict::Agreed(agreement);
     }
@@ -137,12 +137,12 @@ pub(super) fn verdict(answers: &[Answer], configured: usize, service: &str) -> V
     })
 }
 
-fn is_found_and_silent(answer: &Answer) -> bool {
-    answer.confirmation != LastConfirmation::Configured && answer.reply.is_err()
+fn is_found_and_silent(answer: &SentinelAnswer) -> bool {
+    answer.confirmation != Evidence::Configured && answer.reply.is_err()
 }
 
 /// Nobody named a master: the cause that most helps the reader.
-fn no_view(answers: &[Answer], service: &str) -> Verdict {
+fn no_view(answers: &[SentinelAnswer], service: &str) -> Verdict {
     let causes = causes(answers);
     let failed = |unavailable| Verdict::Failed { unavailable };
     let first = |wanted: fn(&Cause) -> bool| causes.iter().find(|(_, cause)| wanted(cause));
@@ -169,15 +169,15 @@ fn no_view(answers: &[Answer], service: &str) -> Verdict {
 }
 
 /// The view of a Sentinel, if it counts.
-fn counted<'a>(answer: &'a Answer, all: &[Answer]) -> Option<&'a View> {
+fn counted<'a>(answer: &'a SentinelAnswer, all: &[SentinelAnswer]) -> Option<&'a View> {
     let view = answer.reply.as_ref().ok()?;
-    let counts = answer.confirmation != LastConfirmation::Unproven
-        || all.iter().any(|other| other.proves(view));
+    let counts =
+        answer.confirmation != Evidence::Unproven || all.iter().any(|other| other.proves(view));
     counts.then_some(view)
 }
 
 /// The views of different Sentinels: one that was reached by two names speaks once.
-fn distinct_views(answers: &[Answer]) -> Vec<&View> {
+fn distinct_views(answers: &[SentinelAnswer]) -> Vec<&View> {
     let mut distinct: Vec<&View> = Vec::with_capacity(answers.len());
     for view in answers.iter().filter_map(|answer| counted(answer, answers)) {
         let is_known = view.sentinel_id.is_some()
@@ -203,7 +203,7 @@ fn needed(views: &[&View], configured: usize) -> usize {
     configured.max(middle) / 2 + 1
 }
 
-fn causes(answers: &[Answer]) -> Vec<(Endpoint, Cause)> {
+fn causes(answers: &[SentinelAnswer]) -> Vec<(Endpoint, Cause)> {
     let uncounted = answers
         .iter()
         .filter(|answer| counted(answer, answers).is_none());

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::names;
-use super::target::Target;
+use super::target::SentinelTarget;
 use super::view::{self, View};
 use crate::transport::connection::{CloseSignal, Connection, ConnectionSettings};
 use crate::unavailable::Cause;
@@ -30,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_REFUSED_CREDENTIALS: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
-enum State {
+enum LinkState {
     Connecting,
     Up(Connection),
     Down(Cause),
@@ -38,7 +38,7 @@ enum State {
 
 /// Keeps a connection to one Sentinel; ends it when dropped.
 pub(crate) struct SentinelLink {
-    state: watch::Receiver<State>,
+    state: watch::Receiver<LinkState>,
     only_polls: Arc<AtomicBool>,
     _task: AbortOnDropHandle<()>,
 }
@@ -46,17 +46,17 @@ pub(crate) struct SentinelLink {
 impl SentinelLink {
     /// Starts connecting. `hints` is notified of every event that concerns `service`.
     pub(super) fn start(
-        target: Target,
+        target: SentinelTarget,
         mut settings: ConnectionSettings,
         service: &Arc<str>,
         hints: &Arc<Notify>,
     ) -> Self {
-        let (publish, state) = watch::channel(State::Connecting);
+        let (publish, state) = watch::channel(LinkState::Connecting);
         let only_polls = Arc::new(AtomicBool::new(false));
         settings.tls = settings
             .tls
             .map(|tls| tls.expecting(&target.certificate_name));
-        let scheduler = LeaseScheduler {
+        let scheduler = LinkTask {
             endpoint: target.endpoint,
             settings,
             service: service.clone(),
@@ -98,42 +98,42 @@ impl SentinelLink {
     /// What kept this Sentinel from answering within a round of questions.
     pub(crate) fn silent_for(&self, after: Duration) -> Cause {
         match &*self.state.borrow() {
-            State::Connecting => Cause::ConnectTimeout { after },
-            State::Up(_) => Cause::Timeout { after },
-            State::Down(cause) => cause.clone(),
+            LinkState::Connecting => Cause::ConnectTimeout { after },
+            LinkState::Up(_) => Cause::Timeout { after },
+            LinkState::Down(cause) => cause.clone(),
         }
     }
 
     async fn connection(&self) -> Result<Connection, Cause> {
         let mut state = self.state.clone();
         let known = state
-            .wait_for(|state| !matches!(state, State::Connecting))
+            .wait_for(|state| !matches!(state, LinkState::Connecting))
             .await;
         match known.as_deref() {
-            Ok(State::Up(connection)) => Ok(connection.clone()),
-            Ok(State::Down(cause)) => Err(cause.clone()),
-            Ok(State::Connecting) | Err(_) => Err(Cause::Disconnected),
+            Ok(LinkState::Up(connection)) => Ok(connection.clone()),
+            Ok(LinkState::Down(cause)) => Err(cause.clone()),
+            Ok(LinkState::Connecting) | Err(_) => Err(Cause::Disconnected),
         }
     }
 }
 
 /// The task behind a [`SentinelLink`].
-struct LeaseScheduler {
+struct LinkTask {
     endpoint: Endpoint,
     settings: ConnectionSettings,
     service: Arc<str>,
     hints: Arc<Notify>,
     only_polls: Arc<AtomicBool>,
-    publish: watch::Sender<State>,
+    publish: watch::Sender<LinkState>,
 }
 
-impl LeaseScheduler {
+impl LinkTask {
     async fn run(self) {
         let mut pause = SHORTEST_PAUSE;
         loop {
             let cause = match self.connect().await {
                 Ok(connection) => {
-                    self.publish.send_replace(State::Up(connection.clone()));
+                    self.publish.send_replace(LinkState::Up(connection.clone()));
                     // Subscribed first, asked now: no event can fall between.
                     self.hints.notify_one();
                     pause = SHORTEST_PAUSE;
@@ -143,7 +143,7 @@ impl LeaseScheduler {
             };
             tracing::debug!(sentinel = %self.endpoint, %cause, "no link to the Sentinel");
             let refused = matches!(cause, Cause::NoPassword | Cause::WrongPassword);
-            self.publish.send_replace(State::Down(cause));
+            self.publish.send_replace(LinkState::Down(cause));
             if refused {
                 sleep(PAUSE_AFTER_REFUSED_CREDENTIALS).await;
             } else {

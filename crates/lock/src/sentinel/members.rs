@@ -11,10 +11,10 @@ use std::sync::Arc;
 use leasehold_config::{AddressMap, Endpoint};
 use tokio::sync::Notify;
 
-use super::agreement::{Answer, LastConfirmation};
+use super::agreement::{Evidence, SentinelAnswer};
 use super::link::SentinelLink;
 use super::names::Name;
-use super::target::Target;
+use super::target::SentinelTarget;
 use super::view::{Peer, View};
 use crate::transport::connection::ConnectionSettings;
 use crate::unavailable::Cause;
@@ -29,13 +29,13 @@ pub(super) struct Members {
     address_map: AddressMap,
     hints: Arc<Notify>,
     names: Vec<Name>,
-    members: Vec<Member>,
+    members: Vec<SentinelMember>,
 }
 
 /// One Sentinel that is asked.
-pub(super) struct Member {
+pub(super) struct SentinelMember {
     pub(super) link: SentinelLink,
-    target: Target,
+    target: SentinelTarget,
     origin: Origin,
     /// The others of the same master that it listed when it last answered.
     listed: Option<Vec<Peer>>,
@@ -75,14 +75,14 @@ impl Members {
         members
     }
 
-    pub(super) fn all(&self) -> &[Member] {
+    pub(super) fn all(&self) -> &[SentinelMember] {
         &self.members
     }
 
     /// Ends the links to addresses that the configured names lead to no more, and starts those to
     /// new ones.
     pub(super) fn follow_names(&mut self) {
-        let targets: Vec<Target> = self.names.iter().flat_map(Name::targets).collect();
+        let targets: Vec<SentinelTarget> = self.names.iter().flat_map(Name::targets).collect();
         self.members.retain(|member| match member.origin {
             Origin::Configured => targets.contains(&member.target),
             // A found one at a configured address is linked to anew, as a configured one.
@@ -100,7 +100,7 @@ impl Members {
 
     /// Takes in what the Sentinels said of one another: ends the links to found ones that no
     /// configured one lists any more, and starts those to new ones. Returns whether any was added.
-    pub(super) fn learn(&mut self, answers: &[Answer]) -> bool {
+    pub(super) fn learn(&mut self, answers: &[SentinelAnswer]) -> bool {
         for answer in answers {
             if let Some(member) = self.members.get_mut(answer.member) {
                 member.take_in(answer, answers);
@@ -111,7 +111,7 @@ impl Members {
         };
         self.members
             .retain(|member| member.is_listed_in(&listed, &self.address_map));
-        let added: Vec<(Target, Origin)> = listed
+        let added: Vec<(SentinelTarget, Origin)> = listed
             .into_iter()
             .filter(|peer| !peer.is_down)
             .filter_map(|peer| self.candidate(peer))
@@ -139,9 +139,9 @@ impl Members {
     }
 
     /// A listed Sentinel that is not asked yet.
-    fn candidate(&self, peer: Peer) -> Option<(Target, Origin)> {
+    fn candidate(&self, peer: Peer) -> Option<(SentinelTarget, Origin)> {
         let endpoint = self.address_map.map(&peer.endpoint);
-        let is_configured = |member: &Member| {
+        let is_configured = |member: &SentinelMember| {
             member.origin == Origin::Configured && member.id.as_ref() == Some(&peer.id)
         };
         if self.members.iter().any(is_configured) {
@@ -151,7 +151,7 @@ impl Members {
             id: peer.id,
             is_proven: false,
         };
-        Some((Target::named(endpoint), origin))
+        Some((SentinelTarget::named(endpoint), origin))
     }
 
     fn is_asked(&self, endpoint: &Endpoint) -> bool {
@@ -160,14 +160,14 @@ impl Members {
             .any(|member| member.target.endpoint == *endpoint)
     }
 
-    fn add(&mut self, target: Target, origin: Origin) {
+    fn add(&mut self, target: SentinelTarget, origin: Origin) {
         let link = SentinelLink::start(
             target.clone(),
             self.settings.clone(),
             &self.service,
             &self.hints,
         );
-        self.members.push(Member {
+        self.members.push(SentinelMember {
             link,
             target,
             origin,
@@ -177,24 +177,19 @@ impl Members {
     }
 }
 
-impl Member {
+impl SentinelMember {
     /// What its reply is worth.
-    pub(super) fn answer(&self, index: usize, reply: Result<View, Cause>) -> Answer {
+    pub(super) fn answer(&self, index: usize, reply: Result<View, Cause>) -> SentinelAnswer {
         let (confirmation, reply) = match (&self.origin, reply) {
-            (Origin::Configured, reply) => (LastConfirmation::Configured, reply),
+            (Origin::Configured, reply) => (Evidence::Configured, reply),
             (Origin::Found { id, .. }, Ok(view)) if view.sentinel_id.as_ref() != Some(id) => {
                 let named = view.address;
-                (
-                    LastConfirmation::Unproven,
-                    Err(Cause::ForeignSentinel { named }),
-                )
+                (Evidence::Unproven, Err(Cause::ForeignSentinel { named }))
             }
-            (Origin::Found { is_proven, .. }, reply) if *is_proven => {
-                (LastConfirmation::Proven, reply)
-            }
-            (Origin::Found { .. }, reply) => (LastConfirmation::Unproven, reply),
+            (Origin::Found { is_proven, .. }, reply) if *is_proven => (Evidence::Proven, reply),
+            (Origin::Found { .. }, reply) => (Evidence::Unproven, reply),
         };
-        Answer {
+        SentinelAnswer {
             member: index,
             sentinel: self.target.endpoint.clone(),
             confirmation,
@@ -202,7 +197,7 @@ impl Member {
         }
     }
 
-    fn take_in(&mut self, answer: &Answer, all: &[Answer]) {
+    fn take_in(&mut self, answer: &SentinelAnswer, all: &[SentinelAnswer]) {
         let Ok(view) = &answer.reply else {
             self.listed = None;
             return;

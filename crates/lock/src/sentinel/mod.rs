@@ -20,7 +20,7 @@ use leasehold_config::{AddressMap, Endpoint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use self::agreement::{Agreement, Answer, Verdict};
+use self::agreement::{Agreement, SentinelAnswer, Verdict};
 use self::members::Members;
 use crate::transport::connection::ConnectionSettings;
 use crate::unavailable::{Cause, Unavailable};
@@ -100,7 +100,7 @@ impl Sentinels {
 
     /// One round: every Sentinel at once, ended soon after the first verdict that no further answer
     /// could change for the better.
-    async fn ask_all(&self) -> (Verdict, Vec<Answer>) {
+    async fn ask_all(&self) -> (Verdict, Vec<SentinelAnswer>) {
         let deadline = Instant::now() + ROUND;
         let mut heard_until = deadline + ROUND;
         let mut asking: FuturesUnordered<_> = self
@@ -114,7 +114,7 @@ impl Sentinels {
                 member.answer(index, reply)
             })
             .collect();
-        let mut answers: Vec<Answer> = Vec::new();
+        let mut answers: Vec<SentinelAnswer> = Vec::new();
         let mut agreed = None;
         while let Ok(Some(answer)) = timeout_at(heard_until, asking.next()).await {
             answers.push(answer);

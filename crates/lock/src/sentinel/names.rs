@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::target::Target;
+use super::target::SentinelTarget;
 use crate::unavailable::{Cause, printable};
 
 /// How often a name is resolved again.
@@ -23,14 +23,14 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// A configured Sentinel, or several behind one name.
 pub(super) struct Name {
-    targets: watch::Receiver<Vec<Target>>,
+    targets: watch::Receiver<Vec<SentinelTarget>>,
     _task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Name {
     /// Starts to resolve the name, again and again. `hints` is notified when the addresses change.
     pub(super) fn start(configured: &Endpoint, hints: &Arc<Notify>) -> Self {
-        let (publish, targets) = watch::channel(vec![Target::named(configured.clone())]);
+        let (publish, targets) = watch::channel(vec![SentinelTarget::named(configured.clone())]);
         let task = (!is_address(configured)).then(|| {
             let resolving = follow(configured.clone(), hints.clone(), publish);
             AbortOnDropHandle::new(tokio::spawn(resolving))
@@ -42,12 +42,16 @@ impl Name {
     }
 
     /// What to connect to, at present.
-    pub(super) fn targets(&self) -> Vec<Target> {
+    pub(super) fn targets(&self) -> Vec<SentinelTarget> {
         self.targets.borrow().clone()
     }
 }
 
-async fn follow(configured: Endpoint, hints: Arc<Notify>, publish: watch::Sender<Vec<Target>>) {
+async fn follow(
+    configured: Endpoint,
+    hints: Arc<Notify>,
+    publish: watch::Sender<Vec<SentinelTarget>>,
+) {
     while !publish.is_closed() {
         // A name that cannot be resolved for a while does not make its Sentinels worse.
         if let Ok(Ok(addresses)) = timeout(LIMIT, resolve(&configured)).await {
@@ -65,14 +69,14 @@ async fn follow(configured: Endpoint, hints: Arc<Notify>, publish: watch::Sender
     }
 }
 
-fn targets(configured: &Endpoint, addresses: Vec<Endpoint>) -> Vec<Target> {
+fn targets(configured: &Endpoint, addresses: Vec<Endpoint>) -> Vec<SentinelTarget> {
     let distinct: BTreeSet<Endpoint> = addresses.into_iter().collect();
     if distinct.len() < 2 {
-        return vec![Target::named(configured.clone())];
+        return vec![SentinelTarget::named(configured.clone())];
     }
     distinct
         .into_iter()
-        .map(|address| Target::behind(configured, address))
+        .map(|address| SentinelTarget::behind(configured, address))
         .collect()
 }
 
@@ -135,11 +139,11 @@ mod tests {
     #[test]
     fn a_name_with_one_address_is_dialled_by_its_name() {
         let name = at("sentinels");
-        let once = vec![Target::named(name.clone())];
+        let once = vec![SentinelTarget::named(name.clone())];
         assert_eq!(targets(&name, vec![at("10.0.0.1")]), once);
         assert_eq!(targets(&name, vec![at("10.0.0.1"), at("10.0.0.1")]), once);
         let several = targets(&name, vec![at("10.0.0.2"), at("10.0.0.1")]);
-        let behind = |host| Target::behind(&name, at(host));
+        let behind = |host| SentinelTarget::behind(&name, at(host));
         assert_eq!(several, [behind("10.0.0.1"), behind("10.0.0.2")]);
     }
 
@@ -149,7 +153,7 @@ mod tests {
             assert_eq!(resolve(&at(address)).await, Ok(vec![at(address)]));
             let name = Name::start(&at(address), &Arc::default());
             assert!(name._task.is_none());
-            assert_eq!(name.targets(), [Target::named(at(address))]);
+            assert_eq!(name.targets(), [SentinelTarget::named(at(address))]);
         }
         let local = resolve(&at("localhost")).await.expect("a known name");
         assert!(!local.is_empty() && local.iter().all(is_address));

@@ -4,13 +4,13 @@ use leasehold_config::Endpoint;
 
 /// Where a link leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct SentinelTarget {
     pub(super) endpoint: Endpoint,
     /// The name that its certificate bears.
     pub(super) certificate_name: String,
 }
 
-impl Target {
+impl SentinelTarget {
     /// A name or address, resolved for each connection.
     pub(super) fn named(endpoint: Endpoint) -> Self {
         Self {

@@ -55,7 +55,7 @@ pub(crate) async fn acquiring<L: Granted>(
         "lock.acquire", otel.kind = "client", db.system.name = "redis",
         %resource, how, outcome = Empty, fence = Empty, epoch = Empty, error.r#type = Empty
     );
-    let mut telling = Acquisition {
+    let mut telling = AcquisitionSpan {
         span: span.clone(),
         label: terms.label,
         waits: how == "wait",
@@ -69,7 +69,7 @@ pub(crate) async fn acquiring<L: Granted>(
 }
 
 /// One acquisition in progress; without an outcome it was cancelled.
-struct Acquisition {
+struct AcquisitionSpan {
     span: Span,
     label: &'static str,
     waits: bool,
@@ -77,7 +77,7 @@ struct Acquisition {
     is_settled: bool,
 }
 
-impl Acquisition {
+impl AcquisitionSpan {
     fn begin(&self) {
         if self.waits {
             measure::waiting(self.label, 1.0);
@@ -115,7 +115,7 @@ impl Acquisition {
     }
 }
 
-impl Drop for Acquisition {
+impl Drop for AcquisitionSpan {
     fn drop(&mut self) {
         if !self.is_settled {
             self.finish("cancelled");

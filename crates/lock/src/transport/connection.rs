@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::protocol::script::{Call, Manner};
+use crate::protocol::script::{Manner, ScriptCall};
 pub(crate) use crate::transport::close_signal::CloseSignal;
 use crate::transport::gathering::InFlight;
 use crate::transport::limits::Bounded;
@@ -206,7 +206,7 @@ impl Connection {
     }
 
     /// Runs a script, by its digest if the server knows it.
-    pub(crate) async fn call(&self, call: &Call) -> Result<Value, Failure> {
+    pub(crate) async fn call(&self, call: &ScriptCall) -> Result<Value, Failure> {
         if call.is_asking() {
             return Box::pin(self.call_asking(call)).await;
         }
@@ -218,7 +218,7 @@ impl Connection {
     }
 
     /// Runs a script on a node that is importing its keys.
-    async fn call_asking(&self, call: &Call) -> Result<Value, Failure> {
+    async fn call_asking(&self, call: &ScriptCall) -> Result<Value, Failure> {
         let mut asking = redis::pipe();
         asking
             .cmd("ASKING")

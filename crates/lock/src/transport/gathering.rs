@@ -15,12 +15,12 @@ const MANY: usize = 5;
 pub(crate) struct InFlight(Arc<AtomicUsize>);
 
 /// One request in flight, until it is dropped.
-pub(crate) struct Request<'a>(&'a AtomicUsize);
+pub(crate) struct RequestInFlight<'a>(&'a AtomicUsize);
 
 impl InFlight {
-    pub(crate) fn begin(&self) -> Request<'_> {
+    pub(crate) fn begin(&self) -> RequestInFlight<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Request(&self.0)
+        RequestInFlight(&self.0)
     }
 
     /// Drives a connection. Where many requests are in flight, the tasks that are ready come first: what
@@ -41,7 +41,7 @@ impl InFlight {
     }
 }
 
-impl Drop for Request<'_> {
+impl Drop for RequestInFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

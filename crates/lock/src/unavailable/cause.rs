@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leasehold_config::Endpoint;
 
-use super::table::{Kind, causes};
+use super::table::{CauseKind, causes};
 
 causes! {
     /// Nothing listens at the address.
@@ -316,12 +316,12 @@ impl Cause {
     /// Whether waiting can help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind(), Kind::Node | Kind::Passing)
+        matches!(self.kind(), CauseKind::Node | CauseKind::Passing)
     }
 
     /// Whether another node may serve what this one could not.
     pub(crate) fn is_about_the_node(&self) -> bool {
-        matches!(self.kind(), Kind::Node | Kind::WrongNode)
+        matches!(self.kind(), CauseKind::Node | CauseKind::WrongNode)
     }
 
     /// Whether the server refuses the command as such, to this user or to everybody.

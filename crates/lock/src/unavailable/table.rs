@@ -2,7 +2,7 @@
 
 /// How a cause passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CauseKind {
     /// The node cannot be used now. Waiting may help, and so may another node.
     Node,
     /// Waiting may help.
@@ -62,9 +62,9 @@ macro_rules! causes {
                 }
             }
 
-            fn kind(&self) -> Kind {
+            fn kind(&self) -> CauseKind {
                 match self {
-                    $( Self::$name $({ $($field),+ })? => Kind::$kind, )+
+                    $( Self::$name $({ $($field),+ })? => CauseKind::$kind, )+
                 }
             }
 

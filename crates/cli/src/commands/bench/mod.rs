@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::locks::{Locks, lock_and_release};
-use self::report::Report;
+use self::report::BenchReport;
 use self::samples::Samples;
 use crate::connect::Source;
 use crate::exit::{self, Failure};
@@ -98,7 +98,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn measure(&self, config: &Config, topology: &Topology) -> Result<Report, Failure> {
+    async fn measure(&self, config: &Config, topology: &Topology) -> Result<BenchReport, Failure> {
         let ping = self.ping(topology).await;
         self.open_gate(config).await?;
         let began = Instant::now();
@@ -117,7 +117,7 @@ impl Bench<'_> {
         if let (0, Some(error)) = (locks.pair.count(), locks.last_failure.take()) {
             return Err(error.into());
         }
-        Ok(Report {
+        Ok(BenchReport {
             topology: named(topology),
             safety: match config.lock.safety {
                 Safety::Strict => "strict",

@@ -9,7 +9,7 @@ use super::samples::Samples;
 use crate::duration::shown;
 use crate::output::{Output, table};
 
-pub(super) struct Report {
+pub(super) struct BenchReport {
     pub(super) topology: &'static str,
     pub(super) safety: &'static str,
     pub(super) tasks: usize,
@@ -17,7 +17,7 @@ pub(super) struct Report {
     pub(super) locks: Locks,
 }
 
-impl Report {
+impl BenchReport {
     pub(super) fn print(&self, output: Output) {
         if output.json {
             output.document(&self.document());

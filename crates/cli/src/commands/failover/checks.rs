@@ -22,7 +22,7 @@ pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// A replica that confirms what the master writes.
 #[derive(Clone)]
-pub(super) struct Node {
+pub(super) struct DataNode {
     /// As the servers announce it.
     pub(super) announced: Endpoint,
     pub(super) probe: Probe,
@@ -40,18 +40,18 @@ pub(super) struct Deployment<'a> {
     /// How many Sentinels there are.
     pub(super) count: usize,
     pub(super) view: SentinelView,
-    pub(super) master: Node,
-    pub(super) replicas: Vec<Node>,
+    pub(super) master: DataNode,
+    pub(super) replicas: Vec<DataNode>,
     pub(super) reasons: Vec<String>,
 }
 
 /// What Sentinel says of a replica.
-struct Known {
+struct KnownReplica {
     priority: u64,
     flags: String,
 }
 
-impl Known {
+impl KnownReplica {
     fn may_be_promoted(&self) -> bool {
         self.priority > 0 && !self.flags.contains("down") && !self.flags.contains("disconnected")
     }
@@ -83,7 +83,7 @@ pub(super) async fn examine<'a>(
         asked: reached.probes,
         leader,
         count,
-        master: Node {
+        master: DataNode {
             announced: view.master.clone(),
             probe,
         },
@@ -247,7 +247,7 @@ impl Deployment<'_> {
     /// promote one all the same, which is a reason to refuse.
     async fn sort(
         &mut self,
-        known: &BTreeMap<Endpoint, Known>,
+        known: &BTreeMap<Endpoint, KnownReplica>,
         replication: &Replication,
         longest: Option<Duration>,
     ) -> Vec<String> {
@@ -293,7 +293,7 @@ impl Deployment<'_> {
         self.refuse(told);
     }
 
-    async fn known_replicas(&self) -> Result<BTreeMap<Endpoint, Known>, Failure> {
+    async fn known_replicas(&self) -> Result<BTreeMap<Endpoint, KnownReplica>, Failure> {
         let mut known = BTreeMap::new();
         let asked = ["SENTINEL", "REPLICAS", &self.sentinels.service];
         let answer = self.leader.ask(&asked).await;
@@ -301,7 +301,7 @@ impl Deployment<'_> {
         for replica in replicas(&answer) {
             let text = |name: &str| replica.field(name).unwrap_or_default();
             let endpoint = Endpoint::new(text("ip"), text("port").parse().unwrap_or_default());
-            let replica = Known {
+            let replica = KnownReplica {
                 priority: text("slave-priority").parse().unwrap_or_default(),
                 flags: text("flags"),
             };
@@ -317,7 +317,7 @@ async fn is_usable(
     probe: Probe,
     replication: &Replication,
     longest: Option<Duration>,
-) -> Result<Node, String> {
+) -> Result<DataNode, String> {
     let address = format!("{}:{}", announced.host(), announced.port());
     let replicas = &mut replication.replicas.iter();
     match replicas.find(|replica| replica.address == address) {
@@ -338,7 +338,7 @@ async fn is_usable(
             shown(uptime),
             shown(longest)
         )),
-        _ => Ok(Node {
+        _ => Ok(DataNode {
             announced: announced.clone(),
             probe,
         }),

@@ -8,7 +8,7 @@ use leasehold::probe::{Answer, Hop, Probe};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::checks::{Deployment, Node, PAUSE, answer_number, standing, unusable};
+use super::checks::{DataNode, Deployment, PAUSE, answer_number, standing, unusable};
 use crate::duration::shown;
 use crate::exit::{self, Failure};
 use crate::servers::replicas;
@@ -32,7 +32,7 @@ const BEST_AGE_WITHIN: Duration = Duration::from_secs(11);
 
 /// What the failover has come to.
 pub(super) struct Done {
-    pub(super) new: Node,
+    pub(super) new: DataNode,
     /// When a majority of the Sentinels named the new master, since the writes were paused.
     pub(super) paused: Duration,
 }
@@ -192,7 +192,7 @@ async fn wait_in_step(deployment: &Deployment<'_>, pause: &mut Pause) -> Result<
 }
 
 /// The offsets of all replicas, asked for at once.
-async fn standings(replicas: &[Node]) -> Vec<Option<u64>> {
+async fn standings(replicas: &[DataNode]) -> Vec<Option<u64>> {
     let mut asking = JoinSet::new();
     for (at, node) in replicas.iter().cloned().enumerate() {
         asking.spawn(async move {
@@ -208,7 +208,7 @@ async fn standings(replicas: &[Node]) -> Vec<Option<u64>> {
 async fn wait_for_promotion(
     deployment: &Deployment<'_>,
     pause: &mut Pause,
-) -> Result<Node, Failure> {
+) -> Result<DataNode, Failure> {
     let limit = limit(deployment);
     while pause.elapsed() < limit {
         for node in &deployment.replicas {
@@ -218,7 +218,7 @@ async fn wait_for_promotion(
                 Err(_) => {
                     let endpoint = deployment.sentinels.address_map.map(&node.announced);
                     if let Some(promoted) = reopened(deployment, &endpoint).await {
-                        return Ok(Node {
+                        return Ok(DataNode {
                             announced: node.announced.clone(),
                             probe: promoted,
                         });
@@ -243,7 +243,7 @@ async fn reopened(deployment: &Deployment<'_>, endpoint: &Endpoint) -> Option<Pr
 
 /// Has the other replicas follow the new master before another PING of the old one sets them apart from it.
 /// The Sentinels do the same, about a second later.
-async fn follow(deployment: &Deployment<'_>, new: &Node) {
+async fn follow(deployment: &Deployment<'_>, new: &DataNode) {
     for node in &deployment.replicas {
         if node.announced != new.announced {
             replicate_from(&node.probe, &new.announced).await;

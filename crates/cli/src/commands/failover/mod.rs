@@ -10,7 +10,7 @@ use leasehold::{Config, Locker};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use self::checks::{Deployment, Node};
+use self::checks::{DataNode, Deployment};
 use self::handover::{Done, Pause, hand_over};
 use super::milliseconds;
 use crate::connect::Source;
@@ -113,7 +113,7 @@ fn tell_ready(deployment: &Deployment<'_>, output: Output) {
 }
 
 /// The gate on the new master. A locker that runs claims it; where there is none this command connects one.
-async fn gate_of(config: &Config, new: &Node, signals: &mut Signals) -> Option<Gate> {
+async fn gate_of(config: &Config, new: &DataNode, signals: &mut Signals) -> Option<Gate> {
     if config.lock.safety != Safety::Strict {
         return None;
     }

@@ -7,7 +7,7 @@ use leasehold::Listed;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::commands::list::{Found, described, named};
+use crate::commands::list::{FoundLocks, described, named};
 use crate::commands::{held_for, milliseconds, owner, remaining, waiters};
 use crate::duration::shown;
 use crate::gate::{self, Looked};
@@ -30,7 +30,7 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn update(&mut self, found: Found) {
+    pub(super) fn update(&mut self, found: FoundLocks) {
         let now = Instant::now();
         let seen = found.locks.iter().map(|listed| {
             let key = key(listed);

@@ -7,7 +7,7 @@ use leasehold::probe::Probe;
 use leasehold::{Cause, Unavailable};
 
 use super::Seen;
-use super::find::{ANNOUNCED, Found};
+use super::find::{ANNOUNCED, FoundSentinels};
 use crate::doctor::report::{Check, Level, Report};
 use crate::servers::{field, read_view};
 
@@ -18,7 +18,7 @@ const FLAGS: Check = ("LH0106", "master up, by the Sentinels");
 const TILT: Check = ("LH0109", "Sentinels out of TILT mode");
 
 pub(super) async fn ask(
-    found: &Found,
+    found: &FoundSentinels,
     sentinels: &SentinelTopology,
     report: &mut Report,
 ) -> Option<Vec<Seen>> {
@@ -82,7 +82,7 @@ async fn names(probe: &Probe) -> Vec<String> {
 
 /// The master that more than half of `all` Sentinels name.
 pub(super) fn examine(
-    found: &Found,
+    found: &FoundSentinels,
     seen: &[Seen],
     all: usize,
     report: &mut Report,

@@ -17,7 +17,7 @@ pub(super) const ANNOUNCED: &str = "start them; if they run and cannot be reache
      set REDIS_ADDRESS_MAP or list all of them in REDIS_SENTINEL_HOSTS";
 
 /// The Sentinels that answer, each once.
-pub(super) struct Found {
+pub(super) struct FoundSentinels {
     pub(super) probes: Vec<(Endpoint, Probe)>,
     /// How many there are, with those that do not answer.
     pub(super) count: usize,
@@ -29,7 +29,7 @@ pub(super) async fn examine(
     topology: &Topology,
     sentinels: &SentinelTopology,
     report: &mut Report,
-) -> Found {
+) -> FoundSentinels {
     let configured = &sentinels.sentinels;
     let mut reached = Reached::default();
     let awaited = || "the Sentinels in REDIS_SENTINEL_HOSTS to answer".to_owned();
@@ -45,7 +45,7 @@ pub(super) async fn examine(
     let count = reached.count();
     let lacks_announced = all_configured && !reached.failures.is_empty();
     tell(&reached, configured.len(), lacks_announced, report);
-    Found {
+    FoundSentinels {
         count,
         lacks_announced,
         probes: reached.probes,

@@ -21,7 +21,7 @@ struct Seen {
 }
 
 /// What the Sentinels know, where a majority of them agrees on the master.
-pub(super) struct Known {
+pub(super) struct KnownBySentinels {
     /// Where the master is reached from here.
     pub(super) master: Endpoint,
     /// By announced address, each replica with the flags of the Sentinel that says the worst of it.
@@ -33,7 +33,7 @@ pub(super) async fn examine(
     topology: &Topology,
     sentinels: &SentinelTopology,
     report: &mut Report,
-) -> Option<Known> {
+) -> Option<KnownBySentinels> {
     let found = find::examine(topology, sentinels, report).await;
     let seen = agreement::ask(&found, sentinels, report).await?;
     let all = found.count.max(known(&seen));
@@ -43,7 +43,7 @@ pub(super) async fn examine(
     agreement::examine_quorum(&seen, &sentinels.service, report).await;
     agreement::examine_tilt(&seen, report).await;
     sizing::examine(config, &seen, report);
-    Some(Known {
+    Some(KnownBySentinels {
         master: sentinels.address_map.map(&master),
         replicas: replicas(&seen, &sentinels.service).await,
     })

@@ -18,11 +18,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
 
 #[derive(Debug)]
 pub(crate) struct Network {
-    state: Mutex<State>,
+    state: Mutex<NetworkState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct NetworkState {
     rng: Rng,
     /// When the last of what was sent arrives.
     last_arrival: Instant,
@@ -51,7 +51,7 @@ enum Loss {
 impl Network {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(NetworkState {
                 rng: Rng::with_seed(seed),
                 last_arrival: Instant::now(),
                 slowest: Duration::ZERO,
@@ -104,12 +104,12 @@ impl Network {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NetworkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl NetworkState {
     fn journey(&mut self) -> Journey {
         let arrives = (Instant::now() + self.delay()).max(self.last_arrival);
         self.last_arrival = arrives;

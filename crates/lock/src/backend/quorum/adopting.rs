@@ -1,7 +1,7 @@
 //! Taking a lease over from another token, on a majority.
 
 use super::Quorum;
-use super::member::Answer;
+use super::member::MemberAnswer;
 use super::vote_count::VoteCount;
 use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
 use crate::token::Token;
@@ -22,7 +22,7 @@ impl Quorum {
         });
         let mut votes = VoteCount::of(proposed);
         let (mut gone, mut thief) = (0, None);
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(AdoptOutcome::Adopted { fence, .. }) => votes.add_grant(member, fence),
                 Ok(AdoptOutcome::Missing) => gone += 1,

@@ -16,12 +16,12 @@ pub(super) struct Member {
 }
 
 /// What one member answered.
-pub(super) struct Answer<T> {
+pub(super) struct MemberAnswer<T> {
     pub(super) member: Member,
     pub(super) result: Result<T, Failure>,
 }
 
-impl Answer<GrantOutcome> {
+impl MemberAnswer<GrantOutcome> {
     /// The member, if the request entered its queue.
     pub(super) fn queued(self) -> Option<Member> {
         let queued = matches!(

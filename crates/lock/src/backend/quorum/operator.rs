@@ -1,7 +1,7 @@
 //! Requests of operators: a list of the locks, and a forced release.
 
 use super::Quorum;
-use super::member::Answer;
+use super::member::MemberAnswer;
 use super::vote_count::agreed;
 use crate::backend::ops::{ForceOutcome, Holding, Scanned};
 use crate::protocol::keys::Keys;
@@ -18,7 +18,7 @@ impl Quorum {
         });
         let mut seen: Vec<Vec<Option<Holding>>> = Vec::new();
         let mut missing = Vec::new();
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(holdings) => seen.push(holdings),
                 Err(failure) => {
@@ -65,7 +65,7 @@ impl Quorum {
             async move { member.single.force_release(&keys, &id).await }
         });
         let (mut taken, mut answered, mut other) = (None, 0, None);
-        while let Some(Answer { result, .. }) = answers.recv().await {
+        while let Some(MemberAnswer { result, .. }) = answers.recv().await {
             match result {
                 Ok(ForceOutcome::Taken { from, fence }) => {
                     answered += 1;

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::Quorum;
-use super::member::{Answer, Member};
+use super::member::{Member, MemberAnswer};
 use super::vote_count::ReleaseCount;
 use crate::backend::ops::{GrantOutcome, ReleaseOutcome, Request};
 use crate::protocol::keys::Keys;
@@ -24,7 +24,7 @@ impl Quorum {
     pub(crate) async fn release(&self, request: &Request) -> Result<ReleaseOutcome, Failure> {
         let mut answers = self.send_releases(&self.members, request);
         let (mut count, mut silent) = (ReleaseCount::default(), Vec::new());
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(releasing) => count.add(releasing),
                 Err(_) => silent.push(member),
@@ -46,7 +46,7 @@ impl Quorum {
     pub(crate) async fn take_back(&self, request: &Request) -> Result<(), Failure> {
         let mut answers = self.send_releases(&self.members, request);
         let mut outcome = Ok(());
-        while let Some(Answer { result, .. }) = answers.recv().await {
+        while let Some(MemberAnswer { result, .. }) = answers.recv().await {
             outcome = outcome.and(result.map(drop));
         }
         outcome
@@ -62,7 +62,7 @@ impl Quorum {
         &self,
         members: &[Member],
         request: &Request,
-    ) -> mpsc::Receiver<Answer<ReleaseOutcome>> {
+    ) -> mpsc::Receiver<MemberAnswer<ReleaseOutcome>> {
         let request = Arc::new(request.clone());
         self.send_to(members, move |member| {
             let request = request.clone();
@@ -74,13 +74,13 @@ impl Quorum {
     fn release_the_rest(
         &self,
         request: &Request,
-        mut answers: mpsc::Receiver<Answer<ReleaseOutcome>>,
+        mut answers: mpsc::Receiver<MemberAnswer<ReleaseOutcome>>,
         mut silent: Vec<Member>,
     ) {
         let request = request.clone();
         let until = Instant::now() + request.ttl;
         self.fan_out.run_to_completion(async move {
-            while let Some(Answer { member, result }) = answers.recv().await {
+            while let Some(MemberAnswer { member, result }) = answers.recv().await {
                 if result.is_err() {
                     silent.push(member);
                 }
@@ -97,23 +97,24 @@ impl Quorum {
         &self,
         request: &Arc<Request>,
         granted: &[Member],
-        late: mpsc::Receiver<Answer<GrantOutcome>>,
+        late: mpsc::Receiver<MemberAnswer<GrantOutcome>>,
     ) {
         let until = Instant::now() + request.ttl;
         self.release_the_rest(request, self.send_releases(granted, request), Vec::new());
         let request = request.clone();
-        let releasing = stream(late).for_each_concurrent(None, move |Answer { member, result }| {
-            let request = request.clone();
-            let grant_uncertain = match result {
-                Ok(granting) => matches!(granting, GrantOutcome::Granted { .. }),
-                Err(failure) => failure.outcome == Outcome::Unknown,
-            };
-            async move {
-                if grant_uncertain {
-                    release_until(&request, vec![member], until).await;
+        let releasing =
+            stream(late).for_each_concurrent(None, move |MemberAnswer { member, result }| {
+                let request = request.clone();
+                let grant_uncertain = match result {
+                    Ok(granting) => matches!(granting, GrantOutcome::Granted { .. }),
+                    Err(failure) => failure.outcome == Outcome::Unknown,
+                };
+                async move {
+                    if grant_uncertain {
+                        release_until(&request, vec![member], until).await;
+                    }
                 }
-            }
-        });
+            });
         self.fan_out.run_to_completion(releasing);
     }
 
@@ -127,7 +128,7 @@ impl Quorum {
             async move { member.single.leave(&keys).await }
         });
         let (mut answered, mut missing) = (0, Vec::new());
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(()) => answered += 1,
                 Err(failure) => {
@@ -146,7 +147,7 @@ impl Quorum {
         &self,
         request: &Request,
         queued: Vec<Member>,
-        late: mpsc::Receiver<Answer<GrantOutcome>>,
+        late: mpsc::Receiver<MemberAnswer<GrantOutcome>>,
     ) {
         if !request.waits {
             return;

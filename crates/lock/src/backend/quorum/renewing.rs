@@ -1,7 +1,7 @@
 //! Renewals: a majority keeps the lease, and a member that misses the lock is given it.
 
 use super::Quorum;
-use super::member::{Answer, Member};
+use super::member::{Member, MemberAnswer};
 use super::proposals::Proposals;
 use crate::backend::ops::{DataSet, RenewOutcome, Request};
 use crate::fence::Fence;
@@ -27,7 +27,7 @@ impl Quorum {
         });
         let (mut renewed, mut gone, mut thief) = (0, 0, None);
         let mut missing = Vec::new();
-        while let Some(Answer { member, result }) = answers.recv().await {
+        while let Some(MemberAnswer { member, result }) = answers.recv().await {
             match result {
                 Ok(RenewOutcome::Renewed { .. }) => renewed += 1,
                 Ok(RenewOutcome::Missing { .. }) => gone += 1,

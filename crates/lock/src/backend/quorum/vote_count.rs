@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::member::{Answer, Member};
+use super::member::{Member, MemberAnswer};
 use crate::backend::ops::{GrantOutcome, Holding, ReleaseOutcome};
 use crate::fence::Fence;
 
@@ -82,12 +82,12 @@ pub(super) struct VoteCount {
     pub(super) queued: Vec<Member>,
     notes: Vec<String>,
     /// The owner who holds a member, for how long, and how many wait there before this one.
-    holders: Vec<Holder>,
+    holders: Vec<NamedHolder>,
     is_above_bound: Option<Duration>,
 }
 
 #[derive(Clone)]
-struct Holder {
+struct NamedHolder {
     owner: Option<String>,
     remaining: Option<Duration>,
     before: Option<u32>,
@@ -108,8 +108,8 @@ impl VoteCount {
         }
     }
 
-    pub(super) fn add(&mut self, answer: Answer<GrantOutcome>) {
-        let Answer { member, result } = answer;
+    pub(super) fn add(&mut self, answer: MemberAnswer<GrantOutcome>) {
+        let MemberAnswer { member, result } = answer;
         match result {
             Ok(GrantOutcome::Granted { fence, .. }) => return self.add_grant(member, fence),
             Ok(GrantOutcome::Held {
@@ -122,7 +122,7 @@ impl VoteCount {
                 if before.is_some() {
                     self.queued.push(member);
                 }
-                self.holders.push(Holder {
+                self.holders.push(NamedHolder {
                     owner,
                     remaining,
                     before,
@@ -183,7 +183,8 @@ impl VoteCount {
     fn held(&self, needed: usize) -> Option<GrantOutcome> {
         let of = |owner: &Option<String>| {
             let holders = self.holders.iter();
-            let of_owner: Vec<&Holder> = holders.filter(|other| other.owner == *owner).collect();
+            let of_owner: Vec<&NamedHolder> =
+                holders.filter(|other| other.owner == *owner).collect();
             (of_owner.len() >= needed).then_some(of_owner)
         };
         let of_owner = self.holders.iter().find_map(|holder| of(&holder.owner))?;

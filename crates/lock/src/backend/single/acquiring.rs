@@ -8,9 +8,9 @@ use crate::backend::ops::{GrantOutcome, Request};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
-use crate::protocol::grant::{Answer, Grant};
-use crate::protocol::keys::Kind;
-use crate::protocol::script::{ACQUIRE, Call};
+use crate::protocol::grant::{GrantCommands, GrantReply};
+use crate::protocol::keys::LockKind;
+use crate::protocol::script::{ACQUIRE, ScriptCall};
 use crate::transport::server_errors::Failure;
 
 /// Void grants, and gates that were found unclaimed, before the caller is told to come back.
@@ -88,7 +88,7 @@ impl Single {
     ) -> Result<Option<Attempt>, Failure> {
         let name = &request.keys.name;
         // A token is sent this way once: its commands, sent again, could come late and in pieces.
-        let is_simple = request.keys.kind == Kind::Plain
+        let is_simple = request.keys.kind == LockKind::Plain
             && !(request.is_repeated || self.is_asking || self.contended.contains(name));
         let claim = link.claim_for_commands(request.ttl).filter(|_| is_simple);
         let Some(claim) = claim else {
@@ -98,7 +98,7 @@ impl Single {
         let Some(floor) = self.fences.floor_on(&counter, link.reign()) else {
             return Ok(None);
         };
-        let grant = Grant {
+        let grant = GrantCommands {
             lock: name.clone(),
             token: request.token.clone(),
             ttl: request.ttl,
@@ -108,7 +108,7 @@ impl Single {
         let (replies, confirmed) = link.grant_confirmed(&grant).await?;
         let answer = grant.answer(&replies);
         match answer.map_err(|unexpected| link.unexpected(unexpected))? {
-            Answer::Granted(fence) => {
+            GrantReply::Granted(fence) => {
                 self.fences.seen(&grant.counter, fence);
                 Ok(Some(Attempt::Granted {
                     fence,
@@ -117,7 +117,7 @@ impl Single {
                     confirmed,
                 }))
             }
-            Answer::Undecided => {
+            GrantReply::Undecided => {
                 self.contended.insert(name);
                 Ok(None)
             }
@@ -168,7 +168,7 @@ impl Single {
         Ok(Attempt::Refused(refusal))
     }
 
-    fn acquire(&self, link: &Link, request: &Request, counter: &str) -> Call {
+    fn acquire(&self, link: &Link, request: &Request, counter: &str) -> ScriptCall {
         let keys = &request.keys;
         let replication_id = link
             .gate

@@ -13,7 +13,7 @@ use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
 use crate::protocol::reply::{self, Unexpected};
-use crate::protocol::script::{ADOPT, Call, GIVE_BACK};
+use crate::protocol::script::{ADOPT, GIVE_BACK, ScriptCall};
 use crate::token::{Token, owner_in};
 use crate::transport::server_errors::Failure;
 
@@ -33,9 +33,10 @@ impl Single {
         for _ in 0..2 {
             let call = self.adoption(&link, request, (from, &request.token), &counter);
             let (reply, confirmed) = link.call_confirmed(call).await?;
-            let answer = Answer::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+            let answer =
+                AdoptReply::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
             return Ok(match answer {
-                Answer::Adopted { fence, claim } => {
+                AdoptReply::Adopted { fence, claim } => {
                     let slot = request.slot.unwrap_or_default();
                     let granted = (fence, slot, claim);
                     let counted = self.held_back(&link, request, granted, confirmed).await?;
@@ -53,12 +54,12 @@ impl Single {
                     let unconfirmed = counted.unwrap_or_else(|| confirmed.by_nobody_else());
                     AdoptOutcome::NotReplicated(unconfirmed)
                 }
-                Answer::Missing => AdoptOutcome::Missing,
-                Answer::Stolen { by } => AdoptOutcome::Stolen { by },
-                Answer::AboveSharedBound { most } => AdoptOutcome::AboveSharedBound { most },
-                Answer::GateClosed(remaining) => closed(Some(remaining)),
-                Answer::OtherIncarnation => return Err(other_incarnation(&link)),
-                Answer::GateUnclaimed => match self.open_gate(&link).await? {
+                AdoptReply::Missing => AdoptOutcome::Missing,
+                AdoptReply::Stolen { by } => AdoptOutcome::Stolen { by },
+                AdoptReply::AboveSharedBound { most } => AdoptOutcome::AboveSharedBound { most },
+                AdoptReply::GateClosed(remaining) => closed(Some(remaining)),
+                AdoptReply::OtherIncarnation => return Err(other_incarnation(&link)),
+                AdoptReply::GateUnclaimed => match self.open_gate(&link).await? {
                     Some(Duration::ZERO) => continue,
                     remaining => closed(remaining),
                 },
@@ -90,7 +91,7 @@ impl Single {
         request: &Request,
         (from, to): (&Token, &Token),
         counter: &str,
-    ) -> Call {
+    ) -> ScriptCall {
         let call = self
             .call_of(&ADOPT)
             .keys(request.locks())
@@ -110,7 +111,7 @@ impl Single {
 }
 
 /// The reply of `adopt.lua`.
-pub(super) enum Answer {
+pub(super) enum AdoptReply {
     Adopted { fence: Fence, claim: u64 },
     Missing,
     Stolen { by: String },
@@ -120,7 +121,7 @@ pub(super) enum Answer {
     AboveSharedBound { most: Duration },
 }
 
-impl Answer {
+impl AdoptReply {
     pub(super) fn parse(reply: &Value) -> Result<Self, Unexpected> {
         let items = reply::array(reply)?;
         let number = |at| reply::integer(reply::item(items, at)?);

@@ -47,12 +47,12 @@ impl Single {
     ) -> Result<ForceOutcome, Failure> {
         let link = self.link()?;
         let (mut forced, mut confirmed) = self.force_once(&link, keys, id).await?;
-        if matches!(forced, Forced::Unclaimed) {
+        if matches!(forced, ForceReply::Unclaimed) {
             self.open_gate(&link).await?;
             (forced, confirmed) = self.force_once(&link, keys, id).await?;
         }
         match forced {
-            Forced::Taken { from, fence, claim } => {
+            ForceReply::Taken { from, fence, claim } => {
                 let look = confirmed.look;
                 let counts = look.is_none_or(|look| look.allows_renewals(claim));
                 if counts && confirmed.by_majority() {
@@ -61,9 +61,9 @@ impl Single {
                 // A failover may bring the holder back.
                 Ok(ForceOutcome::NotReplicated(confirmed.by_nobody_else()))
             }
-            Forced::Unclaimed => Ok(ForceOutcome::NotReplicated(confirmed.by_nobody_else())),
-            Forced::Missing => Ok(ForceOutcome::Missing),
-            Forced::HeldByAnother { by } => Ok(ForceOutcome::HeldByAnother { by }),
+            ForceReply::Unclaimed => Ok(ForceOutcome::NotReplicated(confirmed.by_nobody_else())),
+            ForceReply::Missing => Ok(ForceOutcome::Missing),
+            ForceReply::HeldByAnother { by } => Ok(ForceOutcome::HeldByAnother { by }),
         }
     }
 
@@ -72,7 +72,7 @@ impl Single {
         link: &Link,
         keys: &Keys,
         id: &str,
-    ) -> Result<(Forced, Confirmed), Failure> {
+    ) -> Result<(ForceReply, Confirmed), Failure> {
         let counter = self.counters.of(&keys.name);
         let mut call = self
             .call_of(&FORCE_RELEASE)
@@ -99,7 +99,7 @@ impl Single {
 }
 
 /// The reply of `force_release.lua`.
-pub(super) enum Forced {
+pub(super) enum ForceReply {
     Taken {
         from: String,
         fence: Fence,
@@ -114,19 +114,19 @@ pub(super) enum Forced {
     Unclaimed,
 }
 
-pub(super) fn forced(reply: &Value) -> Result<Forced, Unexpected> {
+pub(super) fn forced(reply: &Value) -> Result<ForceReply, Unexpected> {
     let items = reply::array(reply)?;
     let number = |at| reply::integer(reply::item(items, at)?);
     let holder = || reply::text(reply::item(items, 1)?).map(|holder| token::owner_in(&holder));
     match number(0)? {
-        1 => Ok(Forced::Taken {
+        1 => Ok(ForceReply::Taken {
             from: holder()?,
             fence: replies::fence(number(2)?)?,
             claim: u64::try_from(number(3)?).unwrap_or_default(),
         }),
-        0 => Ok(Forced::Missing),
-        -1 => Ok(Forced::HeldByAnother { by: holder()? }),
-        -2 => Ok(Forced::Unclaimed),
+        0 => Ok(ForceReply::Missing),
+        -1 => Ok(ForceReply::HeldByAnother { by: holder()? }),
+        -2 => Ok(ForceReply::Unclaimed),
         code => Err(unknown_code(code)),
     }
 }

@@ -60,7 +60,7 @@ impl Acquired {
 }
 
 /// The reply of `release.lua`.
-pub(super) enum Released {
+pub(super) enum ReleaseReply {
     /// Nobody waits.
     Alone,
     /// Somebody waits, and was called.
@@ -71,7 +71,7 @@ pub(super) enum Released {
     },
 }
 
-impl Released {
+impl ReleaseReply {
     pub(super) fn parse(reply: &Value) -> Result<Self, Unexpected> {
         match reply {
             Value::Int(1) => Ok(Self::Alone),

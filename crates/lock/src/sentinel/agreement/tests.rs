@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn says(number: u16, master: u16, epoch: u64) -> Answer {
-    Answer {
+fn says(number: u16, master: u16, epoch: u64) -> SentinelAnswer {
+    SentinelAnswer {
         member: usize::from(number),
         sentinel: Endpoint::new("sentinel", number),
-        confirmation: LastConfirmation::Configured,
+        confirmation: Evidence::Configured,
         reply: Ok(View {
             sentinel_id: Some(format!("{number:040}")),
             address: Endpoint::new("node", master),
@@ -19,20 +19,20 @@ fn says(number: u16, master: u16, epoch: u64) -> Answer {
     }
 }
 
-fn silent(number: u16, cause: Cause) -> Answer {
-    Answer {
+fn silent(number: u16, cause: Cause) -> SentinelAnswer {
+    SentinelAnswer {
         member: usize::from(number),
         sentinel: Endpoint::new("sentinel", number),
-        confirmation: LastConfirmation::Configured,
+        confirmation: Evidence::Configured,
         reply: Err(cause),
     }
 }
 
-fn agreed_on(answers: &[Answer]) -> Option<(u16, u64)> {
+fn agreed_on(answers: &[SentinelAnswer]) -> Option<(u16, u64)> {
     agreement(answers, 3).map(|agreement| (agreement.address.port(), agreement.epoch))
 }
 
-fn message(answers: &[Answer]) -> String {
+fn message(answers: &[SentinelAnswer]) -> String {
     match verdict(answers, 3, "mymaster") {
         Verdict::Agreed(agreement) => panic!("agreed on {agreement:?}"),
         Verdict::TooFew { unavailable } | Verdict::Failed { unavailable } => {
@@ -72,8 +72,8 @@ fn one_sentinel_under_two_names_counts_once() {
     assert_eq!(agreed_on(&twice), None);
 }
 
-fn found(answer: Answer, confirmation: LastConfirmation) -> Answer {
-    Answer {
+fn found(answer: SentinelAnswer, confirmation: Evidence) -> SentinelAnswer {
+    SentinelAnswer {
         confirmation,
         ..answer
     }
@@ -81,15 +81,15 @@ fn found(answer: Answer, confirmation: LastConfirmation) -> Answer {
 
 #[test]
 fn a_found_sentinel_counts_once_it_agreed_with_a_configured_one() {
-    let agreed_on = |answers: &[Answer]| agreement(answers, 1).map(|agreed| agreed.epoch);
-    let unproven = |number, master| found(says(number, master, 4), LastConfirmation::Unproven);
+    let agreed_on = |answers: &[SentinelAnswer]| agreement(answers, 1).map(|agreed| agreed.epoch);
+    let unproven = |number, master| found(says(number, master, 4), Evidence::Unproven);
     assert_eq!(agreed_on(&[says(1, 7001, 4), unproven(2, 7001)]), Some(4));
     // In whatever order they answer.
     assert_eq!(agreed_on(&[unproven(2, 7001), says(1, 7001, 4)]), Some(4));
     let strangers = [says(1, 7001, 4), unproven(2, 666), unproven(3, 666)];
     assert_eq!(agreed_on(&strangers), None);
     // A proven one is believed where a configured one lags behind.
-    let proven = |number| found(says(number, 7002, 5), LastConfirmation::Proven);
+    let proven = |number| found(says(number, 7002, 5), Evidence::Proven);
     assert_eq!(
         agreed_on(&[says(1, 7001, 4), proven(2), proven(3)]),
         Some(5)
@@ -199,14 +199,14 @@ fn sentinels_without_an_id_are_told_apart_by_nothing_and_all_count() {
 
 #[test]
 fn a_found_sentinel_that_names_another_master_is_named_as_foreign() {
-    let stranger = found(says(2, 666, 4), LastConfirmation::Unproven);
-    let silent_found = found(silent(3, Cause::Refused), LastConfirmation::Proven);
+    let stranger = found(says(2, 666, 4), Evidence::Unproven);
+    let silent_found = found(silent(3, Cause::Refused), Evidence::Proven);
     let told = message(&[says(1, 7001, 4), stranger.clone()]);
     assert!(
         told.contains("sentinel:2") && told.contains("666"),
         "{told}"
     );
-    let is_announced = |answers: &[Answer]| match verdict(answers, 3, "mymaster") {
+    let is_announced = |answers: &[SentinelAnswer]| match verdict(answers, 3, "mymaster") {
         Verdict::TooFew { unavailable } => match unavailable.cause() {
             Cause::NoSentinelMajority { announced, .. } => *announced,
             other => panic!("{other:?}"),
@@ -238,8 +238,8 @@ fn what_helps_most_is_told_where_nobody_names_a_master() {
 
 #[test]
 fn a_found_sentinel_that_names_the_same_master_at_another_epoch_proves_nothing() {
-    let found = found(says(2, 7001, 5), LastConfirmation::Unproven);
-    let Answer {
+    let found = found(says(2, 7001, 5), Evidence::Unproven);
+    let SentinelAnswer {
         reply: Ok(view), ..
     } = &found
     else {

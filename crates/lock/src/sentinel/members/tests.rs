@@ -43,7 +43,7 @@ fn view(id: &str, epoch: u64, listed: &[Peer]) -> View {
 }
 
 /// What the members answer, in their order; `None` if one is silent.
-fn say(members: &Members, views: &[Option<View>]) -> Vec<Answer> {
+fn say(members: &Members, views: &[Option<View>]) -> Vec<SentinelAnswer> {
     let asked = members.all().iter().zip(views).enumerate();
     asked
         .map(|(index, (member, view))| member.answer(index, view.clone().ok_or(Cause::Refused)))
@@ -55,7 +55,7 @@ fn ports(members: &Members) -> Vec<u16> {
     all.map(|member| member.target.endpoint.port()).collect()
 }
 
-fn confirmations(answers: &[Answer]) -> Vec<LastConfirmation> {
+fn confirmations(answers: &[SentinelAnswer]) -> Vec<Evidence> {
     answers.iter().map(|answer| answer.confirmation).collect()
 }
 
@@ -133,7 +133,7 @@ async fn there_is_a_limit_to_how_many_are_asked() {
 
 #[tokio::test]
 async fn a_found_one_is_proven_once_it_agrees_with_a_configured_one() {
-    use LastConfirmation::{Configured, Proven, Unproven};
+    use Evidence::{Configured, Proven, Unproven};
 
     let mut members = members(&[1]);
     let first = |epoch| Some(view("a", epoch, &[peer("b", 2)]));
@@ -170,6 +170,6 @@ async fn links_follow_the_configured_names() {
     members.names = [1, 3].map(|port| Name::start(&at(port), &hints)).into();
     members.follow_names();
     assert_eq!(ports(&members), [1, 3]);
-    let configured = |member: &Member| member.origin == Origin::Configured;
+    let configured = |member: &SentinelMember| member.origin == Origin::Configured;
     assert!(members.all().iter().all(configured));
 }
