@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use leasehold::{Error, Locker};
+use leasehold::{Error, Grants, Locker};
 use leasehold_testkit::{RedisServer, SentinelCluster};
 use leasehold_tests::{all_up_for, blocking, eventually, lease, soon, strict};
 
@@ -182,6 +182,28 @@ async fn lease_in_first_life(cluster: &SentinelCluster, locker: &Locker) -> leas
     soon("a lease", locker.acquire("held"))
         .await
         .expect("a lease")
+}
+
+/// A client that takes the gate for open grants by plain commands, and learns only from the look behind them that
+/// another client has closed it. What it has set by then would keep everybody out until it expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_under_a_gate_that_was_closed_meanwhile_is_taken_back() {
+    let cluster = cluster();
+    let locker = strict(&cluster, LONGEST).await;
+    let held = lease_in_first_life(&cluster, &locker).await;
+    lease_and_release(&locker, "under the open gate").await;
+    set_gate(&cluster, &["open_from", "9999999999999"]);
+    let refused = locker.try_acquire("void").await;
+    assert!(matches!(refused, Err(Error::GateClosed(_))), "{refused:?}");
+    let closed = matches!(locker.grants(), Grants::Closed { .. });
+    assert!(closed, "{:?}", locker.grants());
+    let master = blocking(|| cluster.master()).expect("a master");
+    // It would live for as long as the longest lease, which is longer than anybody waits here.
+    eventually("the void grant is gone", async || {
+        blocking(|| master.cli(&["EXISTS", "void"])).is_ok_and(|exists| exists.trim() == "0")
+    })
+    .await;
+    drop(held);
 }
 
 /// What an operator does on an ordinary day, after the first failover: none of it stops grants.

@@ -3,7 +3,8 @@
 use leasehold::{Cause, Error, Unavailable};
 use leasehold_testkit::{FakeServer, RedisServer, Reply, SentinelCluster, SentinelServer};
 use leasehold_tests::{
-    connect, fail_over, lease, lease_on, port_env, refusal, sentinel_env, soon, standalone_env,
+    connect, eventually, fail_over, lease, lease_on, port_env, refusal, sentinel_env, soon,
+    standalone_env,
 };
 
 const EVERYWHERE: &str = "remove rename-command for it from redis.conf, or connect to the server \
@@ -150,6 +151,39 @@ async fn without_subscribe_waiters_poll() {
     held.release().await.expect("a release");
     let next = soon("the turn", waiter).await.expect("the task");
     next.expect("a lease").release().await.expect("a release");
+}
+
+/// A release calls those who wait in the same process, whom no server calls there.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_subscribe_waiters_of_the_same_process_are_called() {
+    let redis = without(&["SUBSCRIBE"]);
+    // Longer than this test waits.
+    let long = [
+        ("LOCK_TTL", "60s"),
+        ("LOCK_MAX_TTL", "60s"),
+        ("LOCK_RETRY_INTERVAL", "60s"),
+    ];
+    let locker = connect(standalone_env(&redis), &long)
+        .await
+        .expect("connect");
+    for is_dropped in [false, true] {
+        let held = lease(&locker, "report").await;
+        let waiter = {
+            let locker = locker.clone();
+            tokio::spawn(async move { locker.acquire("report").await })
+        };
+        eventually("the refusal", async || {
+            matches!(locker.obstacle("report"), Ok(Some(_)))
+        })
+        .await;
+        if is_dropped {
+            drop(held);
+        } else {
+            held.release().await.expect("a release");
+        }
+        let next = soon("the turn", waiter).await.expect("the task");
+        next.expect("a lease").release().await.expect("a release");
+    }
 }
 
 /// The events of a Sentinel that takes no `SUBSCRIBE` are polled.

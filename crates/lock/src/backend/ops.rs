@@ -75,7 +75,7 @@ pub(crate) enum GrantOutcome {
 }
 
 /// How a renewal went.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RenewOutcome {
     Renewed {
         data_set: DataSet,

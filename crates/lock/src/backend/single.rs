@@ -131,31 +131,9 @@ impl Single {
             (answer, confirmed) = self.renew_once(&link, request, fence).await?;
         }
         match answer.code {
-            1 | 2 if !counts(&answer, confirmed) => Ok(RenewOutcome::NotReplicated {
-                confirmed: confirmed.by_nobody_else(),
-                reasserted: answer.code == 2,
-            }),
-            1 | 2 if !confirmed.by_majority() => Ok(RenewOutcome::NotReplicated {
-                confirmed,
-                reasserted: answer.code == 2,
-            }),
-            1 | 2 => Ok(RenewOutcome::Renewed {
-                data_set: data_set(&link),
-                reasserted: answer.code == 2,
-                is_gate_closed: (confirmed.look).is_some_and(|look| look.open_claim().is_none()),
-            }),
-            0 => Ok(RenewOutcome::Missing {
-                data_set: data_set(&link),
-            }),
-            -1 => Ok(RenewOutcome::Stolen {
-                by: owner_in(&answer.holder),
-            }),
-            -2 => Ok(RenewOutcome::NotReplicated {
-                confirmed: confirmed.by_nobody_else(),
-                reasserted: false,
-            }),
             -3 => Err(other_incarnation(&link)),
-            code => Err(link.unexpected(unknown_code(code))),
+            code => renewal(&answer, confirmed, data_set(&link))
+                .ok_or_else(|| link.unexpected(unknown_code(code))),
         }
     }
 
@@ -271,6 +249,35 @@ fn data_set(link: &Link) -> DataSet {
         incarnation: link.incarnation.replication_id.clone(),
         epoch: link.epoch(),
     }
+}
+
+/// What a renewal came to; `None` where its code says nothing of the lease.
+fn renewal(answer: &Coded, confirmed: Confirmed, data_set: DataSet) -> Option<RenewOutcome> {
+    let reasserted = answer.code == 2;
+    Some(match answer.code {
+        1 | 2 if !counts(answer, confirmed) => RenewOutcome::NotReplicated {
+            confirmed: confirmed.by_nobody_else(),
+            reasserted,
+        },
+        1 | 2 if !confirmed.by_majority() => RenewOutcome::NotReplicated {
+            confirmed,
+            reasserted,
+        },
+        1 | 2 => RenewOutcome::Renewed {
+            data_set,
+            reasserted,
+            is_gate_closed: (confirmed.look).is_some_and(|look| look.open_claim().is_none()),
+        },
+        0 => RenewOutcome::Missing { data_set },
+        -1 => RenewOutcome::Stolen {
+            by: owner_in(&answer.holder),
+        },
+        -2 => RenewOutcome::NotReplicated {
+            confirmed: confirmed.by_nobody_else(),
+            reasserted: false,
+        },
+        _ => return None,
+    })
 }
 
 /// Whether a renewal was made under the claim of the gate that its confirmation found.

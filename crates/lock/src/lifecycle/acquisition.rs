@@ -309,3 +309,6 @@ impl Drop for Acquisition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

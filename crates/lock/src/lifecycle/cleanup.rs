@@ -285,7 +285,7 @@ async fn attempt(
 }
 
 /// Waits for another state of the master.
-async fn changed(topology: &mut Option<watch::Receiver<State>>) {
+pub(super) async fn changed(topology: &mut Option<watch::Receiver<State>>) {
     if let Some(topology) = topology
         && topology.changed().await.is_ok()
     {

@@ -20,6 +20,8 @@ mod sync {
 }
 
 #[cfg(test)]
+mod cleanup_tests;
+#[cfg(test)]
 mod lost_reply_tests;
 #[cfg(test)]
 mod renew_tests;

@@ -147,8 +147,8 @@ impl LinkTask {
             if refused {
                 sleep(PAUSE_AFTER_REFUSED_CREDENTIALS).await;
             } else {
-                sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                sleep(shortened(pause)).await;
+                pause = longer(pause);
             }
         }
     }
@@ -220,6 +220,16 @@ impl LinkTask {
     }
 }
 
+/// By up to a half, so that not all clients come at once.
+fn shortened(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + 0.5 * fastrand::f64())
+}
+
+/// The pause after one more failure.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
 /// Whether an event speaks of our master: its payload begins with the name, or with `master <name>`.
 pub(crate) fn concerns(message: &PushInfo, service: &str) -> bool {
     if message.kind != PushKind::Message {
@@ -250,6 +260,24 @@ mod tests {
             kind: PushKind::Message,
             data,
         }
+    }
+
+    #[test]
+    fn pauses_grow_and_differ() {
+        let mut pause = SHORTEST_PAUSE;
+        let mut lengths = std::collections::BTreeSet::new();
+        for _ in 0..10 {
+            for _ in 0..20 {
+                let length = shortened(pause);
+                assert!(length >= pause / 2 && length <= pause, "{length:?}");
+                lengths.insert(length);
+            }
+            let next = longer(pause);
+            assert!(next == pause * 2 || next == LONGEST_PAUSE, "{next:?}");
+            pause = next;
+        }
+        assert_eq!(pause, LONGEST_PAUSE);
+        assert!(lengths.len() > 10, "not all at once");
     }
 
     #[test]

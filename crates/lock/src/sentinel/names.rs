@@ -148,6 +148,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_name_leads_to_is_told_with_a_hint() {
+        let (publish, mut known) = watch::channel(Vec::new());
+        let hints = Arc::new(Notify::new());
+        let following = tokio::spawn(follow(at("localhost"), hints.clone(), publish));
+        // By the first resolution, not the second.
+        let patience = EVERY * 4 / 5;
+        let told = timeout(patience, known.changed()).await;
+        told.expect("in time").expect("it goes on");
+        assert!(!known.borrow().is_empty());
+        let hinted = timeout(patience, hints.notified()).await;
+        hinted.expect("a hint");
+        following.abort();
+    }
+
+    #[tokio::test]
     async fn an_address_is_not_resolved() {
         for address in ["10.0.0.1", "::1"] {
             assert_eq!(resolve(&at(address)).await, Ok(vec![at(address)]));

@@ -1,7 +1,10 @@
 //! Which masters are accepted of those that a majority names.
 
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
 use super::*;
-use crate::transport::fake_server::settings;
+use crate::transport::fake_server::{FakeServer, bulk, settings};
 
 fn agreed(master: u16, epoch: u64) -> Agreement {
     Agreement {
@@ -44,4 +47,40 @@ async fn an_accepted_address_is_mapped() {
         down_after: Some(Duration::from_secs(5)),
     };
     assert_eq!(named, expected);
+}
+
+#[tokio::test]
+async fn without_an_event_there_is_no_hint() {
+    let sentinels = Sentinels::start(&[], "mymaster", settings(), AddressMap::default());
+    assert!(sentinels.hint().now_or_never().is_none());
+    sentinels.hints.notify_one();
+    assert!(sentinels.hint().now_or_never().is_some());
+    assert!(
+        sentinels.hint().now_or_never().is_none(),
+        "it was the same one"
+    );
+}
+
+/// What a Sentinel answers to a subscription.
+fn subscribed(words: &[String]) -> String {
+    let channel = |name: &String| format!(">3\r\n{}{}:1\r\n", bulk("subscribe"), bulk(name));
+    words[1..].iter().map(channel).collect()
+}
+
+#[tokio::test]
+async fn sentinels_are_polled_where_one_refuses_the_subscription() {
+    const REFUSED: &str = "-NOPERM this user has no permissions to run the 'subscribe' command\r\n";
+    for is_refused in [false, true] {
+        let sentinel = FakeServer::start(move |words| match words[0].as_str() {
+            "SUBSCRIBE" if is_refused => REFUSED.to_owned(),
+            "SUBSCRIBE" => subscribed(words),
+            _ => "+PONG\r\n".to_owned(),
+        });
+        let sentinel = sentinel.await;
+        let nodes = [sentinel.node.clone()];
+        let sentinels = Sentinels::start(&nodes, "mymaster", settings(), AddressMap::default());
+        let linked = timeout(Duration::from_secs(10), sentinels.hint()).await;
+        assert!(linked.is_ok(), "the link is up");
+        assert_eq!(sentinels.only_polls(), is_refused);
+    }
 }

@@ -29,6 +29,16 @@ fn look(claim: u64, is_claimed: bool) -> Look {
     }
 }
 
+/// Of three data nodes.
+fn by(acknowledged: usize, look: Option<Look>) -> Confirmed {
+    Confirmed {
+        acknowledged,
+        needed: 2,
+        data_nodes: 3,
+        look,
+    }
+}
+
 #[test]
 fn a_renewal_counts_under_the_claim_that_its_confirmation_found() {
     let answer = |code| Coded {
@@ -54,6 +64,69 @@ fn a_renewal_counts_under_the_claim_that_its_confirmation_found() {
     for code in [0, -1, -3] {
         assert!(counts(&answer(code), confirmed(Some(look(8, false)))));
     }
+}
+
+/// A renewal prolongs a lease only where a majority confirms it under the claim of the gate that it was made under.
+#[test]
+fn a_renewal_that_does_not_count_is_not_replicated_whoever_has_it() {
+    let outcome = |code, acknowledged, look| {
+        let answer = Coded {
+            code,
+            claim: 7,
+            holder: "other/0".to_owned(),
+        };
+        renewal(&answer, by(acknowledged, look), DataSet::local())
+    };
+    for (code, reasserted) in [(1, false), (2, true)] {
+        let renewed = |is_gate_closed| {
+            Some(RenewOutcome::Renewed {
+                data_set: DataSet::local(),
+                reasserted,
+                is_gate_closed,
+            })
+        };
+        let not_replicated = |acknowledged, look| {
+            Some(RenewOutcome::NotReplicated {
+                confirmed: by(acknowledged, look),
+                reasserted,
+            })
+        };
+        let closed = Look {
+            opens_in: None,
+            ..look(7, true)
+        };
+        assert_eq!(outcome(code, 2, None), renewed(false));
+        assert_eq!(outcome(code, 2, Some(look(7, true))), renewed(false));
+        assert_eq!(outcome(code, 2, Some(closed)), renewed(true));
+        let few = outcome(code, 1, Some(look(7, true)));
+        assert_eq!(few, not_replicated(1, Some(look(7, true))));
+        for void in [look(8, true), look(7, false)] {
+            let all = outcome(code, 3, Some(void));
+            assert_eq!(all, not_replicated(1, Some(void)), "none of them counts");
+        }
+    }
+}
+
+#[test]
+fn a_renewal_of_what_is_not_held_says_why() {
+    let outcome = |code| {
+        let answer = Coded {
+            code,
+            claim: 0,
+            holder: "other/0".to_owned(),
+        };
+        renewal(&answer, by(3, None), DataSet::local())
+    };
+    let data_set = DataSet::local();
+    assert_eq!(outcome(0), Some(RenewOutcome::Missing { data_set }));
+    let by_other = owner_in("other/0");
+    assert_eq!(outcome(-1), Some(RenewOutcome::Stolen { by: by_other }));
+    let unclaimed = RenewOutcome::NotReplicated {
+        confirmed: by(1, None),
+        reasserted: false,
+    };
+    assert_eq!(outcome(-2), Some(unclaimed));
+    assert_eq!(outcome(-9), None);
 }
 
 #[test]
