@@ -1,5 +1,6 @@
 //! One lease on one Redis: granted, renewed, lost in time, released by its owner alone.
 
+mod commands;
 mod handover;
 mod interface;
 mod limits;

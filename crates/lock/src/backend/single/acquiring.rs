@@ -42,6 +42,7 @@ impl Single {
         };
         for _ in 0..ROUNDS {
             match attempt {
+                Attempt::Refused(refusal) if may_be_set => return Ok(after_a_void_grant(refusal)),
                 Attempt::Refused(refusal) => return Ok(refusal),
                 Attempt::Granted {
                     fence,
@@ -226,9 +227,22 @@ fn closed(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
     }
 }
 
+/// A refusal that follows a void grant: the caller has to take back what that one left behind.
+fn after_a_void_grant(refusal: GrantOutcome) -> GrantOutcome {
+    match refusal {
+        GrantOutcome::GateClosed { remaining, epoch } => {
+            GrantOutcome::Resynced { remaining, epoch }
+        }
+        refusal => refusal,
+    }
+}
+
 fn void(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
     GrantOutcome::Resynced {
         remaining,
         epoch: link.epoch(),
     }
 }
+
+#[cfg(test)]
+mod tests;
