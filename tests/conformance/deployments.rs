@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use leasehold::{Config, Locker, MemoryStore};
-use leasehold_testkit::{RedisCluster, RedisServer, SentinelCluster};
+use leasehold_testkit::{RIGHTS_VARIABLE, RedisCluster, RedisServer, SentinelCluster};
 use leasehold_tests::{connect, eventually};
 
 pub(crate) struct Deployment {
@@ -13,7 +13,8 @@ pub(crate) struct Deployment {
     delete: Box<dyn Fn(&str) + Send + Sync>,
     /// Exception: with locking disabled everyone is granted everything and nothing is ever lost.
     pub(crate) excludes: bool,
-    /// Exception: without Redis there is nothing to list, and nothing that only an operator could free.
+    /// Exception: without Redis there is nothing to list, and nothing that only an operator could free. With the least
+    /// rights a worker is no operator.
     pub(crate) has_operator: bool,
     _servers: Box<dyn Any + Send + Sync>,
 }
@@ -57,7 +58,7 @@ impl Deployment {
             store: None,
             delete: Box::new(move |key| drop(deleting.command(&["DEL", key]).expect("DEL"))),
             excludes: true,
-            has_operator: true,
+            has_operator: may_operate(),
             _servers: Box::new(server),
         }
     }
@@ -75,7 +76,7 @@ impl Deployment {
                 master.command(&["DEL", key]).expect("DEL");
             }),
             excludes: true,
-            has_operator: true,
+            has_operator: may_operate(),
             _servers: Box::new(cluster),
         }
     }
@@ -96,7 +97,7 @@ impl Deployment {
                 }
             }),
             excludes: true,
-            has_operator: true,
+            has_operator: may_operate(),
             _servers: Box::new(servers),
         }
     }
@@ -114,7 +115,7 @@ impl Deployment {
                 deleting.node(owner).command(&["DEL", key]).expect("DEL");
             }),
             excludes: true,
-            has_operator: true,
+            has_operator: may_operate(),
             _servers: Box::new(cluster),
         }
     }
@@ -146,6 +147,10 @@ impl Deployment {
     pub(crate) fn delete(&self, key: &str) {
         (self.delete)(key);
     }
+}
+
+fn may_operate() -> bool {
+    std::env::var_os(RIGHTS_VARIABLE).is_none()
 }
 
 fn common(more: &[(&str, &str)]) -> Vec<(String, String)> {

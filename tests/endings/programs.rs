@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use leasehold::{Config, Error, Lease, Locker, LostReason, MemoryStore, blocking};
-use leasehold_testkit::RedisServer;
-use leasehold_tests::{connect, soon, standalone_env};
+use leasehold_testkit::{Mode, Proxy, RedisServer, wait_for};
+use leasehold_tests::{PATIENCE, connect, soon, standalone_env};
 use tokio::runtime::{Builder, Runtime};
 
 const ROUNDS: usize = 5;
@@ -156,6 +156,35 @@ fn a_server_that_hangs_does_not_keep_a_program_from_ending() {
         redis.resume().expect("SIGCONT");
         redis.command(&["DEL", "report"]).expect("DEL");
     }
+}
+
+/// The connection of the end breaks while it is made.
+#[test]
+fn a_release_at_the_end_that_fails_is_tried_again() {
+    let redis = RedisServer::start().expect("redis-server");
+    let proxy = Proxy::start(redis.address()).expect("a proxy");
+    // Of one thread, so that nothing else connects once `block_on` has ended.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let before = runtime.block_on(async {
+        let port = proxy.port().to_string();
+        let overrides = [("REDIS_PORT", port.as_str())];
+        let locker = connect(variables(&redis), &overrides).await;
+        let lease = locker.expect("connect").acquire("report").await;
+        proxy.set_mode(Mode::Refuse).expect("refused");
+        proxy.set_mode(Mode::DropReplies).expect("lost replies");
+        drop(lease.expect("a lease"));
+        proxy.connections()
+    });
+    let ended = std::thread::spawn(move || drop(runtime));
+    let connects = wait_for("the last connection", PATIENCE, || {
+        let made = proxy.connections() - before;
+        (made > 0).then_some(()).ok_or(made)
+    });
+    connects.expect("a connection");
+    proxy.set_mode(Mode::Pass).expect("passing");
+    ended.join().expect("an end");
+    assert!(is_free(&redis, "report"));
 }
 
 #[test]
