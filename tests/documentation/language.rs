@@ -17,7 +17,7 @@ const PLAINER: [(&str, &str); 10] = [
     ("under way", "in progress"),
 ];
 
-fn files(path: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(path: &Path, found: &mut Vec<PathBuf>) {
     if !path.is_dir() {
         found.push(path.to_owned());
         return;

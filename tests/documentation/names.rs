@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::language::files;
+
 /// Twins by purpose: the blocking interface has the names of the other one, a build without TLS has stand-ins, and every
 /// command has its `Arguments`.
 const TWINS: &[&str] = &[
@@ -60,16 +62,15 @@ fn defined(line: &str) -> Option<&str> {
 }
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_test = name == "tests.rs" || name.ends_with("_tests.rs") || name == "schedules";
-        if path.is_dir() && !is_test {
-            files.extend(sources(&path));
-        } else if name.ends_with(".rs") && !is_test {
-            files.push(path);
-        }
-    }
-    files
+    let mut found = Vec::new();
+    files(directory, &mut found);
+    found.retain(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let is_test = name == "tests.rs" || name.ends_with("_tests.rs");
+        let is_schedule = file
+            .components()
+            .any(|part| part.as_os_str() == "schedules");
+        name.ends_with(".rs") && !is_test && !is_schedule
+    });
+    found
 }

@@ -3,20 +3,7 @@
 use std::time::{Duration, Instant};
 
 use leasehold_testkit::RedisServer;
-use leasehold_tests::{connect, soon, standalone_env};
-
-fn calls(redis: &RedisServer, command: &str) -> u64 {
-    let counts = redis.info("commandstats").expect("INFO");
-    let count = counts.get(&format!("cmdstat_{command}"));
-    let count = count.and_then(|fields| fields.split(',').next()?.strip_prefix("calls="));
-    count
-        .and_then(|count| count.parse().ok())
-        .unwrap_or_default()
-}
-
-fn scripts(redis: &RedisServer) -> u64 {
-    calls(redis, "evalsha") + calls(redis, "eval")
-}
+use leasehold_tests::{connect, scripts, soon, standalone_env};
 
 /// The server tells when the key changes; until then there is nothing to ask.
 #[tokio::test(flavor = "multi_thread")]

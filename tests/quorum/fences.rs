@@ -2,27 +2,12 @@
 
 use std::sync::Arc;
 
-use leasehold_testkit::{RedisServer, ServerProcess};
-use leasehold_tests::{eventually, soon};
+use leasehold_testkit::RedisServer;
+use leasehold_tests::{eventually, scripts, soon};
 
 use super::{holders, ready, servers};
 
 const ROUNDS: u64 = 10;
-
-/// Scripts that ran on a member: one that it did not know yet is sent twice and runs once.
-fn scripts(server: &ServerProcess) -> u64 {
-    let counts = server.info("commandstats").expect("INFO");
-    let count = |name: &str, field: &str| {
-        let fields = counts.get(name)?.split(',');
-        let count = fields.filter_map(|text| text.strip_prefix(field)).next()?;
-        count.strip_prefix('=')?.parse::<u64>().ok()
-    };
-    let ran = |name| {
-        let failed = count(name, "failed_calls").unwrap_or_default();
-        count(name, "calls").unwrap_or_default() - failed
-    };
-    ran("cmdstat_evalsha") + ran("cmdstat_eval")
-}
 
 /// Waits until each member was sent so many more scripts than it was before, and no more.
 async fn sent_in_all(servers: &[&RedisServer], before: &[u64], more: u64) {

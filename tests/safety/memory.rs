@@ -1,6 +1,6 @@
 //! A data set that forgets: flushed, or started empty.
 
-use leasehold::Error;
+use leasehold::{Error, Fence};
 use leasehold_testkit::RedisServer;
 use leasehold_tests::{blocking, connect, eventually, soon, standalone_env};
 
@@ -49,28 +49,25 @@ async fn fences_go_up_over_a_restart_with_an_older_snapshot() {
     let server = RedisServer::start().expect("redis-server");
     let mut last = None;
     for is_saved in [true, false, false, false] {
-        let locker = connect(standalone_env(&server), &[])
-            .await
-            .expect("connect");
-        let lease = locker.acquire(NAME).await.expect("a lease");
-        last = Some(lease.fence());
-        lease.release().await.expect("a release");
+        last = Some(fence_of_a_new_locker(&server).await);
         if is_saved {
             server.command(&["SAVE"]).expect("SAVE");
         }
     }
     server.restart().expect("a restart");
-    let locker = connect(standalone_env(&server), &[])
-        .await
-        .expect("connect");
+    let fence = fence_of_a_new_locker(&server).await;
+    assert!(Some(fence) > last, "{fence} after {last:?}");
+}
+
+/// Of a locker that has seen no fence before.
+async fn fence_of_a_new_locker(server: &RedisServer) -> Fence {
+    let locker = connect(standalone_env(server), &[]).await.expect("connect");
     let lease = soon("a lease", locker.acquire(NAME))
         .await
         .expect("a lease");
-    assert!(
-        Some(lease.fence()) > last,
-        "{} after {last:?}",
-        lease.fence()
-    );
+    let fence = lease.fence();
+    lease.release().await.expect("a release");
+    fence
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,19 +76,9 @@ async fn fences_go_up_over_flushes_and_empty_restarts_in_every_mode() {
     let mut last = None;
     for round in 0..4 {
         // A new locker each time, so that nothing but the server's clock can know of the fences before.
-        let locker = connect(standalone_env(&server), &[])
-            .await
-            .expect("connect");
-        let lease = soon("a lease", locker.acquire(NAME))
-            .await
-            .expect("a lease");
-        assert!(
-            Some(lease.fence()) > last,
-            "{} after {last:?}",
-            lease.fence()
-        );
-        last = Some(lease.fence());
-        lease.release().await.expect("a release");
+        let fence = fence_of_a_new_locker(&server).await;
+        assert!(Some(fence) > last, "{fence} after {last:?}");
+        last = Some(fence);
         if round % 2 == 0 {
             server.flush().expect("FLUSHALL");
         } else {

@@ -231,6 +231,26 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     .await;
 }
 
+/// How many scripts ran on a server: one that it did not know yet is sent twice and runs once.
+///
+/// # Panics
+///
+/// If the server does not answer.
+#[must_use]
+pub fn scripts(server: &ServerProcess) -> u64 {
+    let counts = server.info("commandstats").expect("INFO");
+    let count = |name: &str, field: &str| {
+        let fields = counts.get(name)?.split(',');
+        let count = fields.filter_map(|text| text.strip_prefix(field)).next()?;
+        count.strip_prefix('=')?.parse::<u64>().ok()
+    };
+    let ran = |name| {
+        let failed = count(name, "failed_calls").unwrap_or_default();
+        count(name, "calls").unwrap_or_default() - failed
+    };
+    ran("cmdstat_evalsha") + ran("cmdstat_eval")
+}
+
 /// Waits until each of these servers has been up for longer than `least`, as one must be that may take over without a pause.
 ///
 /// # Panics

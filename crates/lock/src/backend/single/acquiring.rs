@@ -42,8 +42,7 @@ impl Single {
         };
         for _ in 0..ROUNDS {
             match attempt {
-                Attempt::Refused(refusal) if may_be_set => return Ok(after_a_void_grant(refusal)),
-                Attempt::Refused(refusal) => return Ok(refusal),
+                Attempt::Refused(refusal) => return Ok(refused(refusal, may_be_set)),
                 Attempt::Granted {
                     fence,
                     slot,
@@ -72,13 +71,12 @@ impl Single {
             };
             match self.open_gate(&link).await.map_err(uncertain)? {
                 Some(Duration::ZERO) => {}
-                remaining if may_be_set => return Ok(void(&link, remaining)),
-                remaining => return Ok(closed(&link, remaining)),
+                remaining => return Ok(refused(closed(&link, remaining), may_be_set)),
             }
             let again = self.grant_by_script(&link, request).await;
             attempt = again.map_err(uncertain)?;
         }
-        Ok(void(&link, None))
+        Ok(refused(closed(&link, None), true))
     }
 
     /// `None`: not possible, or undecided; the script may follow with the same token.
@@ -227,20 +225,13 @@ fn closed(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
     }
 }
 
-/// A refusal that follows a void grant: the caller has to take back what that one left behind.
-fn after_a_void_grant(refusal: GrantOutcome) -> GrantOutcome {
+/// A refusal, where a void grant before it may have set the key: the caller has to take that back.
+fn refused(refusal: GrantOutcome, may_be_set: bool) -> GrantOutcome {
     match refusal {
-        GrantOutcome::GateClosed { remaining, epoch } => {
+        GrantOutcome::GateClosed { remaining, epoch } if may_be_set => {
             GrantOutcome::Resynced { remaining, epoch }
         }
         refusal => refusal,
-    }
-}
-
-fn void(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
-    GrantOutcome::Resynced {
-        remaining,
-        epoch: link.epoch(),
     }
 }
 

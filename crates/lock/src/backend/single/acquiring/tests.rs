@@ -8,7 +8,7 @@ fn a_gate_that_closes_after_a_void_grant_has_it_taken_back() {
         remaining,
         epoch: 7,
     };
-    let refusal = after_a_void_grant(closed);
+    let refusal = refused(closed, true);
     assert!(
         matches!(refusal, GrantOutcome::Resynced { remaining: left, epoch: 7 } if left == remaining),
         "{refusal:?}"
@@ -23,6 +23,6 @@ fn another_holder_after_a_void_grant_is_told_as_it_is() {
         remaining: None,
         before: None,
     };
-    let refusal = after_a_void_grant(held);
+    let refusal = refused(held, true);
     assert!(matches!(refusal, GrantOutcome::Held { .. }), "{refusal:?}");
 }
