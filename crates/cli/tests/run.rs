@@ -175,16 +175,17 @@ fn nothing_is_left_of_a_command_that_is_ended() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts a command and sends a signal to its guard; also the command's process id.
+/// Starts a shell that runs `first`, and sends a signal to its guard; also the shell's process id.
 fn run_and_signal_the_guard(
     server: &RedisServer,
+    first: &str,
     signal: &str,
 ) -> Result<(ChildProcess, String), Failure> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("pids");
-    let script = "echo $PPID $$ > \"$0\"; sleep 60";
+    let script = format!("{first}; echo $PPID $$ > \"$0\"; sleep 60");
     let mut command = leasehold(&server_env(server));
-    command.args(["run", "order", "--", "sh", "-c", script]);
+    command.args(["run", "order", "--", "sh", "-c", &script]);
     command
         .arg(&file)
         .stdin(Stdio::null())
@@ -201,9 +202,25 @@ fn run_and_signal_the_guard(
 #[test]
 fn the_command_dies_with_its_guard() -> Result<(), Failure> {
     let server = RedisServer::builder().start()?;
-    let (child, shell) = run_and_signal_the_guard(&server, "-9")?;
+    let (child, shell) = run_and_signal_the_guard(&server, "true", "-9")?;
     assert_eq!(child.wait(PATIENCE)?.code(), Some(70));
     assert!(!common::is_alive(&shell));
+    Ok(())
+}
+
+/// What is killed takes a moment to die, all the more with much memory. The lock is held until then.
+#[test]
+fn a_command_whose_guard_died_is_gone_before_the_lock_is_released() -> Result<(), Failure> {
+    let server = RedisServer::builder().start()?;
+    let fill = "memory=$(head -c 200M /dev/zero | tr '\\0' x)";
+    let (child, shell) = run_and_signal_the_guard(&server, fill, "-9")?;
+    assert_eventually("the release", PATIENCE, || {
+        server
+            .cli(&["EXISTS", "order"])
+            .is_ok_and(|left| left == "0")
+    });
+    assert!(!common::is_alive(&shell));
+    assert_eq!(child.wait(PATIENCE)?.code(), Some(70));
     Ok(())
 }
 
@@ -211,7 +228,7 @@ fn the_command_dies_with_its_guard() -> Result<(), Failure> {
 #[test]
 fn a_stopped_guard_keeps_no_command_alive() -> Result<(), Failure> {
     let server = RedisServer::builder().start()?;
-    let (child, shell) = run_and_signal_the_guard(&server, "-STOP")?;
+    let (child, shell) = run_and_signal_the_guard(&server, "true", "-STOP")?;
     server.command(&["DEL", "order"])?;
     assert_eventually("the command to be killed", PATIENCE, || {
         !common::is_alive(&shell)

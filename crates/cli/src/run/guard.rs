@@ -30,12 +30,9 @@ use rustix::time::{
 
 use super::deadline::{Deadlines, Instant};
 use super::signals::Signals;
-use super::tree;
+use super::tree::{self, SWEEP};
 use super::wire::{Ended, GuardReport, Order, Status};
 use crate::exit;
-
-/// How often to look whether what was killed is gone.
-const SWEEP: Duration = Duration::from_millis(5);
 
 /// `leasehold __guard GROUP GRACE COMMAND…`: `GROUP` is the process group for the command, 0 for
 /// one of its own; `GRACE` the nanoseconds to clean up if the holder dies.

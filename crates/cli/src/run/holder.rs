@@ -16,11 +16,11 @@ use rustix::process::{Pid, Signal, getpgid, getpid, set_child_subreaper};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Instant as Tick, sleep_until};
+use tokio::time::{Instant as Tick, sleep, sleep_until};
 
 use super::deadline::{Deadlines, Instant, Margins};
 use super::signals::{self, Signals};
-use super::tree;
+use super::tree::{self, SWEEP};
 use super::wire::{Ended, GuardReport, Order, Status};
 
 /// How long after the deadline the holder lends the guard a hand,
@@ -153,7 +153,7 @@ impl Holder {
                     Some(line) => if let Some(ending) = self.heard(&line, lease) {
                         return Ok(ending);
                     },
-                    None => return self.without_guard(lease),
+                    None => return self.without_guard(lease).await,
                 },
                 number = signals.next() => {
                     if self.group == 0 || !signals::is_typed(number) {
@@ -170,7 +170,7 @@ impl Holder {
                 _ = look.tick() => {
                     let overdue_for = Instant::now().since(self.told.kill_at);
                     if overdue_for > GUARD_GIVEN_UP {
-                        return self.without_guard(lease);
+                        return self.without_guard(lease).await;
                     }
                     // It is slow, or stopped itself.
                     if overdue_for > GUARD_IS_SLOW {
@@ -243,11 +243,11 @@ impl Holder {
 
     /// The guard is gone, or does not move. The kernel kills the command of a guard that died; what
     /// that started is below this process now.
-    fn without_guard(&mut self, lease: Option<&Lease>) -> io::Result<Ending> {
+    async fn without_guard(&mut self, lease: Option<&Lease>) -> io::Result<Ending> {
         self.kill_command();
         let _ = self.guard.kill();
         self.collect_guard();
-        self.kill_command();
+        kill_what_is_left(lease).await;
         match self.stopped_for.take() {
             Some(why) => Ok(why),
             None if Instant::now() >= self.told.terminate_at => Ok(Ending::Lost(loss(lease))),
@@ -259,6 +259,21 @@ impl Holder {
 
     fn collect_guard(&mut self) {
         let _ = self.guard.wait();
+    }
+}
+
+/// Kills what the command has left, until nothing is left. What is killed takes a moment to die, with much memory
+/// for one, and the lock must not be released before. What does not die is waited for as long as the lease is valid.
+async fn kill_what_is_left(lease: Option<&Lease>) {
+    let limit = Tick::now() + GUARD_GIVEN_UP;
+    let may_wait = || Tick::now() < limit || lease.is_some_and(Lease::is_valid);
+    loop {
+        let left = tree::descendants();
+        tree::signal(&left, Signal::KILL);
+        if left.is_empty() || !may_wait() {
+            return;
+        }
+        sleep(SWEEP).await;
     }
 }
 

@@ -3,8 +3,12 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, wait};
+
+/// How often to look whether what was killed is gone.
+pub(crate) const SWEEP: Duration = Duration::from_millis(5);
 
 /// Live processes below this one.
 pub(crate) fn descendants() -> Vec<Pid> {
