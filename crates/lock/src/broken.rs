@@ -30,9 +30,9 @@ pub(crate) use left_out::is_demanded;
 
 #[cfg(feature = "broken")]
 mod left_out {
-    use std::sync::{Mutex, PoisonError};
 
     use super::Condition;
+    use crate::sync::Mutex;
 
     static LEFT_OUT: Mutex<Option<Condition>> = Mutex::new(None);
 
@@ -43,17 +43,17 @@ mod left_out {
 
     /// Leaves one condition out, in the whole process.
     pub fn leave_out(condition: Condition) -> LeftOut {
-        *LEFT_OUT.lock().unwrap_or_else(PoisonError::into_inner) = Some(condition);
+        *LEFT_OUT.lock() = Some(condition);
         LeftOut(())
     }
 
     pub(crate) fn is_demanded(condition: Condition) -> bool {
-        *LEFT_OUT.lock().unwrap_or_else(PoisonError::into_inner) != Some(condition)
+        *LEFT_OUT.lock() != Some(condition)
     }
 
     impl Drop for LeftOut {
         fn drop(&mut self) {
-            *LEFT_OUT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *LEFT_OUT.lock() = None;
         }
     }
 }

@@ -167,6 +167,7 @@ mod request;
 mod resource;
 mod sentinel;
 mod slots;
+mod sync;
 mod telemetry;
 mod ticket;
 mod token;

@@ -5,7 +5,7 @@
 //! a failover of the cluster can lose a lock, as in relaxed mode; fences increase all the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::{AddressMap, Endpoint};
@@ -26,6 +26,7 @@ use crate::protocol::keys::Keys;
 use crate::protocol::slots::{self, SlotMap, slot_of};
 use crate::protocol::waiter::Waiter;
 use crate::protocol::wakeups::Calls;
+use crate::sync::Mutex;
 use crate::token::Token;
 use crate::transport::connection::ConnectionSettings;
 use crate::transport::server_errors::Failure;
@@ -41,7 +42,7 @@ const CURSOR_BITS: u32 = 48;
 /// The backend over a Redis Cluster.
 pub(crate) struct Cluster {
     parts: ClusterParts,
-    map: RwLock<Arc<SlotMap>>,
+    map: Mutex<Arc<SlotMap>>,
     masters: Mutex<HashMap<Endpoint, Arc<Single>>>,
     refreshed: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -64,7 +65,7 @@ impl Cluster {
         let map = slots::fetch(&parts.seeds, &parts.settings, &parts.address_map).await?;
         Ok(Self {
             parts,
-            map: RwLock::new(Arc::new(map)),
+            map: Mutex::new(Arc::new(map)),
             masters: Mutex::default(),
             refreshed: tokio::sync::Mutex::new(Some(Instant::now())),
         })
@@ -72,7 +73,7 @@ impl Cluster {
 
     pub(crate) fn store_notifies_waiters(&self, keys: &Keys) -> bool {
         let master = self.map().master_of(slot_of(&keys.name)).cloned();
-        let single = master.and_then(|master| self.masters().get(&master).cloned());
+        let single = master.and_then(|master| self.masters.lock().get(&master).cloned());
         single.is_some_and(|single| single.store_notifies_waiters())
     }
 
@@ -217,7 +218,8 @@ impl Cluster {
     /// The link to a master, connected now if it was not needed before.
     async fn single(&self, master: &Endpoint) -> Result<Arc<Single>, Failure> {
         let single = self
-            .masters()
+            .masters
+            .lock()
             .entry(master.clone())
             .or_insert_with(|| self.start(master))
             .clone();
@@ -271,7 +273,9 @@ impl Cluster {
         match slots::fetch(&nodes, &self.parts.settings, &self.parts.address_map).await {
             Ok(map) => {
                 let masters = map.masters();
-                self.masters().retain(|master, _| masters.contains(master));
+                self.masters
+                    .lock()
+                    .retain(|master, _| masters.contains(master));
                 self.set_map(map);
             }
             Err(unavailable) => tracing::debug!(%unavailable, "the slots are unknown"),
@@ -280,18 +284,11 @@ impl Cluster {
     }
 
     fn map(&self) -> Arc<SlotMap> {
-        self.map
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.map.lock().clone()
     }
 
     fn set_map(&self, map: SlotMap) {
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
-    }
-
-    fn masters(&self) -> MutexGuard<'_, HashMap<Endpoint, Arc<Single>>> {
-        self.masters.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.map.lock() = Arc::new(map);
     }
 }
 

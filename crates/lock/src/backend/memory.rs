@@ -4,7 +4,7 @@
 pub(crate) mod network;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::ops::{
@@ -13,6 +13,7 @@ use crate::backend::ops::{
 use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
 use crate::protocol::keys::Keys;
+use crate::sync::{Mutex, MutexGuard};
 use crate::token::{self, Token};
 use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
@@ -78,7 +79,7 @@ impl MemoryStore {
 
     /// Deletes a lock behind its holder's back, as `DEL` does.
     pub fn delete(&self, resource: &str) {
-        self.state().locks.remove(resource);
+        self.shared.state.lock().locks.remove(resource);
     }
 
     /// Gives a lock to another client for `ttl`, as a foreign client's `SET` does.
@@ -88,12 +89,16 @@ impl MemoryStore {
             since: self.shared.clock.now(),
             ttl,
         };
-        self.state().locks.insert(resource.into(), stolen);
+        self.shared
+            .state
+            .lock()
+            .locks
+            .insert(resource.into(), stolen);
     }
 
     /// Makes every operation fail as if Redis were gone, or work again.
     pub fn set_down(&self, is_down: bool) {
-        self.state().is_down = is_down;
+        self.shared.state.lock().is_down = is_down;
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -104,18 +109,11 @@ impl MemoryStore {
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         let clock = self.clock();
-        let state = self.state();
+        let state = self.shared.state.lock();
         let locks = state.locks.values();
         locks
             .filter(|lock| !clock.remaining(lock.since, lock.ttl).is_zero())
             .count()
-    }
-
-    fn state(&self) -> MutexGuard<'_, MemoryState> {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -294,7 +292,7 @@ impl Memory {
     }
 
     fn usable(&self) -> Result<MutexGuard<'_, MemoryState>, Failure> {
-        let state = self.store.state();
+        let state = self.store.shared.state.lock();
         if state.is_down {
             return Err(Failure::not_applied(Unavailable::new(Cause::Refused)));
         }

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::pending::{Cleanup, PendingCleanup, PendingCleanups};
-use super::sync::{Mutex, MutexGuard};
+use super::sync::Mutex;
 use super::wait_queue::Waiting;
 use crate::backend::Backend;
 use crate::backend::ops::Request;
@@ -49,7 +49,7 @@ struct Handles(Arc<SharedCleanups>);
 
 impl Drop for Handles {
     fn drop(&mut self) {
-        self.0.state().is_closing = true;
+        self.0.state.lock().is_closing = true;
         self.0.changed.notify_one();
     }
 }
@@ -106,7 +106,7 @@ impl CleanupWorker {
         if self.shared.at_end.stop.is_forked() {
             return;
         }
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         for (request, ttl) in requests {
             if state.len() >= MOST {
                 let key = &request.keys.name;
@@ -132,13 +132,13 @@ impl CleanupWorker {
 
     /// Leaves to its expiry what is not taken back yet, once the runtime ends.
     pub(crate) fn give_up(&self) {
-        self.shared.state().give_up_at = Some(std::time::Instant::now());
+        self.shared.state.lock().give_up_at = Some(std::time::Instant::now());
     }
 
     /// How much is left to take back.
     #[cfg(test)]
     pub(crate) fn pending(&self) -> usize {
-        self.shared.state().len()
+        self.shared.state.lock().len()
     }
 
     /// Waits until nothing is left to take back.
@@ -163,14 +163,10 @@ impl std::fmt::Debug for CleanupWorker {
 }
 
 impl SharedCleanups {
-    fn state(&self) -> MutexGuard<'_, PendingCleanups> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Releases what is left when the runtime has dropped the task, and holds up the caller until
     /// that is done or the time for it is over.
     fn release_without_task(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let limit = self.at_end.limit;
         let now = std::time::Instant::now();
         let give_up_at = *state.give_up_at.get_or_insert(later_std(now, limit));
@@ -194,7 +190,7 @@ impl SharedCleanups {
 
     /// Gives up places that nobody wants any more.
     fn leave_all(&self, names: &HashSet<String>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if names.is_empty() || state.give_up_at.is_some() {
             return;
         }
@@ -229,7 +225,7 @@ async fn reap(shared: &SharedCleanups, backend: Arc<Backend>, waiting: Arc<Waiti
     loop {
         shared.leave_all(&waiting.take_unclaimed());
         let is_resting = {
-            let mut state = shared.state();
+            let mut state = shared.state.lock();
             while attempts.len() < AT_ONCE
                 && let Some(entry) = state.begin()
             {
@@ -246,16 +242,16 @@ async fn reap(shared: &SharedCleanups, backend: Arc<Backend>, waiting: Arc<Waiti
         };
         tokio::select! {
             Some((entry, is_settled)) = attempts.next(), if !attempts.is_empty() => {
-                shared.state().end(&entry, is_settled);
+                shared.state.lock().end(&entry, is_settled);
                 if !is_settled && !is_resting {
                     rest.as_mut().reset(Instant::now() + pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
-            () = rest.as_mut(), if is_resting => shared.state().end_rest(),
+            () = rest.as_mut(), if is_resting => shared.state.lock().end_rest(),
             () = changed(&mut topology), if is_resting => {
                 pause = SHORTEST_PAUSE;
-                shared.state().end_rest();
+                shared.state.lock().end_rest();
             }
             () = shared.changed.notified() => {}
             names = waiting.unclaimed() => shared.leave_all(&names),

@@ -1,7 +1,7 @@
 //! What is known of one lease while it is held: until when it is valid, and whether it is lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use crate::fence::Fence;
 use crate::lifecycle::stop::StopSignal;
 use crate::options::Terms;
 use crate::resource::Resource;
+use crate::sync::Mutex;
 use crate::telemetry::{About, Granted, HoldSpan};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -121,7 +122,7 @@ impl LeaseState {
             return Duration::ZERO;
         }
         self.clock
-            .remaining(self.confirmation().since, validity(self.request.ttl))
+            .remaining(self.confirmation.lock().since, validity(self.request.ttl))
     }
 
     /// When the lease ends without a further renewal, or when it ended for lack of one.
@@ -158,18 +159,18 @@ impl LeaseState {
 
     /// Sentinel's configuration epoch of where the lease was last confirmed.
     pub(crate) fn epoch(&self) -> u64 {
-        self.confirmation().data_set.epoch
+        self.confirmation.lock().data_set.epoch
     }
 
     /// Time since the last confirmed grant or renewal was sent.
     pub(crate) fn age(&self) -> Duration {
-        self.clock.elapsed_since(self.confirmation().since)
+        self.clock.elapsed_since(self.confirmation.lock().since)
     }
 
     /// Takes in a renewal that was sent at `sent_at` and confirmed now. One that is confirmed after
     /// the deadline revives nothing; then the answer is `false`.
     pub(crate) fn confirm(&self, purpose: Purpose, sent_at: Moment, data_set: &DataSet) -> bool {
-        let mut confirmation = self.confirmation();
+        let mut confirmation = self.confirmation.lock();
         let remaining = self
             .clock
             .remaining(confirmation.since, validity(self.request.ttl));
@@ -190,7 +191,7 @@ impl LeaseState {
 
     /// Remembers that somebody may take the lease over from now on.
     pub(crate) fn ticket_issued(&self) {
-        let mut confirmation = self.confirmation();
+        let mut confirmation = self.confirmation.lock();
         let incarnation = confirmation.data_set.incarnation.clone();
         confirmation.issued_on.get_or_insert(incarnation);
     }
@@ -199,14 +200,14 @@ impl LeaseState {
     /// there, so that the ticket stays good, but proves nothing as long as nobody is granted anything: the
     /// other may only be known where it took over.
     pub(crate) fn may_be_adopted_before(&self, now: &DataSet) -> bool {
-        let confirmation = self.confirmation();
+        let confirmation = self.confirmation.lock();
         let issued_on = confirmation.issued_on.as_ref();
         issued_on.is_some_and(|incarnation| *incarnation != now.incarnation)
     }
 
     /// Records what kept a renewal from being confirmed, for the error if the lease is lost.
     pub(crate) fn renewal_failed(&self, by: String) {
-        self.confirmation().renewal_error = Some(by);
+        self.confirmation.lock().renewal_error = Some(by);
     }
 
     /// Why the lease is lost if its key is missing on `now`.
@@ -215,7 +216,7 @@ impl LeaseState {
         if self.age() >= validity(self.request.ttl) {
             return self.expiry();
         }
-        let before = self.confirmation().data_set.clone();
+        let before = self.confirmation.lock().data_set.clone();
         if before.incarnation == now.incarnation {
             LostReason::Deleted
         } else if before.epoch == now.epoch {
@@ -230,13 +231,13 @@ impl LeaseState {
     /// those in which it was confirmed.
     pub(crate) fn must_be_kept_on(&self, now: &DataSet) -> bool {
         let is_in_time = self.age() < validity(self.request.ttl);
-        is_in_time && self.confirmation().data_set.incarnation == now.incarnation
+        is_in_time && self.confirmation.lock().data_set.incarnation == now.incarnation
     }
 
     /// Why the lease is lost when its deadline has passed.
     pub(crate) fn expiry(&self) -> LostReason {
         LostReason::Expired {
-            because: self.confirmation().renewal_error.clone(),
+            because: self.confirmation.lock().renewal_error.clone(),
         }
     }
 
@@ -272,12 +273,6 @@ impl LeaseState {
             return LostReason::Forked;
         }
         self.reason.get().cloned().unwrap_or_else(|| self.expiry())
-    }
-
-    fn confirmation(&self) -> MutexGuard<'_, LastConfirmation> {
-        self.confirmation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

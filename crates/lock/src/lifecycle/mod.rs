@@ -16,7 +16,7 @@ pub(crate) mod wait_queue;
 
 /// What blocks. Tests of schedules put others in its place.
 mod sync {
-    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use crate::sync::Mutex;
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The runtime of a blocking locker, which may be used and dropped anywhere.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::lifecycle::cleanup::CleanupWorker;
 use crate::lifecycle::core::Core;
 use crate::lifecycle::stop::StopSignal;
+use crate::sync::Mutex;
 
 /// A tokio task may take this many steps before it has to yield, and a few more for certainty.
 const MORE_THAN_A_BUDGET: usize = 256;
@@ -109,7 +110,7 @@ impl Drop for OwnedRuntime {
 }
 
 fn take(kept: &Mutex<Option<Runtime>>) -> Option<Runtime> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    kept.lock().take()
 }
 
 /// Waits until what was dropped is released, and ends the runtime.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cleanup::CleanupWorker;
 use super::renew::{self, Renewed};
-use super::sync::{Mutex, MutexGuard};
+use super::sync::Mutex;
 use crate::backend::Backend;
 use crate::clock::{Clock, later};
 use crate::error::LostReason;
@@ -100,7 +100,7 @@ impl LeaseScheduler {
     /// How many leases are kept.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> usize {
-        self.timers.entries().times.len()
+        self.timers.entries.lock().times.len()
     }
 
     /// Stops keeping a lease.
@@ -131,12 +131,8 @@ fn deadline(held: &LeaseState) -> Instant {
 }
 
 impl TimerQueue {
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn set(&self, held: &Arc<LeaseState>, at: Instant, scheduled: Scheduled) {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         if let Some(before) = entries.times.insert(held.id, at) {
             entries.by_time.remove(&(before, held.id));
         }
@@ -154,14 +150,14 @@ impl TimerQueue {
 
     /// Moves a lease that is still kept.
     fn reschedule(&self, held: &Arc<LeaseState>, at: Instant, scheduled: Scheduled) {
-        let is_kept = self.entries().times.contains_key(&held.id);
+        let is_kept = self.entries.lock().times.contains_key(&held.id);
         if is_kept && !held.is_over() {
             self.set(held, at, scheduled);
         }
     }
 
     fn remove(&self, id: u64) {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         if let Some(at) = entries.times.remove(&id) {
             entries.by_time.remove(&(at, id));
         }
@@ -170,7 +166,7 @@ impl TimerQueue {
     /// When to look next: at the first scheduled task, and at the clock while there is any. For as long
     /// after the last one, so that short leases one after the other do not each wake the lease scheduler.
     fn plan(&self) -> Option<Instant> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let first = entries.by_time.first_key_value().map(|((at, _), _)| *at);
         let was_in_use = std::mem::take(&mut entries.is_in_use);
         entries.looks_at = (first.is_some() || was_in_use).then(|| {
@@ -182,7 +178,7 @@ impl TimerQueue {
 
     /// Takes every lease that is due now or within `together`, if at least one is due now.
     fn take_due(&self, now: Instant, together: Duration) -> Vec<(Arc<LeaseState>, Scheduled)> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         if entries
             .by_time
             .first_key_value()
@@ -199,7 +195,7 @@ impl TimerQueue {
     }
 
     fn lose_all(&self, reason: &LostReason) -> Vec<Arc<LeaseState>> {
-        let entries = std::mem::take(&mut *self.entries());
+        let entries = std::mem::take(&mut *self.entries.lock());
         let leases: Vec<Arc<LeaseState>> = entries
             .by_time
             .into_values()
@@ -212,7 +208,8 @@ impl TimerQueue {
     }
 
     fn all(&self) -> Vec<Arc<LeaseState>> {
-        self.entries()
+        self.entries
+            .lock()
             .by_time
             .values()
             .map(|(held, _)| held.clone())

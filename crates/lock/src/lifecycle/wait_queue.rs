@@ -1,14 +1,14 @@
 //! Waiting within one process: a FIFO queue per resource, whose head alone contends.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
-use super::sync::{Mutex, MutexGuard};
+use super::sync::Mutex;
 use crate::error::Error;
 use crate::protocol::keys::{Keys, LockKind};
 
@@ -73,7 +73,7 @@ pub(crate) struct Place {
 impl Waiting {
     /// Enters the queue for `key`.
     pub(crate) fn enter(self: &Arc<Self>, key: &Arc<str>) -> Place {
-        let mut queues = self.queues();
+        let mut queues = self.queues.lock();
         let entry = queues.entry(key.clone()).or_default();
         entry.places += 1;
         let queue = entry.queue.clone();
@@ -89,7 +89,7 @@ impl Waiting {
 
     /// Tells the head of a queue that the lock may be free.
     pub(crate) fn freed(&self, key: &str) {
-        if let Some(entry) = self.queues().get(key) {
+        if let Some(entry) = self.queues.lock().get(key) {
             entry.queue.freed.notify_one();
         }
     }
@@ -112,7 +112,7 @@ impl Waiting {
     }
 
     fn freed_where(&self, is_meant: impl Fn(&str, &str) -> bool) {
-        for (key, entry) in &*self.queues() {
+        for (key, entry) in &*self.queues.lock() {
             if key
                 .split_once(' ')
                 .is_some_and(|(slots, name)| is_meant(slots, name))
@@ -133,10 +133,7 @@ impl Waiting {
 
     /// Has the place of this process in the queue for `key` given up.
     fn give_up(&self, key: &str) {
-        let mut unclaimed = self
-            .unclaimed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut unclaimed = self.unclaimed.lock();
         if unclaimed.len() < MOST_UNCLAIMED {
             unclaimed.insert(key.to_owned());
             self.is_unclaimed.notify_one();
@@ -158,40 +155,31 @@ impl Waiting {
 
     /// The names of places that are to be given up.
     pub(crate) fn take_unclaimed(&self) -> HashSet<String> {
-        std::mem::take(
-            &mut *self
-                .unclaimed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        std::mem::take(&mut *self.unclaimed.lock())
     }
 
     /// Tells the head of a queue that the lock may be free soon.
     pub(crate) fn soon(&self, key: &str) {
-        if let Some(entry) = self.queues().get(key) {
+        if let Some(entry) = self.queues.lock().get(key) {
             entry.queue.soon.notify_one();
         }
     }
 
     /// Whether somebody waits for `key`.
     pub(crate) fn is_waited_for(&self, key: &str) -> bool {
-        self.queues().contains_key(key)
+        self.queues.lock().contains_key(key)
     }
 
     /// What stood in the way of the head of a queue last.
     pub(crate) fn obstacle(&self, key: &str) -> Option<Error> {
-        let queue = self.queues().get(key)?.queue.clone();
-        queue.obstacles().now.clone()
+        let queue = self.queues.lock().get(key)?.queue.clone();
+        queue.obstacles.lock().now.clone()
     }
 
     /// Whether nobody waits for anything.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues().is_empty()
-    }
-
-    fn queues(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().is_empty()
     }
 }
 
@@ -237,7 +225,7 @@ impl Place {
     }
 
     pub(crate) fn set_obstacle(&self, obstacle: Error) {
-        self.queue.obstacles().now = Some(obstacle);
+        self.queue.obstacles.lock().now = Some(obstacle);
     }
 
     /// Whether others wait behind this place.
@@ -248,7 +236,7 @@ impl Place {
 
     /// What stands in the way, as last read.
     pub(crate) fn obstacle(&self) -> Option<Error> {
-        let obstacles = self.queue.obstacles();
+        let obstacles = self.queue.obstacles.lock();
         let is_unanswered = self.asked_for().is_some_and(|asked| asked >= RECENT);
         let before = obstacles.before.as_ref().filter(|_| !is_unanswered);
         obstacles.now.as_ref().or(before).cloned()
@@ -272,24 +260,16 @@ impl Default for Queue {
     }
 }
 
-impl Queue {
-    fn obstacles(&self) -> MutexGuard<'_, Obstacles> {
-        self.obstacles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
         if self.is_head {
             // What the next head is told by Redis is its own.
-            let mut obstacles = self.queue.obstacles();
+            let mut obstacles = self.queue.obstacles.lock();
             obstacles.before = obstacles.now.take().or(obstacles.before.take());
             drop(obstacles);
             self.queue.turn.add_permits(1);
         }
-        let mut queues = self.waiting.queues();
+        let mut queues = self.waiting.queues.lock();
         let Some(entry) = queues.get_mut(&self.key) else {
             return;
         };

@@ -1,8 +1,8 @@
 //! A link: the connection to one incarnation of the master. It serves that incarnation and dies
 //! with it, so nobody asks "am I still on the right node?".
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leasehold_config::Endpoint;
@@ -20,6 +20,7 @@ use crate::protocol::grant::{self, GrantCommands};
 use crate::protocol::keys::GateKeys;
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::ScriptCall;
+use crate::sync::Mutex;
 use crate::transport::connection::{CloseSignal, Connection};
 use crate::transport::server_errors::{Failure, Outcome};
 use crate::unavailable::{Cause, Unavailable};
@@ -187,12 +188,12 @@ impl Link {
 
     /// Remembers a reading of the server's clock.
     pub(crate) fn saw_clock(&self, estimate: Estimate) {
-        let mut known = (self.server_clock.lock()).unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.server_clock.lock();
         *known = Some(estimate.or_better(*known));
     }
 
     pub(crate) fn server_clock(&self) -> Option<Estimate> {
-        *(self.server_clock.lock()).unwrap_or_else(PoisonError::into_inner)
+        *self.server_clock.lock()
     }
 
     /// Records a greater number of data nodes. A smaller one never counts while the link lives: a
@@ -307,7 +308,7 @@ impl Link {
 
     /// Records that the gate is open, or not known to be.
     pub(crate) fn set_open_gate(&self, gate: Option<OpenGate>) {
-        *(self.open_gate.lock()).unwrap_or_else(PoisonError::into_inner) = gate;
+        *self.open_gate.lock() = gate;
     }
 
     /// The claim of the gate under which plain commands may grant a lease of `ttl` over this link, 0 where
@@ -318,7 +319,7 @@ impl Link {
             return Some(0);
         }
         self.confirmer.as_ref()?;
-        let gate = *(self.open_gate.lock()).unwrap_or_else(PoisonError::into_inner);
+        let gate = *self.open_gate.lock();
         gate.filter(|gate| ttl <= gate.longest)
             .map(|gate| gate.claim)
     }

@@ -1,9 +1,10 @@
 //! How far a server's clock is from this process' own: for comparing the clocks of two masters.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
+use crate::sync::Mutex;
 
 /// An estimate tells nothing about a clock that may have been set since.
 const MAX_AGE: Duration = Duration::from_secs(30);
@@ -65,12 +66,12 @@ pub(crate) struct LastMaster(Mutex<Option<(Arc<str>, Estimate)>>);
 
 impl LastMaster {
     pub(crate) fn remember(&self, incarnation: Arc<str>, clock: Estimate) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((incarnation, clock));
+        *self.0.lock() = Some((incarnation, clock));
     }
 
     /// How far this clock may be ahead of that of the last master, if it is this one and known well enough.
     pub(crate) fn is_behind(&self, incarnation: &str, new: &Estimate) -> Option<Duration> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0.lock() {
             Some((known, last)) if **known == *incarnation => ahead_by(last, new),
             _ => None,
         }

@@ -1,12 +1,13 @@
 //! Where the fence counter of a lock is, and the greatest fences that were seen.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use crate::fence::Fence;
 use crate::protocol::keys::fence_counter;
 use crate::protocol::slots::slot_of;
 use crate::resource::hash_tag;
+use crate::sync::Mutex;
 
 /// How many hash slots a Redis Cluster has.
 const SLOTS: usize = 16_384;
@@ -85,18 +86,18 @@ pub(crate) struct Reign {
 impl SeenFences {
     /// The greatest fence seen of a counter, or 0.
     pub(crate) fn floor(&self, counter: &str) -> i64 {
-        self.all().get(counter).map_or(0, |seen| seen.greatest)
+        self.0.lock().get(counter).map_or(0, |seen| seen.greatest)
     }
 
     /// The same where plain commands may raise the counter: a script has done so before.
     pub(crate) fn floor_on(&self, counter: &str, reign: Reign) -> Option<i64> {
-        let seen = *self.all().get(counter)?;
+        let seen = *self.0.lock().get(counter)?;
         (seen.raised_on == reign).then_some(seen.greatest)
     }
 
     /// Records a fence that a script gave.
     pub(crate) fn raised(&self, counter: Arc<str>, reign: Reign, fence: Fence) {
-        let mut all = self.all();
+        let mut all = self.0.lock();
         let greatest = all.get(&counter).map_or(0, |seen| seen.greatest);
         let greatest = greatest.max(fence.as_i64());
         let seen = SeenFence {
@@ -108,13 +109,9 @@ impl SeenFences {
 
     /// Records a fence.
     pub(crate) fn seen(&self, counter: &str, fence: Fence) {
-        if let Some(seen) = self.all().get_mut(counter) {
+        if let Some(seen) = self.0.lock().get_mut(counter) {
             seen.greatest = seen.greatest.max(fence.as_i64());
         }
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<Arc<str>, SeenFence>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -25,7 +25,7 @@ scripts! {
     GIVE_BACK = "give_back.lua";
     RAISE_FENCE = "raise_fence.lua";
     RENEW = "clock.lua" "renew.lua";
-    RELEASE = "constants.lua" "clock.lua" "queue.lua" "release.lua";
+    RELEASE = "release.lua" "constants.lua" "clock.lua" "queue.lua" "call_waiter.lua";
     LEAVE = "constants.lua" "clock.lua" "queue.lua" "leave.lua";
     GATE_CLAIM = "clock.lua" "gate_claim.lua";
     GATE_OPEN = "clock.lua" "gate_open.lua";

@@ -111,19 +111,20 @@ fn is_address(endpoint: &Endpoint) -> bool {
 #[cfg(feature = "fuzzing")]
 pub(crate) mod made_up {
     use std::collections::BTreeMap;
-    use std::sync::{Mutex, PoisonError};
 
     use leasehold_config::Endpoint;
+
+    use crate::sync::Mutex;
 
     static NAMES: Mutex<BTreeMap<String, Vec<Endpoint>>> = Mutex::new(BTreeMap::new());
 
     pub(crate) fn set(name: &str, addresses: Vec<Endpoint>) {
-        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = NAMES.lock();
         names.insert(name.to_owned(), addresses);
     }
 
     pub(super) fn addresses(name: &str) -> Option<Vec<Endpoint>> {
-        let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = NAMES.lock();
         names.get(name).cloned()
     }
 }

@@ -8,7 +8,6 @@ mod master;
 mod measures;
 
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::field::Empty;
@@ -21,6 +20,7 @@ use crate::error::{Error, LostReason};
 use crate::fence::Fence;
 use crate::options::Terms;
 use crate::resource::Resource;
+use crate::sync::Mutex;
 
 /// A lease, as far as an acquisition tells of it.
 pub(crate) trait Granted {
@@ -183,7 +183,7 @@ impl HoldSpan {
 
     /// The span while the lease is held, and none afterwards.
     fn span(&self) -> Span {
-        let span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        let span = self.span.lock();
         span.clone().unwrap_or_else(Span::none)
     }
 
@@ -202,7 +202,7 @@ impl HoldSpan {
     }
 
     fn end(&self, outcome: &'static str) {
-        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut span = self.span.lock();
         if let Some(span) = span.take() {
             span.record("outcome", outcome);
             measure::held(self.label, -1.0);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use leasehold_config::{Endpoint, Tls};
 use rustls::client::WebPkiServerVerifier;
@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::sync::Mutex;
 use crate::transport::tls_fault::{self, Watched};
 use crate::transport::tls_insecure::AnyCertificate;
 use crate::unavailable::{Cause, printable};
@@ -58,18 +59,14 @@ impl TlsClient {
         let tls = self.settings.clone();
         if tls.ca_file.is_some() || tls.cert_file.is_some() {
             match tokio::task::spawn_blocking(move || client_config(&tls)).await {
-                Ok(Ok(config)) => *self.known() = Arc::new(config),
+                Ok(Ok(config)) => *self.config.lock() = Arc::new(config),
                 Ok(Err(cause)) => {
                     tracing::warn!(%cause, "the TLS files cannot be read again, so what they held before is used");
                 }
                 Err(_) => {}
             }
         }
-        self.known().clone()
-    }
-
-    fn known(&self) -> MutexGuard<'_, Arc<ClientConfig>> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+        self.config.lock().clone()
     }
 
     /// The same, with the certificate to bear this name unless another is configured.

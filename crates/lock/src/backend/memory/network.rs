@@ -3,13 +3,13 @@
 //! Like one connection it keeps the order of what is sent. A reply may come when nobody waits for it any more, and what
 //! was sent arrives also if its sender is gone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::sync::Mutex;
 use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
@@ -63,17 +63,17 @@ impl Network {
 
     /// From now on everything arrives, soon.
     pub(crate) fn calm(&self) {
-        self.state().is_calm = true;
+        self.state.lock().is_calm = true;
     }
 
     /// The next request is carried out, and its reply never comes.
     pub(crate) fn lose_next_reply(&self) {
-        self.state().is_next_reply_lost = true;
+        self.state.lock().is_next_reply_lost = true;
     }
 
     /// The longest that a request has been on its way.
     pub(crate) fn slowest(&self) -> Duration {
-        self.state().slowest
+        self.state.lock().slowest
     }
 
     /// Carries a request to the store and its reply back.
@@ -81,7 +81,7 @@ impl Network {
         &self,
         carry_out: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let journey = self.state().journey();
+        let journey = self.state.lock().journey();
         let (reply, replied) = oneshot::channel();
         tokio::spawn(async move {
             sleep_until(journey.arrives).await;
@@ -102,10 +102,6 @@ impl Network {
                 Err(Failure::unknown(Unavailable::new(Cause::Timeout { after })))
             }
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, NetworkState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Requests to several members at once.
 
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Waker};
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, unconstrained};
+
+use crate::sync::Mutex;
 
 /// Requests that were sent and not answered yet; they end with this, or by their deadlines.
 #[derive(Default)]
@@ -45,10 +46,7 @@ impl FanOut {
 
     /// Runs what goes on in the background, as long as this lives.
     pub(super) fn run_to_completion(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut in_flight = self
-            .in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut in_flight = self.in_flight.lock();
         while in_flight.try_join_next().is_some() {}
         in_flight.spawn(work);
     }

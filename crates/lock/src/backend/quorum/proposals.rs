@@ -2,13 +2,14 @@
 //! the arrival of a waiter.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use crate::backend::ops::Proposal;
 use crate::fence::{Fence, InvalidFence};
+use crate::sync::Mutex;
 
 /// What one locker proposes.
 ///
@@ -44,7 +45,11 @@ impl Proposals {
     pub(super) fn next(&self, wait_key: &Arc<str>, waits: bool) -> Result<Proposal, InvalidFence> {
         let fence = self.fence(SystemTime::now());
         let arrival = if waits {
-            *self.arrivals().entry(wait_key.clone()).or_insert(fence)
+            *self
+                .arrivals
+                .lock()
+                .entry(wait_key.clone())
+                .or_insert(fence)
         } else {
             fence
         };
@@ -59,7 +64,7 @@ impl Proposals {
 
     /// Records a fence that a member answered.
     pub(super) fn seen(&self, fence: Fence) {
-        let (mut latest, now) = (self.latest(), Instant::now());
+        let (mut latest, now) = (self.latest.lock(), Instant::now());
         if fence.as_i64() > latest.at_time(now) {
             *latest = Latest {
                 fence: fence.as_i64(),
@@ -70,25 +75,17 @@ impl Proposals {
 
     /// The next waiter for the same will be a new one.
     pub(super) fn end_wait(&self, wait_key: &str) {
-        self.arrivals().remove(wait_key);
+        self.arrivals.lock().remove(wait_key);
     }
 
     fn fence(&self, now: SystemTime) -> i64 {
-        let (mut latest, at) = (self.latest(), Instant::now());
+        let (mut latest, at) = (self.latest.lock(), Instant::now());
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let fence = microseconds(since_epoch)
             .max(latest.at_time(at))
             .max(latest.fence.saturating_add(1));
         *latest = Latest { fence, at };
         fence
-    }
-
-    fn latest(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn arrivals(&self) -> MutexGuard<'_, HashMap<Arc<str>, i64>> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

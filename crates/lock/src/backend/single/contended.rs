@@ -1,7 +1,9 @@
 //! Names with a queue: their grants go by script, which keeps the order of the queue.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use crate::sync::Mutex;
 
 /// Beyond this number of names all are forgotten: the next attempt at each meets its queue again.
 const MOST: usize = 4_096;
@@ -14,11 +16,11 @@ pub(super) struct Contended(Mutex<HashSet<Arc<str>>>);
 
 impl Contended {
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.names().contains(name)
+        self.0.lock().contains(name)
     }
 
     pub(super) fn insert(&self, name: &Arc<str>) {
-        let mut names = self.names();
+        let mut names = self.0.lock();
         if names.len() >= MOST {
             names.clear();
         }
@@ -26,11 +28,7 @@ impl Contended {
     }
 
     pub(super) fn remove(&self, name: &str) {
-        self.names().remove(name);
-    }
-
-    fn names(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().remove(name);
     }
 }
 
@@ -44,9 +42,9 @@ mod tests {
         for number in 0..3 * MOST {
             let name: Arc<str> = number.to_string().into();
             contended.insert(&name);
-            assert!(contended.contains(&name) && contended.names().len() <= MOST);
+            assert!(contended.contains(&name) && contended.0.lock().len() <= MOST);
         }
-        assert!(contended.names().len() > 1, "the last is not kept alone");
+        assert!(contended.0.lock().len() > 1, "the last is not kept alone");
         contended.remove(&(3 * MOST - 1).to_string());
         assert!(!contended.contains(&(3 * MOST - 1).to_string()));
     }

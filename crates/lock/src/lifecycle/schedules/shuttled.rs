@@ -6,7 +6,7 @@
 /// what the holder drops last is not dropped yet.
 mod sync {
     use std::ops::{Deref, DerefMut};
-    use std::sync::{LockResult, PoisonError};
+    use std::sync::PoisonError;
 
     use shuttle::sync as shuttled;
     use shuttle::thread::yield_now;
@@ -17,14 +17,9 @@ mod sync {
     pub(crate) struct MutexGuard<'a, T>(Option<shuttled::MutexGuard<'a, T>>);
 
     impl<T> Mutex<T> {
-        pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-            match self.0.lock() {
-                Ok(guard) => Ok(MutexGuard(Some(guard))),
-                Err(poisoned) => {
-                    let guard = MutexGuard(Some(poisoned.into_inner()));
-                    Err(PoisonError::new(guard))
-                }
-            }
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            MutexGuard(Some(guard))
         }
     }
 

@@ -1,4 +1,4 @@
--- queue: who is next. It precedes every script that can free a lock or find one free.
+-- queue: who is next. It is part of every script that can free a lock or find one free.
 --
 -- The queue is a sorted set of waiters in the order of their arrival. `alive` is a hash of the server
 -- time (ms) until which each of them counts; negative once the waiter was called, then until when it

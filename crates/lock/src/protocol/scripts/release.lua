@@ -1,4 +1,6 @@
--- release: deletes the lock that the token still holds, and calls the next waiter.
+-- release: deletes the lock that the token still holds. The rest of the script, call_waiter.lua, calls the
+-- next waiter. It comes after the functions that it needs, because each call of a script makes its
+-- functions anew, and nobody waits for most locks.
 --
 -- KEYS[1]   the queue, KEYS[2] alive: see queue.lua
 -- KEYS[3…]  the lock, or every slot that the token may hold
@@ -10,18 +12,20 @@
 --          2      released, and somebody waits
 --          0      the key is missing: it expired or was deleted
 --          token  the key belongs to someone else
+local released = nil
 local other = 0
 for number = 3, #KEYS do
   local holder = redis.call('GET', KEYS[number])
   if holder == ARGV[1] then
     redis.call('DEL', KEYS[number])
-    if redis.call('EXISTS', KEYS[1]) == 0 then
-      return 1
-    end
-    local now_ms = math.floor(now_in_us() / 1000)
-    call_next(KEYS[1], KEYS[2], ARGV[2], now_ms, number - 3 + ARGV[3])
-    return 2
+    released = number - 3
+    break
   end
   other = holder or other
 end
-return other
+if not released then
+  return other
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return 1
+end
