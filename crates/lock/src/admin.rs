@@ -98,10 +98,11 @@ impl Locker {
     ///
     /// [`Error::Unavailable`] if Redis could not be asked; in strict mode [`Error::NotReplicated`] if the
     /// holder was removed, but too few data nodes know it, so that a failover may bring it back.
-    pub async fn force_release<R>(&self, resource: R, holder_id: &str) -> Result<Forced, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub async fn force_release(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+        holder_id: &str,
+    ) -> Result<Forced, Error> {
         let resource = named(resource)?;
         let keys = self.keys(&resource)?;
         self.core().stop.check_tasks()?;

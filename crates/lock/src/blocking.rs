@@ -77,10 +77,7 @@ impl Locker {
     /// # Errors
     ///
     /// As [`crate::Locker::acquire`].
-    pub fn acquire<R>(&self, resource: R) -> Acquire
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn acquire(&self, resource: impl TryInto<Resource, Error: Into<Error>>) -> Acquire {
         self.request(self.locker.acquire(resource))
     }
 
@@ -89,10 +86,7 @@ impl Locker {
     /// # Errors
     ///
     /// As [`crate::Locker::try_acquire`].
-    pub fn try_acquire<R>(&self, resource: R) -> Acquire
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn try_acquire(&self, resource: impl TryInto<Resource, Error: Into<Error>>) -> Acquire {
         self.request(self.locker.try_acquire(resource))
     }
 
@@ -101,10 +95,11 @@ impl Locker {
     /// # Errors
     ///
     /// As [`Acquire::with_lock`].
-    pub fn with_lock<R, T>(&self, resource: R, body: impl FnOnce(&Lease) -> T) -> Result<T, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn with_lock<T>(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+        body: impl FnOnce(&Lease) -> T,
+    ) -> Result<T, Error> {
         self.acquire(resource).with_lock(body)
     }
 
@@ -113,10 +108,11 @@ impl Locker {
     /// # Errors
     ///
     /// As [`crate::Locker::slots`].
-    pub fn slots<R>(&self, resource: R, limit: usize) -> Result<Slots, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn slots(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+        limit: usize,
+    ) -> Result<Slots, Error> {
         Ok(Slots {
             slots: self.locker.slots(resource, limit)?,
             runtime: self.runtime.clone(),
@@ -137,10 +133,10 @@ impl Locker {
     /// # Errors
     ///
     /// As [`crate::Locker::inspect`].
-    pub fn inspect<R>(&self, resource: R) -> Result<Option<Holder>, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn inspect(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+    ) -> Result<Option<Holder>, Error> {
         self.runtime.run(self.locker.inspect(resource))
     }
 

@@ -101,10 +101,7 @@ impl Locker {
     ///
     /// Dropping the future leaves the queue and releases, in the background, what may have been
     /// granted unseen.
-    pub fn acquire<R>(&self, resource: R) -> Acquire
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn acquire(&self, resource: impl TryInto<Resource, Error: Into<Error>>) -> Acquire {
         let (core, resource) = (self.core.clone(), named(resource));
         Acquire::new(async move |options: AcquireOptions| {
             let target = Target::new(&core, resource?, &options)?;
@@ -138,10 +135,7 @@ impl Locker {
     /// # Cancel safety
     ///
     /// Dropping the future releases, in the background, what may have been granted unseen.
-    pub fn try_acquire<R>(&self, resource: R) -> Acquire
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn try_acquire(&self, resource: impl TryInto<Resource, Error: Into<Error>>) -> Acquire {
         let (core, resource) = (self.core.clone(), named(resource));
         Acquire::new(async move |options: AcquireOptions| {
             let target = Target::new(&core, resource?, &options)?;
@@ -175,14 +169,11 @@ impl Locker {
     /// # Cancel safety
     ///
     /// Dropping the future drops `body` and releases the lease in the background.
-    pub async fn with_lock<R, T>(
+    pub async fn with_lock<T>(
         &self,
-        resource: R,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
         body: impl AsyncFnOnce(&Lease) -> T,
-    ) -> Result<T, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    ) -> Result<T, Error> {
         self.acquire(resource).with_lock(body).await
     }
 
@@ -191,10 +182,11 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Resource`] for a bad name, [`Error::SlotLimit`] for a limit out of bounds.
-    pub fn slots<R>(&self, resource: R, limit: usize) -> Result<Slots, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn slots(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+        limit: usize,
+    ) -> Result<Slots, Error> {
         Slots::new(self.core.clone(), named(resource)?, limit)
     }
 
@@ -210,10 +202,10 @@ impl Locker {
     /// # Cancel safety
     ///
     /// As [`Locker::acquire`], for each of them.
-    pub fn acquire_all<R>(&self, resources: impl IntoIterator<Item = R>) -> Acquire<Leases>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn acquire_all(
+        &self,
+        resources: impl IntoIterator<Item = impl TryInto<Resource, Error: Into<Error>>>,
+    ) -> Acquire<Leases> {
         let core = self.core.clone();
         let resources: Result<BTreeSet<Resource>, Error> =
             resources.into_iter().map(named).collect();
@@ -297,10 +289,10 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Resource`] for an invalid name.
-    pub fn obstacle<R>(&self, resource: R) -> Result<Option<Error>, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub fn obstacle(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+    ) -> Result<Option<Error>, Error> {
         let keys = self.keys(&named(resource)?)?;
         Ok(self.core.waiting.obstacle(&keys.wait_key))
     }
@@ -310,10 +302,10 @@ impl Locker {
     /// # Errors
     ///
     /// [`Error::Unavailable`] if Redis could not be asked.
-    pub async fn inspect<R>(&self, resource: R) -> Result<Option<Holder>, Error>
-    where
-        R: TryInto<Resource, Error: Into<Error>>,
-    {
+    pub async fn inspect(
+        &self,
+        resource: impl TryInto<Resource, Error: Into<Error>>,
+    ) -> Result<Option<Holder>, Error> {
         let keys = self.keys(&named(resource)?)?;
         self.core.stop.check_tasks()?;
         let holdings = self.core.backend.inspect(&keys).await;

@@ -99,17 +99,8 @@ impl Probe {
     ///
     /// Why there is no answer, or what the server refused.
     pub async fn ask(&self, words: &[&str]) -> Result<Answer, Unavailable> {
-        let mut question = redis::Cmd::new();
-        for word in words {
-            question.arg(word);
-        }
-        let mut questions = redis::pipe();
-        questions.add_command(question);
-        let answers = self.connection.run_all(&questions, self.limit).await;
-        let answers = answers.map_err(|failure| failure.unavailable)?;
-        let answer = answers.into_iter().next().unwrap_or(Value::Nil);
-        let answer = self.connection.checked(answer);
-        let answer = answer.map_err(|failure| failure.unavailable)?;
+        let asking = self.connection.ask([words], self.limit).await;
+        let [answer] = asking.map_err(|failure| failure.unavailable)?;
         read(answer).map_err(|cause| Unavailable::on(self.connection.node(), cause))
     }
 }

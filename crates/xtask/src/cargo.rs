@@ -62,22 +62,44 @@ pub(crate) fn run_program(package: &str, words: &[String]) -> Outcome {
     run(program.into_iter().chain(words.iter().map(String::as_str)))
 }
 
-/// Builds one program of the workspace, `--bin` or `--example`, and says where it is.
-///
-/// Together with the workspace, although it is one target: cargo builds the dependencies with the features
-/// that all packages ask for, as the tests have them already. By itself it would have others built.
-pub(crate) fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    let words = ["build", "--quiet", "--workspace", kind, name];
-    let programs = build_programs(words)?;
-    let program = programs.into_iter().find(|(built, _)| built == name);
-    let (_, path) = program.ok_or_else(|| format!("cargo built no {name}"))?;
-    Ok(path)
+/// A program that cargo has built.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// The name of its target.
+    pub(crate) name: String,
+    /// The directory of its package.
+    pub(crate) package: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
-/// Builds with these words, and says which targets became which programs.
-pub(crate) fn build_programs<'a>(
+/// Builds one program of the workspace, `--bin` or `--example`, and says where it is.
+///
+/// Together with the workspace, and with an example, although it is one target: cargo builds the dependencies with
+/// the features that all packages and their tests ask for, as the tests have them already. By itself it would have
+/// others built.
+pub(crate) fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let words = ["build", "--quiet", "--workspace", kind, name];
+    let programs = build_programs(words.into_iter().chain(["--example", "worker"]))?;
+    let program = programs.into_iter().find(|built| built.name == name);
+    Ok(program
+        .ok_or_else(|| format!("cargo built no {name}"))?
+        .path)
+}
+
+/// Builds tests of the package `leasehold-tests`; for the features, see [`build`].
+pub(crate) fn build_tests<'a>(
     words: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<(String, PathBuf)>, Box<dyn Error>> {
+) -> Result<Vec<Program>, Box<dyn Error>> {
+    let building = ["test", "--workspace", "--no-run"];
+    let mut programs = build_programs(building.into_iter().chain(words))?;
+    programs.retain(|built| built.package == root().join("tests"));
+    Ok(programs)
+}
+
+/// Builds with these words, and says what programs there are now.
+fn build_programs<'a>(
+    words: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<Program>, Box<dyn Error>> {
     let mut command = cargo();
     command
         .args(words)
@@ -92,10 +114,15 @@ pub(crate) fn build_programs<'a>(
     Ok(lines.lines().filter_map(program).collect())
 }
 
-/// The target and the program that a line of cargo's report is about.
-fn program(line: &str) -> Option<(String, PathBuf)> {
+/// The program that a line of cargo's report is about.
+fn program(line: &str) -> Option<Program> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    let path = message["executable"].as_str()?;
-    let name = message["target"]["name"].as_str()?;
-    Some((name.to_owned(), PathBuf::from(path)))
+    let path = PathBuf::from(message["executable"].as_str()?);
+    let name = message["target"]["name"].as_str()?.to_owned();
+    let manifest = Path::new(message["manifest_path"].as_str()?);
+    Some(Program {
+        name,
+        package: manifest.parent()?.to_owned(),
+        path,
+    })
 }

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test of the workspace, with whatever it needs.
 
+use std::process::Command;
+
 use leasehold_testkit::RIGHTS_VARIABLE;
 
 use crate::cargo;
@@ -52,21 +54,36 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if let Err(error) = prepare::get(Need::PROMTOOL) {
         eprintln!("xtask: the alert rules will not be tested: {error}");
     }
-    let words = &arguments.words;
-    let mut command = cargo::cargo();
-    command.args(["test", "--no-fail-fast"]);
-    cargo::run_tests_together(&mut command);
     if arguments.least_privilege {
-        command.env(RIGHTS_VARIABLE, "least");
-        command.args(["--package", "leasehold-tests"]);
-        if !words.iter().any(|word| word == "--test") {
-            command.args(OF_THE_LIBRARY.iter().flat_map(|name| ["--test", name]));
-        }
-    } else {
-        command.arg("--workspace");
+        return run_with_least_rights(&arguments.words);
     }
-    let status = command.args(words).status();
+    let mut command = cargo::cargo();
+    command.args(["test", "--no-fail-fast", "--workspace"]);
+    cargo::run_tests_together(&mut command);
+    let status = command.args(&arguments.words).status();
     Ok(status
         .map_err(|error| format!("cargo did not start: {error}"))?
         .success())
+}
+
+/// What follows `--` goes to each test program.
+fn run_with_least_rights(words: &[String]) -> Outcome {
+    let mut words = words.iter().map(String::as_str);
+    let mut building: Vec<&str> = words.by_ref().take_while(|word| *word != "--").collect();
+    if !building.contains(&"--test") {
+        building.extend(OF_THE_LIBRARY.iter().flat_map(|name| ["--test", name]));
+    }
+    let words: Vec<&str> = words.collect();
+    let mut has_passed = true;
+    for program in cargo::build_tests(building)? {
+        eprintln!("xtask: {} with the least rights", program.name);
+        let mut command = Command::new(&program.path);
+        command
+            .current_dir(&program.package)
+            .env(RIGHTS_VARIABLE, "least")
+            .args(&words);
+        cargo::run_tests_together(&mut command);
+        has_passed &= command.status()?.success();
+    }
+    Ok(has_passed)
 }

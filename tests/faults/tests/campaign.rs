@@ -79,7 +79,7 @@ fn broken(outcome: &Outcome, rule: &str) -> usize {
 #[test]
 fn strict_mode_breaks_no_rule() {
     let _turn = TURN.lock();
-    let outcome = run(Protocol::Strict, 60);
+    let outcome = run(Protocol::Strict, 40);
     assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
 }
 

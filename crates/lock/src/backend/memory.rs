@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::ops::{
-    AdoptOutcome, DataSet, GrantOutcome, Holding, ReleaseOutcome, RenewOutcome, Request,
+    AdoptOutcome, DataSet, GrantOutcome, Holding, Refusal, ReleaseOutcome, RenewOutcome, Request,
 };
 use crate::clock::{Clock, Moment};
 use crate::fence::Fence;
@@ -181,11 +181,11 @@ impl Memory {
         }
         let Some(slot) = vacant else {
             let (remaining, owner) = soonest.unzip();
-            return Ok(GrantOutcome::Held {
+            return Ok(GrantOutcome::Refused(Refusal::Held {
                 owner,
                 remaining,
                 before: None,
-            });
+            }));
         };
         state.last_fence += 1;
         let fence = Fence::try_from(state.last_fence).unwrap_or(Fence::MAX);

@@ -48,6 +48,12 @@ pub(crate) enum GrantOutcome {
         slot: usize,
         data_set: DataSet,
     },
+    Refused(Refusal),
+}
+
+/// Why a lock was not granted.
+#[derive(Debug, Clone)]
+pub(crate) enum Refusal {
     Held {
         owner: Option<String>,
         remaining: Option<Duration>,
@@ -107,14 +113,8 @@ pub(crate) enum AdoptOutcome {
     Stolen {
         by: String,
     },
-    NotReplicated(Confirmed),
-    GateClosed {
-        remaining: Option<Duration>,
-        epoch: u64,
-    },
-    AboveSharedBound {
-        most: Duration,
-    },
+    /// The store gave the lock back to the token of the ticket, if it had taken it.
+    Refused(Refusal),
 }
 
 /// How a release went.

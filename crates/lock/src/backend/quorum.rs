@@ -144,7 +144,8 @@ impl Quorum {
         if !request.is_repeated {
             self.give_back(&request, &votes.granted, answers);
         }
-        Ok(votes.refusal(self.members.len(), self.needed()))
+        let refusal = votes.refusal(self.members.len(), self.needed());
+        Ok(GrantOutcome::Refused(refusal))
     }
 
     /// What a majority has granted, once it has the fence too.

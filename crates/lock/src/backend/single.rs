@@ -156,7 +156,7 @@ impl Single {
             call = call.argument(&link.incarnation.replication_id);
         }
         let (reply, confirmed) = link.call_confirmed(call).await?;
-        let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let answer = link.read(Coded::parse(&reply))?;
         Ok((answer, confirmed))
     }
 
@@ -176,7 +176,7 @@ impl Single {
             .argument(fence);
         let reply = link.call(call).await?;
         self.fences.seen(&counter, fence);
-        let answer = Coded::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let answer = link.read(Coded::parse(&reply))?;
         Ok(answer.code == 1)
     }
 
@@ -209,8 +209,7 @@ impl Single {
         request: &Request,
         reply: &Value,
     ) -> Result<ReleaseOutcome, Failure> {
-        let answer =
-            ReleaseReply::parse(reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let answer = link.read(ReleaseReply::parse(reply))?;
         match answer {
             ReleaseReply::Alone => self.contended.remove(&request.keys.name),
             ReleaseReply::Awaited => self.contended.insert(&request.keys.name),
@@ -239,8 +238,7 @@ impl Single {
         let link = self.link()?;
         let call = self.call_of(&INSPECT).key(&keys.queue()).keys(&keys.locks);
         let reply = link.call(call).await?;
-        looking::inspected(&reply, keys.locks.len())
-            .map_err(|unexpected| link.unexpected(unexpected))
+        link.read(looking::inspected(&reply, keys.locks.len()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::ops::{AdoptOutcome, GrantOutcome, Request};
+use crate::backend::ops::{AdoptOutcome, GrantOutcome, Refusal, Request};
 use crate::clock::validity;
 use crate::error::{Error, GateClosed, Held as HeldError, LostReason, TtlBound};
 use crate::lifecycle::core::{Core, SHORT_PAUSE, unanswered};
@@ -98,41 +98,42 @@ impl Acquisition {
                 return Err(unanswered(&self.target.resource, "leased", failure));
             }
         };
-        match granting {
+        let (fence, slot, data_set) = match granting {
             GrantOutcome::Granted {
                 fence,
                 slot,
                 data_set,
-            } => {
-                self.before = None;
-                self.may_be_queued = false;
-                if clock.remaining(sent_at, validity(self.terms.ttl)).is_zero() {
-                    return Err(self.granted_too_late());
-                }
-                return Ok(self.hold(
-                    Grant {
-                        sent_at,
-                        fence,
-                        data_set,
-                    },
-                    slot,
-                ));
-            }
-            GrantOutcome::NotReplicated(_)
-            | GrantOutcome::NoQuorum { .. }
-            | GrantOutcome::Resynced { .. } => {
+            } => (fence, slot, data_set),
+            GrantOutcome::Refused(refusal) => return Err(self.refused(refusal, was_uncertain)),
+        };
+        self.before = None;
+        self.may_be_queued = false;
+        if clock.remaining(sent_at, validity(self.terms.ttl)).is_zero() {
+            return Err(self.granted_too_late());
+        }
+        let grant = Grant {
+            sent_at,
+            fence,
+            data_set,
+        };
+        Ok(self.hold(grant, slot))
+    }
+
+    fn refused(&mut self, refusal: Refusal, was_uncertain: bool) -> Error {
+        match refusal {
+            Refusal::NotReplicated(_) | Refusal::NoQuorum { .. } | Refusal::Resynced { .. } => {
                 self.give_back();
             }
-            GrantOutcome::Held { before, .. } => {
+            Refusal::Held { before, .. } => {
                 self.before = before;
                 self.may_be_queued = before.is_some();
                 self.grant_uncertain = was_uncertain;
             }
-            GrantOutcome::GateClosed { .. } | GrantOutcome::AboveSharedBound { .. } => {
+            Refusal::GateClosed { .. } | Refusal::AboveSharedBound { .. } => {
                 self.grant_uncertain = was_uncertain;
             }
         }
-        Err(self.obstacle(granting))
+        self.obstacle(refusal)
     }
 
     pub(super) async fn adopt(
@@ -166,16 +167,7 @@ impl Acquisition {
                     slot,
                 ));
             }
-            // The store gave the lock back to the token of the ticket.
-            AdoptOutcome::NotReplicated(confirmed) => {
-                self.obstacle(GrantOutcome::NotReplicated(confirmed))
-            }
-            AdoptOutcome::GateClosed { remaining, epoch } => {
-                self.obstacle(GrantOutcome::GateClosed { remaining, epoch })
-            }
-            AdoptOutcome::AboveSharedBound { most } => {
-                self.obstacle(GrantOutcome::AboveSharedBound { most })
-            }
+            AdoptOutcome::Refused(refusal) => self.obstacle(refusal),
             AdoptOutcome::Missing => lost(LostReason::Missing),
             AdoptOutcome::Stolen { by } => lost(LostReason::Stolen { by }),
         };
@@ -183,10 +175,10 @@ impl Acquisition {
         Err(error)
     }
 
-    fn obstacle(&self, granting: GrantOutcome) -> Error {
+    fn obstacle(&self, refusal: Refusal) -> Error {
         let resource = self.target.resource.clone();
-        match granting {
-            GrantOutcome::Held {
+        match refusal {
+            Refusal::Held {
                 owner,
                 remaining,
                 before,
@@ -197,19 +189,20 @@ impl Acquisition {
                 before,
                 key: self.only_key(),
             }),
-            GrantOutcome::GateClosed { remaining, epoch }
-            | GrantOutcome::Resynced { remaining, epoch } => Error::GateClosed(GateClosed {
-                resource,
-                remaining,
-                epoch,
-            }),
-            GrantOutcome::NotReplicated(confirmed) => Error::NotReplicated {
+            Refusal::GateClosed { remaining, epoch } | Refusal::Resynced { remaining, epoch } => {
+                Error::GateClosed(GateClosed {
+                    resource,
+                    remaining,
+                    epoch,
+                })
+            }
+            Refusal::NotReplicated(confirmed) => Error::NotReplicated {
                 resource,
                 acknowledged: confirmed.acknowledged,
                 needed: confirmed.needed,
                 data_nodes: confirmed.data_nodes,
             },
-            GrantOutcome::NoQuorum {
+            Refusal::NoQuorum {
                 granted,
                 members,
                 nodes,
@@ -219,11 +212,10 @@ impl Acquisition {
                 members,
                 nodes,
             },
-            GrantOutcome::AboveSharedBound { most } => Error::Ttl {
+            Refusal::AboveSharedBound { most } => Error::Ttl {
                 asked: self.terms.ttl,
                 bound: TtlBound::AboveShared { most },
             },
-            GrantOutcome::Granted { .. } => self.granted_too_late(),
         }
     }
 

@@ -196,9 +196,7 @@ impl Gatekeeper {
             .argument(if link.confirms() { syncs } else { "" })
             .argument(&self.settings.owner);
         let (claimed, confirmed) = link.call_confirmed(claim).await?;
-        let claimed = Claimed::parse(&claimed);
-        let claimed = claimed.map_err(|unexpected| link.unexpected(unexpected))?;
-        Ok((claimed, confirmed))
+        Ok((link.read(Claimed::parse(&claimed))?, confirmed))
     }
 
     /// Opens a gate that is pending, once a majority of the data nodes has the claim.
@@ -288,8 +286,7 @@ impl Gatekeeper {
             .argument(hold.as_millis() + u128::from(!hold.is_zero()))
             .argument(reason);
         let (opened, confirmed) = link.call_confirmed(opening).await?;
-        let opened = Opened::parse(&opened);
-        match opened.map_err(|unexpected| link.unexpected(unexpected))? {
+        match link.read(Opened::parse(&opened))? {
             Opened::In { remaining, longest } if confirmed.by_majority() => {
                 if let Way::Fast { hold } = &way {
                     telemetry::gate_opened_at_once(link, hold.limit, hold.is_measured);
@@ -310,17 +307,14 @@ impl Gatekeeper {
 
     /// Counts the replicas that this life of the master has sent everything to, and reads its clock.
     async fn count_syncs(&self, link: &Link) -> Result<(String, Option<Estimate>), Failure> {
-        let mut questions = redis::pipe();
-        questions.cmd("INFO").arg("stats").cmd("TIME");
         let connection = link.connection();
+        let (questions, limit) = (
+            [["INFO", "stats"].as_slice(), &["TIME"]],
+            connection.command_timeout(),
+        );
         let sent = Clock::System.now();
-        let answers = connection
-            .run_all(&questions, connection.command_timeout())
-            .await;
-        let mut answers = link.observe(answers)?.into_iter();
-        let mut next = || connection.checked(answers.next().unwrap_or(redis::Value::Nil));
-        let (stats, time) = (next()?, next()?);
-        let stats = reply::text(&stats).map_err(|unexpected| link.unexpected(unexpected))?;
+        let [stats, time] = link.observe(connection.ask(questions, limit).await)?;
+        let stats = link.read(reply::text(&stats))?;
         let syncs = info_field(&stats, "sync_full")
             .unwrap_or_default()
             .to_owned();

@@ -41,29 +41,16 @@ pub(crate) enum Role {
 
 /// Reads the identity of the server at the other end.
 pub(crate) async fn read(connection: &Connection, limit: Duration) -> Result<Identity, Failure> {
-    let mut questions = redis::pipe();
-    questions
-        .cmd("INFO")
-        .arg("server")
-        .cmd("INFO")
-        .arg("replication");
-    let answers = connection.run_all(&questions, limit).await?;
-    let mut texts = answers.into_iter().map(|answer| {
-        let answer = connection.checked(answer)?;
-        reply::text(&answer).map_err(|unexpected| protocol(connection, unexpected.detail))
-    });
-    let (Some(server), Some(replication)) = (texts.next(), texts.next()) else {
-        return Err(protocol(connection, "INFO went unanswered".into()));
+    let questions = [&["INFO", "server"][..], &["INFO", "replication"]];
+    let [server, replication] = connection.ask(questions, limit).await?;
+    let text = |answer| {
+        let text = reply::text(answer);
+        text.map_err(|unexpected| Cause::Protocol {
+            detail: unexpected.detail,
+        })
     };
-    parse(&server?, &replication?)
-        .map_err(|cause| Failure::not_applied(Unavailable::on(connection.node(), cause)))
-}
-
-fn protocol(connection: &Connection, detail: String) -> Failure {
-    Failure::not_applied(Unavailable::on(
-        connection.node(),
-        Cause::Protocol { detail },
-    ))
+    let identity = || parse(&text(&server)?, &text(&replication)?);
+    identity().map_err(|cause| Failure::not_applied(Unavailable::on(connection.node(), cause)))
 }
 
 pub(crate) fn parse(server: &str, replication: &str) -> Result<Identity, Cause> {

@@ -15,11 +15,13 @@ use crate::master::confirm::{Confirmed, Confirmer, Operation};
 use crate::master::identity::Incarnation;
 use crate::master::look::Look;
 use crate::master::server_clock::Estimate;
+use crate::master::verify::Verified;
 use crate::protocol::fences::Reign;
 use crate::protocol::grant::{self, GrantCommands};
 use crate::protocol::keys::GateKeys;
 use crate::protocol::reply::{self, Unexpected};
 use crate::protocol::script::ScriptCall;
+use crate::sentinel::Named;
 use crate::sync::Mutex;
 use crate::transport::connection::{CloseSignal, Connection};
 use crate::transport::server_errors::{Failure, Outcome};
@@ -69,34 +71,28 @@ pub(crate) struct OpenGate {
     pub(crate) longest: Duration,
 }
 
-/// What a link is made of.
-pub(crate) struct LinkParts {
-    pub(crate) connection: Connection,
-    pub(crate) confirmer: Option<Confirmer>,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) generation: u64,
-    pub(crate) epoch: u64,
-    pub(crate) data_nodes: usize,
-    pub(crate) down_after: Option<Duration>,
-    pub(crate) gate: Option<Arc<GateKeys>>,
-    pub(crate) receives_wakeups: bool,
-    pub(crate) tracks_key_changes: bool,
-}
-
 impl Link {
-    pub(crate) fn new(parts: LinkParts) -> Self {
+    /// Over a connection that was verified to lead to the master that the Sentinels named.
+    pub(crate) fn new(
+        verified: Verified,
+        named: &Named,
+        generation: u64,
+        gate: Option<Arc<GateKeys>>,
+    ) -> Self {
+        let identity = verified.identity;
+        let data_nodes = named.data_nodes.max(1 + identity.replicas.len());
         Self {
-            connection: parts.connection,
-            confirmer: parts.confirmer,
-            incarnation: parts.incarnation,
-            generation: parts.generation,
-            epoch: AtomicU64::new(parts.epoch),
-            data_nodes: AtomicU64::new(parts.data_nodes as u64),
-            down_after: parts.down_after,
-            gate: parts.gate,
+            connection: verified.connection,
+            confirmer: verified.confirmer,
+            incarnation: identity.incarnation,
+            generation,
+            epoch: AtomicU64::new(named.epoch),
+            data_nodes: AtomicU64::new(data_nodes as u64),
+            down_after: named.down_after,
+            gate,
             open_gate: Mutex::default(),
-            receives_wakeups: parts.receives_wakeups,
-            tracks_key_changes: parts.tracks_key_changes,
+            receives_wakeups: verified.receives_wakeups,
+            tracks_key_changes: verified.tracks_key_changes,
             named_at: watch::Sender::new(Clock::System.now()),
             naming: Notify::new(),
             claims: watch::Sender::default(),
@@ -346,8 +342,7 @@ impl Link {
         let values = self
             .connection
             .checked(replies.pop().unwrap_or(Value::Nil))?;
-        let values = reply::array(&values).map_err(|unexpected| self.unexpected(unexpected))?;
-        Ok(values.contains(&Value::Nil))
+        Ok(self.read(reply::array(&values))?.contains(&Value::Nil))
     }
 
     /// Whether writes are confirmed on a majority of the data nodes.
@@ -368,6 +363,11 @@ impl Link {
             }
         }
         result
+    }
+
+    /// What a reply says, or the failure where the protocol does not know it.
+    pub(crate) fn read<T>(&self, parsed: Result<T, Unexpected>) -> Result<T, Failure> {
+        parsed.map_err(|unexpected| self.unexpected(unexpected))
     }
 
     /// The failure of a reply that the protocol does not know.

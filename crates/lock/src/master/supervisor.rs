@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::master::identity::{self, Role};
-use crate::master::link::{Link, LinkParts};
+use crate::master::link::Link;
 use crate::master::server_clock::Estimate;
 use crate::master::source::Source;
 use crate::master::state::State;
@@ -116,19 +116,8 @@ impl Supervisor {
                 continue;
             }
             self.generation += 1;
-            let identity = verified.identity;
-            let link = Link::new(LinkParts {
-                connection: verified.connection,
-                confirmer: verified.confirmer,
-                incarnation: identity.incarnation,
-                generation: self.generation,
-                epoch: named_again.epoch,
-                data_nodes: named_again.data_nodes.max(1 + identity.replicas.len()),
-                down_after: named_again.down_after,
-                gate: self.gate.clone(),
-                receives_wakeups: verified.receives_wakeups,
-                tracks_key_changes: verified.tracks_key_changes,
-            });
+            let gate = self.gate.clone();
+            let link = Link::new(verified, &named_again, self.generation, gate);
             link.named(asked_at, link.epoch());
             return Ok(Arc::new(link));
         }

@@ -110,23 +110,11 @@ impl Replicas {
     async fn ask(&self, node: &Endpoint, gate_key: &str) -> Result<Said, String> {
         let opening = Connection::open(node, &self.settings, CloseSignal::default(), |_| {});
         let connection = opening.await.map_err(|error| reason(&error))?;
-        let mut questions = redis::pipe();
-        questions
-            .cmd("HMGET")
-            .arg(gate_key)
-            .arg(&["incarnation", "claim"])
-            .cmd("INFO")
-            .arg("replication")
-            .cmd("INFO")
-            .arg("server");
-        let answers = connection.run_all(&questions, LIMIT).await;
+        let record = ["HMGET", gate_key, "incarnation", "claim"];
+        let questions = [&record[..], &["INFO", "replication"], &["INFO", "server"]];
+        let answers = connection.ask(questions, LIMIT).await;
         let answers = answers.map_err(|failure| reason(&failure.unavailable))?;
-        let mut checked = Vec::with_capacity(answers.len());
-        for answer in answers {
-            let answer = connection.checked(answer);
-            checked.push(answer.map_err(|failure| reason(&failure.unavailable))?);
-        }
-        Said::parse(&checked).ok_or_else(|| "an answer that is none of Redis".to_owned())
+        Said::parse(&answers).ok_or_else(|| "an answer that is none of Redis".to_owned())
     }
 }
 
@@ -150,10 +138,7 @@ struct Said {
 }
 
 impl Said {
-    fn parse(answers: &[Value]) -> Option<Self> {
-        let [record, replication, server] = answers else {
-            return None;
-        };
+    fn parse([record, replication, server]: &[Value; 3]) -> Option<Self> {
         let record = reply::array(record).ok()?;
         let field = |at| reply::text(reply::item(record, at).ok()?).ok();
         let server = reply::text(server).ok()?;

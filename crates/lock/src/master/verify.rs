@@ -22,6 +22,31 @@ pub(crate) struct Verified {
     pub(crate) tracks_key_changes: bool,
 }
 
+#[cfg(test)]
+impl Verified {
+    /// In tests, a connection to a master in this life of its data.
+    pub(crate) fn master(connection: Connection, confirmer: Option<Confirmer>, life: &str) -> Self {
+        let incarnation = identity::Incarnation {
+            replication_id: Arc::from(life),
+            run_id: "run".to_owned(),
+        };
+        let identity = Identity {
+            role: Role::Master,
+            incarnation,
+            replicas: std::collections::BTreeSet::new(),
+            others: 0,
+            server_us: None,
+        };
+        Self {
+            connection,
+            confirmer,
+            identity,
+            receives_wakeups: false,
+            tracks_key_changes: false,
+        }
+    }
+}
+
 /// Makes verified connections.
 #[derive(Clone)]
 pub(crate) struct Verifier {

@@ -124,21 +124,10 @@ async fn ask(
     address_map: &AddressMap,
 ) -> Result<SlotMap, Unavailable> {
     let connection = Connection::open(node, settings, CloseSignal::default(), |_| {}).await?;
-    let mut questions = redis::pipe();
-    questions
-        .cmd("CLUSTER")
-        .arg("INFO")
-        .cmd("CLUSTER")
-        .arg("SLOTS");
+    let questions = [&["CLUSTER", "INFO"][..], &["CLUSTER", "SLOTS"]];
     let limit = Duration::min(settings.command_timeout, Duration::from_secs(1));
-    let answers = connection.run_all(&questions, limit).await;
-    let answers = answers.map_err(|failure| failure.unavailable)?;
-    let mut answers = answers.into_iter().map(|answer| connection.checked(answer));
-    let (Some(info), Some(slots)) = (answers.next(), answers.next()) else {
-        return Err(Unavailable::on(node, Cause::Disconnected));
-    };
-    let info = info.map_err(|failure| failure.unavailable)?;
-    let slots = slots.map_err(|failure| failure.unavailable)?;
+    let answers = connection.ask(questions, limit).await;
+    let [info, slots] = answers.map_err(|failure| failure.unavailable)?;
     parse(&info, &slots, node, address_map).map_err(|unexpected| {
         Unavailable::on(
             node,

@@ -10,6 +10,7 @@ use leasehold_config::Endpoint;
 use redis::{Pipeline, Value};
 
 use crate::protocol::reply::{self, Unexpected};
+use crate::transport::connection::pipeline;
 use crate::transport::server_errors;
 use crate::unavailable::Cause;
 
@@ -39,26 +40,14 @@ pub(crate) struct Peer {
 }
 
 pub(crate) fn questions(service: &str) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    pipeline
-        .cmd("SENTINEL")
-        .arg("MASTER")
-        .arg(service)
-        .cmd("SENTINEL")
-        .arg("GET-MASTER-ADDR-BY-NAME")
-        .arg(service)
-        .cmd("SENTINEL")
-        .arg("MASTER")
-        .arg(service)
-        .cmd("SENTINEL")
-        .arg("MYID")
-        .cmd("SENTINEL")
-        .arg("SENTINELS")
-        .arg(service)
-        .cmd("SENTINEL")
-        .arg("REPLICAS")
-        .arg(service);
-    pipeline
+    pipeline(&[
+        &["SENTINEL", "MASTER", service],
+        &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", service],
+        &["SENTINEL", "MASTER", service],
+        &["SENTINEL", "MYID"],
+        &["SENTINEL", "SENTINELS", service],
+        &["SENTINEL", "REPLICAS", service],
+    ])
 }
 
 /// Reads the answers to [`questions`]. `Ok(None)` means that the Sentinel was just switching.

@@ -3,6 +3,11 @@
 //! Labels have few values, all known here, except `lock`: the label that the caller chose with
 //! `AcquireOptions::label`, fixed at compile time, and empty without one. Resources are no labels.
 
+#![cfg_attr(
+    not(feature = "metrics"),
+    expect(unused_variables, reason = "nothing is made of what is told")
+)]
+
 use std::time::Duration;
 
 /// Runs what records a metric, if metrics are built in.
@@ -15,7 +20,6 @@ macro_rules! record {
     };
 }
 
-// Without the feature nothing is made of what is told.
 #[cfg(feature = "metrics")]
 use metrics::{counter, gauge, histogram};
 
@@ -35,7 +39,6 @@ impl Since {
     }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn acquired(lock: &'static str, outcome: &'static str, asked: Since) {
     record! {
         let waited = asked.started.elapsed();
@@ -44,22 +47,18 @@ pub(super) fn acquired(lock: &'static str, outcome: &'static str, asked: Since) 
     }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn contended(lock: &'static str) {
     record! { counter!("leasehold_contended_total", "lock" => lock).increment(1); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn waiting(lock: &'static str, change: f64) {
     record! { gauge!("leasehold_waiting", "lock" => lock).increment(change); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn held(lock: &'static str, change: f64) {
     record! { gauge!("leasehold_held", "lock" => lock).increment(change); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn hold_ended(lock: &'static str, outcome: &'static str, granted: Since) {
     record! {
         let held = granted.started.elapsed();
@@ -67,17 +66,14 @@ pub(super) fn hold_ended(lock: &'static str, outcome: &'static str, granted: Sin
     }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn lost(lock: &'static str, cause: &'static str) {
     record! { counter!("leasehold_lost_total", "lock" => lock, "cause" => cause).increment(1); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn renewed(lock: &'static str, outcome: &'static str) {
     record! { counter!("leasehold_renew_total", "lock" => lock, "outcome" => outcome).increment(1); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn margin(lock: &'static str, left: Duration, ttl: Duration) {
     record! {
         histogram!("leasehold_renewal_margin_seconds", "lock" => lock).record(left);
@@ -86,7 +82,6 @@ pub(super) fn margin(lock: &'static str, left: Duration, ttl: Duration) {
     }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn released(lock: &'static str, outcome: &'static str) {
     record! {
         counter!("leasehold_release_total", "lock" => lock, "outcome" => outcome).increment(1);
@@ -94,12 +89,10 @@ pub(super) fn released(lock: &'static str, outcome: &'static str) {
 }
 
 /// `operation` is `leased`, `renewed`, `released` or `adopted`.
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn ambiguous(operation: &'static str) {
     record! { counter!("leasehold_ambiguous_total", "operation" => operation).increment(1); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn connected(change: f64) {
     record! { gauge!("leasehold_connected").increment(change); }
 }
@@ -112,7 +105,6 @@ pub(super) fn failover() {
     record! { counter!("leasehold_failovers_total").increment(1); }
 }
 
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 pub(super) fn gate_closed(closed_for: Duration) {
     record! {
         histogram!("leasehold_gate_closed_seconds").record(closed_for);

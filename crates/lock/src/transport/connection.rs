@@ -198,11 +198,30 @@ impl Connection {
         if replies.len() == count {
             return Ok(replies);
         }
-        let detail = format!("{} replies to {count} commands", replies.len());
-        Err(Failure::unknown(Unavailable::on(
-            self.node(),
-            Cause::Protocol { detail },
-        )))
+        Err(self.miscounted(replies.len(), count))
+    }
+
+    /// Asks several questions in one go, within `limit`. An error reply to any of them is a failure.
+    pub(crate) async fn ask<const N: usize>(
+        &self,
+        questions: [&[&str]; N],
+        limit: Duration,
+    ) -> Result<[Value; N], Failure> {
+        let answers = self
+            .run_all(&pipeline(&questions), limit)
+            .await?
+            .into_iter();
+        let answers: Vec<Value> = answers
+            .map(|answer| self.checked(answer))
+            .collect::<Result<_, _>>()?;
+        answers
+            .try_into()
+            .map_err(|answers: Vec<Value>| self.miscounted(answers.len(), N))
+    }
+
+    fn miscounted(&self, replies: usize, commands: usize) -> Failure {
+        let detail = format!("{replies} replies to {commands} commands");
+        Failure::unknown(Unavailable::on(self.node(), Cause::Protocol { detail }))
     }
 
     /// Runs a script, by its digest if the server knows it.
@@ -278,6 +297,17 @@ impl Connection {
             reply => Ok(reply),
         }
     }
+}
+
+/// These commands, each as its words.
+pub(crate) fn pipeline(commands: &[&[&str]]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    for words in commands {
+        let mut command = Cmd::new();
+        command.arg(*words);
+        pipeline.add_command(command);
+    }
+    pipeline
 }
 
 fn handshake(credentials: &Credentials) -> RedisConnectionInfo {

@@ -81,32 +81,20 @@ pub(super) fn build(suites: &[Suite]) -> Result<Vec<Built>, Box<dyn Error>> {
         .filter(|suite| **suite != Suite::Campaign)
         .flat_map(|suite| ["--test", suite.name()])
         .collect();
-    let mut programs = Vec::new();
-    if !tests.is_empty() {
-        let words = [
-            "test",
-            "--locked",
-            "--no-run",
-            "--package",
-            "leasehold-tests",
-        ];
-        programs = cargo::build_programs(words.into_iter().chain(tests))?;
-    }
-    if suites.contains(&Suite::Campaign) {
-        let words = ["build", "--locked", "--package", "leasehold-faults"];
-        programs.extend(cargo::build_programs(words)?);
-    }
+    let programs = match tests.is_empty() {
+        true => Vec::new(),
+        false => cargo::build_tests(["--locked"].into_iter().chain(tests))?,
+    };
     let built = suites.iter().map(|&suite| {
-        let target = match suite {
-            Suite::Campaign => "leasehold-faults",
-            _ => suite.name(),
+        let program = match suite {
+            Suite::Campaign => cargo::build("--bin", "leasehold-faults")?,
+            _ => {
+                let built = programs.iter().find(|built| built.name == suite.name());
+                let built = built.ok_or_else(|| format!("cargo built no {}", suite.name()))?;
+                built.path.clone()
+            }
         };
-        let program = programs.iter().find(|(name, _)| name == target);
-        let (_, program) = program.ok_or_else(|| format!("cargo built no {target}"))?;
-        Ok(Built {
-            suite,
-            program: program.clone(),
-        })
+        Ok(Built { suite, program })
     });
     built.collect()
 }

@@ -30,11 +30,7 @@ impl Quorum {
                     gone += 1;
                     thief = Some(by);
                 }
-                Ok(
-                    AdoptOutcome::NotReplicated(_)
-                    | AdoptOutcome::GateClosed { .. }
-                    | AdoptOutcome::AboveSharedBound { .. },
-                ) => {}
+                Ok(AdoptOutcome::Refused(_)) => {}
                 Err(failure) => votes.note(&member, &failure.unavailable.cause().to_string()),
             }
             if let Some(decision) = votes.decision(self.needed()) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leasehold_config::Endpoint;
 
-use crate::backend::ops::GrantOutcome;
+use crate::backend::ops::{GrantOutcome, Refusal};
 use crate::backend::single::Single;
 use crate::transport::server_errors::Failure;
 
@@ -26,10 +26,10 @@ impl MemberAnswer<GrantOutcome> {
     pub(super) fn queued(self) -> Option<Member> {
         let queued = matches!(
             self.result,
-            Ok(GrantOutcome::Held {
+            Ok(GrantOutcome::Refused(Refusal::Held {
                 before: Some(_),
                 ..
-            })
+            }))
         );
         queued.then_some(self.member)
     }

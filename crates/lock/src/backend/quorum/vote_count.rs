@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::member::{Member, MemberAnswer};
-use crate::backend::ops::{GrantOutcome, Holding, ReleaseOutcome};
+use crate::backend::ops::{GrantOutcome, Holding, Refusal, ReleaseOutcome};
 use crate::fence::Fence;
 
 /// What enough members say alike of one lock; `None` if that is not known (yet).
@@ -112,11 +112,19 @@ impl VoteCount {
         let MemberAnswer { member, result } = answer;
         match result {
             Ok(GrantOutcome::Granted { fence, .. }) => return self.add_grant(member, fence),
-            Ok(GrantOutcome::Held {
+            Ok(GrantOutcome::Refused(refusal)) => self.add_refusal(member, refusal),
+            Err(failure) => self.note(&member, &failure.unavailable.cause().to_string()),
+        }
+        self.refused += 1;
+    }
+
+    fn add_refusal(&mut self, member: Member, refusal: Refusal) {
+        match refusal {
+            Refusal::Held {
                 owner,
                 remaining,
                 before,
-            }) => {
+            } => {
                 let by = owner.as_deref().unwrap_or("someone else");
                 self.note(&member, &format!("held by {by}"));
                 if before.is_some() {
@@ -128,17 +136,15 @@ impl VoteCount {
                     before,
                 });
             }
-            Ok(GrantOutcome::GateClosed { .. } | GrantOutcome::Resynced { .. }) => {
+            Refusal::GateClosed { .. } | Refusal::Resynced { .. } => {
                 self.note(&member, "its gate is closed after a start");
             }
-            Ok(GrantOutcome::AboveSharedBound { most }) => {
+            Refusal::AboveSharedBound { most } => {
                 self.note(&member, "its clients agreed on shorter leases");
                 self.is_above_bound = Some(most);
             }
-            Ok(GrantOutcome::NotReplicated(_) | GrantOutcome::NoQuorum { .. }) => {}
-            Err(failure) => self.note(&member, &failure.unavailable.cause().to_string()),
+            Refusal::NotReplicated(_) | Refusal::NoQuorum { .. } => {}
         }
-        self.refused += 1;
     }
 
     pub(super) fn add_grant(&mut self, member: Member, fence: Fence) {
@@ -163,16 +169,16 @@ impl VoteCount {
     }
 
     /// Why there is no majority.
-    pub(super) fn refusal(mut self, members: usize, needed: usize) -> GrantOutcome {
+    pub(super) fn refusal(mut self, members: usize, needed: usize) -> Refusal {
         if let Some(most) = self.is_above_bound {
-            return GrantOutcome::AboveSharedBound { most };
+            return Refusal::AboveSharedBound { most };
         }
         if let Some(held) = self.held(needed) {
             return held;
         }
         self.notes.sort_unstable();
         let (granted, nodes) = (self.granted.len(), self.notes.join(", "));
-        GrantOutcome::NoQuorum {
+        Refusal::NoQuorum {
             granted,
             members,
             nodes,
@@ -180,7 +186,7 @@ impl VoteCount {
     }
 
     /// One owner holds a majority.
-    fn held(&self, needed: usize) -> Option<GrantOutcome> {
+    fn held(&self, needed: usize) -> Option<Refusal> {
         let of = |owner: &Option<String>| {
             let holders = self.holders.iter();
             let of_owner: Vec<&NamedHolder> =
@@ -188,7 +194,7 @@ impl VoteCount {
             (of_owner.len() >= needed).then_some(of_owner)
         };
         let of_owner = self.holders.iter().find_map(|holder| of(&holder.owner))?;
-        Some(GrantOutcome::Held {
+        Some(Refusal::Held {
             owner: of_owner[0].owner.clone(),
             remaining: of_owner.iter().filter_map(|holder| holder.remaining).max(),
             before: self.holders.iter().filter_map(|holder| holder.before).max(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::replies::Acquired;
 use super::{Single, data_set, other_incarnation};
-use crate::backend::ops::{GrantOutcome, Request};
+use crate::backend::ops::{GrantOutcome, Refusal, Request};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
@@ -25,7 +25,7 @@ enum Attempt {
         claim: u64,
         confirmed: Confirmed,
     },
-    Refused(GrantOutcome),
+    Refused(Refusal),
     GateUnclaimed,
 }
 
@@ -60,7 +60,9 @@ impl Single {
                                 data_set: data_set(&link),
                             });
                         }
-                        Some(confirmed) => return Ok(GrantOutcome::NotReplicated(confirmed)),
+                        Some(confirmed) => {
+                            return Ok(GrantOutcome::Refused(Refusal::NotReplicated(confirmed)));
+                        }
                     }
                 }
                 Attempt::GateUnclaimed => {}
@@ -105,8 +107,7 @@ impl Single {
             floor,
         };
         let (replies, confirmed) = link.grant_confirmed(&grant).await?;
-        let answer = grant.answer(&replies);
-        match answer.map_err(|unexpected| link.unexpected(unexpected))? {
+        match link.read(grant.answer(&replies))? {
             GrantReply::Granted(fence) => {
                 self.fences.seen(&grant.counter, fence);
                 Ok(Some(Attempt::Granted {
@@ -127,7 +128,7 @@ impl Single {
         let counter = self.counters.of(&request.keys.name);
         let call = self.acquire(link, request, &counter);
         let (reply, confirmed) = link.call_confirmed(call).await?;
-        let acquired = Acquired::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let acquired = link.read(Acquired::parse(&reply))?;
         let refusal = match acquired {
             Acquired::Granted { fence, slot, claim } => {
                 self.fences.raised(counter, link.reign(), fence);
@@ -141,7 +142,7 @@ impl Single {
             Acquired::GateUnclaimed => return Ok(Attempt::GateUnclaimed),
             Acquired::OtherIncarnation => return Err(other_incarnation(link)),
             Acquired::GateClosed(remaining) => closed(link, Some(remaining)),
-            Acquired::AboveSharedBound { most } => GrantOutcome::AboveSharedBound { most },
+            Acquired::AboveSharedBound { most } => Refusal::AboveSharedBound { most },
             Acquired::Held {
                 owner,
                 remaining,
@@ -153,7 +154,7 @@ impl Single {
                     && request.waits
                     && link.tracks_key_changes
                     && link.read_and_watch(&request.keys.locks).await?;
-                GrantOutcome::Held {
+                Refusal::Held {
                     owner,
                     remaining: if is_free_now {
                         Some(Duration::ZERO)
@@ -218,21 +219,21 @@ pub(super) fn reign_id(link: &Link, request: &Request) -> String {
     }
 }
 
-fn closed(link: &Link, remaining: Option<Duration>) -> GrantOutcome {
-    GrantOutcome::GateClosed {
+pub(super) fn closed(link: &Link, remaining: Option<Duration>) -> Refusal {
+    Refusal::GateClosed {
         remaining,
         epoch: link.epoch(),
     }
 }
 
 /// A refusal, where a void grant before it may have set the key: the caller has to take that back.
-fn refused(refusal: GrantOutcome, may_be_set: bool) -> GrantOutcome {
-    match refusal {
-        GrantOutcome::GateClosed { remaining, epoch } if may_be_set => {
-            GrantOutcome::Resynced { remaining, epoch }
+fn refused(refusal: Refusal, may_be_set: bool) -> GrantOutcome {
+    GrantOutcome::Refused(match refusal {
+        Refusal::GateClosed { remaining, epoch } if may_be_set => {
+            Refusal::Resynced { remaining, epoch }
         }
         refusal => refusal,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::acquiring::reign_id;
+use super::acquiring::{closed, reign_id};
 use super::replies::{self, unknown_code};
 use super::{Single, data_set, other_incarnation};
-use crate::backend::ops::{AdoptOutcome, Request};
+use crate::backend::ops::{AdoptOutcome, Refusal, Request};
 use crate::fence::Fence;
 use crate::master::confirm::Confirmed;
 use crate::master::link::Link;
@@ -25,16 +25,12 @@ impl Single {
     ) -> Result<AdoptOutcome, Failure> {
         let link = self.link_that_grants()?;
         let counter = self.counters.of(&request.keys.name);
-        let closed = |remaining| AdoptOutcome::GateClosed {
-            remaining,
-            epoch: link.epoch(),
-        };
+        let closed = |remaining| AdoptOutcome::Refused(closed(&link, remaining));
         // Twice: the first may find the gate of this incarnation unclaimed, the second passes it.
         for _ in 0..2 {
             let call = self.adoption(&link, request, (from, &request.token), &counter);
             let (reply, confirmed) = link.call_confirmed(call).await?;
-            let answer =
-                AdoptReply::parse(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+            let answer = link.read(AdoptReply::parse(&reply))?;
             return Ok(match answer {
                 AdoptReply::Adopted { fence, claim } => {
                     let slot = request.slot.unwrap_or_default();
@@ -52,11 +48,13 @@ impl Single {
                     }
                     self.give_back(&link, request, from).await?;
                     let unconfirmed = counted.unwrap_or_else(|| confirmed.by_nobody_else());
-                    AdoptOutcome::NotReplicated(unconfirmed)
+                    AdoptOutcome::Refused(Refusal::NotReplicated(unconfirmed))
                 }
                 AdoptReply::Missing => AdoptOutcome::Missing,
                 AdoptReply::Stolen { by } => AdoptOutcome::Stolen { by },
-                AdoptReply::AboveSharedBound { most } => AdoptOutcome::AboveSharedBound { most },
+                AdoptReply::AboveSharedBound { most } => {
+                    AdoptOutcome::Refused(Refusal::AboveSharedBound { most })
+                }
                 AdoptReply::GateClosed(remaining) => closed(Some(remaining)),
                 AdoptReply::OtherIncarnation => return Err(other_incarnation(&link)),
                 AdoptReply::GateUnclaimed => match self.open_gate(&link).await? {

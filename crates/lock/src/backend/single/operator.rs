@@ -31,8 +31,7 @@ impl Single {
             .arg("TYPE")
             .arg("string");
         let reply = link.observe(link.connection().run(&scan).await)?;
-        let (next, mut names) =
-            scanned(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let (next, mut names) = link.read(scanned(&reply))?;
         names.retain(|name| !is_companion(name));
         Ok(Scanned {
             found: look_at(&link, names).await?,
@@ -93,7 +92,7 @@ impl Single {
             call = call.argument(&link.incarnation.replication_id);
         }
         let (reply, confirmed) = link.call_confirmed(call).await?;
-        let forced = forced(&reply).map_err(|unexpected| link.unexpected(unexpected))?;
+        let forced = link.read(forced(&reply))?;
         Ok((forced, confirmed))
     }
 }

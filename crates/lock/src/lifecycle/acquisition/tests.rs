@@ -39,16 +39,16 @@ fn acquisition(store: &MemoryStore) -> (Acquisition, Arc<Network>) {
     (acquisition.expect("a token"), network)
 }
 
-fn held(remaining: Option<Duration>) -> GrantOutcome {
-    GrantOutcome::Held {
+fn held(remaining: Option<Duration>) -> Refusal {
+    Refusal::Held {
         owner: None,
         remaining,
         before: None,
     }
 }
 
-fn gate_closed(remaining: Option<Duration>) -> GrantOutcome {
-    GrantOutcome::GateClosed {
+fn gate_closed(remaining: Option<Duration>) -> Refusal {
+    Refusal::GateClosed {
         remaining,
         epoch: 1,
     }
@@ -57,8 +57,8 @@ fn gate_closed(remaining: Option<Duration>) -> GrantOutcome {
 #[tokio::test(start_paused = true)]
 async fn a_pause_lasts_as_long_as_its_reason() {
     let (mut acquisition, _) = acquisition(&MemoryStore::new());
-    let pause = |acquisition: &Acquisition, granting| {
-        acquisition.pause_before(&acquisition.obstacle(granting))
+    let pause = |acquisition: &Acquisition, refusal| {
+        acquisition.pause_before(&acquisition.obstacle(refusal))
     };
     assert_eq!(pause(&acquisition, held(Some(SECOND))), SECOND + MOMENT);
     assert_eq!(pause(&acquisition, held(Some(2 * MOST))), MOST);
@@ -77,11 +77,11 @@ async fn a_pause_lasts_as_long_as_its_reason() {
     // What may be over at any moment is asked for soon, but neither at once nor by all together.
     let mut pauses = std::collections::BTreeSet::new();
     for _ in 0..100 {
-        for granting in [
+        for refusal in [
             gate_closed(None),
-            GrantOutcome::NotReplicated(Confirmed::not_asked()),
+            Refusal::NotReplicated(Confirmed::not_asked()),
         ] {
-            pauses.insert(pause(&acquisition, granting));
+            pauses.insert(pause(&acquisition, refusal));
         }
     }
     assert!(pauses.len() > 1);

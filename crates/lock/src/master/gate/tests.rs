@@ -8,9 +8,9 @@ use leasehold_config::AddressMap;
 
 use super::*;
 use crate::master::confirm::{Confirmer, Subject};
-use crate::master::identity::Incarnation;
-use crate::master::link::LinkParts;
+use crate::master::verify::Verified;
 use crate::protocol::keys::GateKeys;
+use crate::sentinel::Named;
 use crate::transport::fake_server::{FakeServer, bulk, settings};
 
 const LONGEST: Duration = Duration::from_secs(30);
@@ -113,25 +113,19 @@ impl Case {
             Mode::Confirmed => Some(Confirmer::new(server.connect().await, wait, subject, 0)),
             Mode::Fixed => None,
         };
-        let link = Link::new(LinkParts {
-            connection: server.connect().await,
-            confirmer,
-            incarnation: Incarnation {
-                replication_id: Arc::from("life"),
-                run_id: "run".to_owned(),
-            },
-            generation: 1,
+        let gate = GateKeys {
+            record: "record".into(),
+            renewed: "renewed".into(),
+            counter: "counter".into(),
+        };
+        let named = Named {
+            endpoint: server.node.clone(),
             epoch: 1,
             data_nodes,
             down_after: None,
-            gate: Some(Arc::new(GateKeys {
-                record: "record".into(),
-                renewed: "renewed".into(),
-                counter: "counter".into(),
-            })),
-            receives_wakeups: false,
-            tracks_key_changes: false,
-        });
+        };
+        let verified = Verified::master(server.connect().await, confirmer, "life");
+        let link = Link::new(verified, &named, 1, Some(Arc::new(gate)));
         let gatekeeper = Gatekeeper::new(GateSettings {
             longest: LONGEST,
             max_clock_skew: SKEW,

@@ -1,13 +1,13 @@
 //! A take-over without a pause: each condition, over servers that say what they are told to.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_config::AddressMap;
 
 use super::{Replicas, Wanted, reason};
-use crate::master::identity::Incarnation;
-use crate::master::link::{Link, LinkParts};
+use crate::master::link::Link;
+use crate::master::verify::Verified;
+use crate::sentinel::Named;
 use crate::transport::fake_server::{FakeServer, bulk, settings};
 use crate::unavailable::{Cause, Unavailable};
 
@@ -69,21 +69,14 @@ async fn taken_over(data_nodes: usize, replicas: &[Replica]) -> Result<String, S
         servers.push(server);
     }
     let master = FakeServer::start(move |_| bulk(&listed)).await;
-    let link = Link::new(LinkParts {
-        connection: master.connect().await,
-        confirmer: None,
-        incarnation: Incarnation {
-            replication_id: Arc::from(NEW),
-            run_id: "master".to_owned(),
-        },
-        generation: 1,
+    let named = Named {
+        endpoint: master.node.clone(),
         epoch: 1,
         data_nodes,
         down_after: None,
-        gate: None,
-        receives_wakeups: false,
-        tracks_key_changes: false,
-    });
+    };
+    let verified = Verified::master(master.connect().await, None, NEW);
+    let link = Link::new(verified, &named, 1, None);
     let wanted = Wanted {
         link: &link,
         gate_key: "gate",

@@ -4,13 +4,16 @@ use super::*;
 #[test]
 fn a_gate_that_closes_after_a_void_grant_has_it_taken_back() {
     let remaining = Some(Duration::from_secs(3));
-    let closed = GrantOutcome::GateClosed {
+    let closed = Refusal::GateClosed {
         remaining,
         epoch: 7,
     };
     let refusal = refused(closed, true);
     assert!(
-        matches!(refusal, GrantOutcome::Resynced { remaining: left, epoch: 7 } if left == remaining),
+        matches!(
+            refusal,
+            GrantOutcome::Refused(Refusal::Resynced { remaining: left, epoch: 7 }) if left == remaining
+        ),
         "{refusal:?}"
     );
 }
@@ -18,11 +21,14 @@ fn a_gate_that_closes_after_a_void_grant_has_it_taken_back() {
 /// Who is held by another has lost the key of the void grant already.
 #[test]
 fn another_holder_after_a_void_grant_is_told_as_it_is() {
-    let held = GrantOutcome::Held {
+    let held = Refusal::Held {
         owner: Some("other".to_owned()),
         remaining: None,
         before: None,
     };
     let refusal = refused(held, true);
-    assert!(matches!(refusal, GrantOutcome::Held { .. }), "{refusal:?}");
+    assert!(
+        matches!(refusal, GrantOutcome::Refused(Refusal::Held { .. })),
+        "{refusal:?}"
+    );
 }
