@@ -12,8 +12,8 @@ use crate::spread::Spread;
 use crate::table::number;
 
 const TITLE: &str = "Measured figures relative to their targets; better is to the right";
-const WIDTH: f64 = 960.0;
-const LABELS: f64 = 470.0;
+const WIDTH: f64 = 1_180.0;
+const LABELS: f64 = 690.0;
 const ROW: f64 = 22.0;
 const TOP: f64 = 46.0;
 /// The scale goes from a tenth of the target to ten times it.

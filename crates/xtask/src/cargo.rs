@@ -6,9 +6,21 @@ use std::process::{Command, Stdio};
 
 use crate::outcome::Outcome;
 
-/// The cargo that runs this program.
+/// The cargo that runs this program, as if a shell had started it.
+///
+/// What it told this program of its own package is taken back: `ring` is built once more, and all that depends on it,
+/// when that differs.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    }) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Has tests started by this command run more at a time than there are processors: most of them wait for
