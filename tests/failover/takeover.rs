@@ -45,16 +45,17 @@ async fn fail_over_once(cluster: &SentinelCluster, locker: &Locker, longest: Dur
     blocking(|| cluster.wait_for_new_master(old)).expect("a new master")
 }
 
-/// A cluster after a failover for which the Sentinels needed one election. On a busy machine they may need two, which is a
-/// reason for a pause.
-async fn failed_over_by_one_election() -> (SentinelCluster, Locker, usize) {
+/// A cluster that `fail_over` has failed over, by one election of the Sentinels. On a busy machine they may need two, which
+/// is a reason for a pause: then another cluster is tried.
+async fn by_one_election<T>(
+    fail_over: impl AsyncFn(&SentinelCluster) -> T,
+) -> (SentinelCluster, T) {
     for _ in 0..5 {
         let cluster = cluster();
-        let locker = strict(&cluster, SHORT).await;
-        let new = fail_over_once(&cluster, &locker, SHORT).await;
+        let outcome = fail_over(&cluster).await;
         let epoch = blocking(|| cluster.sentinel(0).master()).expect("SENTINEL MASTER");
         if epoch.get("config-epoch").is_some_and(|epoch| epoch == "1") {
-            return (cluster, locker, new);
+            return (cluster, outcome);
         }
     }
     panic!("five times more than one election");
@@ -62,7 +63,12 @@ async fn failed_over_by_one_election() -> (SentinelCluster, Locker, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_ordinary_failover_grants_go_on_without_a_pause() {
-    let (cluster, locker, new) = failed_over_by_one_election().await;
+    let (cluster, (locker, new)) = by_one_election(async |cluster| {
+        let locker = strict(cluster, SHORT).await;
+        let new = fail_over_once(cluster, &locker, SHORT).await;
+        (locker, new)
+    })
+    .await;
     lease_and_release(&locker, "after").await;
     assert_eq!(
         gate(cluster.node(new), "was_open"),
@@ -79,15 +85,15 @@ async fn after_an_ordinary_failover_grants_go_on_without_a_pause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_did_not_know_the_last_master_holds_its_grants_back_for_the_clocks() {
-    let cluster = cluster();
-    {
-        let locker = strict(&cluster, SHORT).await;
+    let (cluster, new) = by_one_election(async |cluster| {
+        let locker = strict(cluster, SHORT).await;
         all_up_for(cluster.nodes(), SHORT).await;
         lease_and_release(&locker, "before").await;
         locker.close(Duration::from_secs(5)).await.expect("closed");
-    }
-    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
-    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+        let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
+        blocking(|| cluster.wait_for_new_master(old)).expect("a new master")
+    })
+    .await;
     let locker = strict(&cluster, SHORT).await;
     let asked = Instant::now();
     let first = lease(&locker, "after").await;
@@ -149,11 +155,14 @@ async fn a_grant_that_is_held_back_is_confirmed_once_more() {
 /// A replica that has not been up for a longest lease may have forgotten what it confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_has_just_started_makes_for_a_pause_and_the_reason_is_said() {
-    let cluster = cluster();
-    let locker = strict(&cluster, LONGEST).await;
-    let held = lease_in_first_life(&cluster, &locker).await;
-    let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
-    let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+    let (cluster, (locker, held, new)) = by_one_election(async |cluster| {
+        let locker = strict(cluster, LONGEST).await;
+        let held = lease_in_first_life(cluster, &locker).await;
+        let old = blocking(|| cluster.kill_master()).expect("SIGKILL");
+        let new = blocking(|| cluster.wait_for_new_master(old)).expect("a new master");
+        (locker, held, new)
+    })
+    .await;
     let refused = soon("the gate", async {
         loop {
             match locker.try_acquire("after").await {
@@ -262,25 +271,31 @@ async fn succeed(cluster: &SentinelCluster) -> usize {
     new
 }
 
+/// The master that succeeds one whose gate's record has these fields.
+async fn succeed_by_one_election(gate: &[&str]) -> (SentinelCluster, usize) {
+    by_one_election(async |cluster| {
+        // It claims and opens the next gate.
+        let locker = strict(cluster, SHORT).await;
+        all_up_for(cluster.nodes(), SHORT).await;
+        lease_and_release(&locker, "before").await;
+        set_gate(cluster, gate);
+        blocking(|| {
+            let within = Duration::from_secs(10);
+            let master = cluster.master().expect("a master");
+            master.wait_for_replicas(2, within).expect("in step");
+        });
+        succeed(cluster).await
+    })
+    .await
+}
+
 /// A master that was deposed and is promoted again, without having followed anybody, closes its gate for the leases of the
 /// one in between. If it dies meanwhile they are no concern of its successor's history, but they still run.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_was_closed_again_is_no_open_gate_to_the_next_master() {
-    let cluster = cluster();
-    let locker = strict(&cluster, SHORT).await;
-    all_up_for(cluster.nodes(), SHORT).await;
-    lease_and_release(&locker, "before").await;
     let far = "9999999999999";
-    set_gate(
-        &cluster,
-        &["resynced", "1", "was_open", "0", "open_from", far],
-    );
-    blocking(|| {
-        let within = Duration::from_secs(10);
-        let master = cluster.master().expect("a master");
-        master.wait_for_replicas(2, within).expect("in step");
-    });
-    let new = succeed(&cluster).await;
+    let (cluster, new) =
+        succeed_by_one_election(&["resynced", "1", "was_open", "0", "open_from", far]).await;
     assert_eq!(gate(cluster.node(new), "fast"), "0");
     let reason = gate(cluster.node(new), "reason");
     assert_eq!(reason, "the gate of the last master was not open");
@@ -290,17 +305,10 @@ async fn a_gate_that_was_closed_again_is_no_open_gate_to_the_next_master() {
 /// both differences.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_master_held_its_grants_back_for_is_added_to_what_the_next_one_does() {
-    let cluster = cluster();
-    let locker = strict(&cluster, SHORT).await;
-    all_up_for(cluster.nodes(), SHORT).await;
-    lease_and_release(&locker, "before").await;
-    set_gate(&cluster, &["hold_ms", "300", "hold_until", "9999999999999"]);
-    blocking(|| {
-        let within = Duration::from_secs(10);
-        let master = cluster.master().expect("a master");
-        master.wait_for_replicas(2, within).expect("in step");
-    });
-    let new = succeed(&cluster).await;
+    let (cluster, new) =
+        succeed_by_one_election(&["hold_ms", "300", "hold_until", "9999999999999"]).await;
+    let reason = gate(cluster.node(new), "reason");
+    assert_eq!(reason, "", "it closed its gate");
     let hold = gate(cluster.node(new), "hold_ms");
     let hold: u64 = hold.parse().expect("a number");
     assert!(hold >= 300, "{hold} ms");
