@@ -30,7 +30,6 @@ pub(crate) use left_out::is_demanded;
 
 #[cfg(feature = "broken")]
 mod left_out {
-
     use super::Condition;
     use crate::sync::Mutex;
 

@@ -161,9 +161,7 @@ fn pushed(message: &PushInfo) {
 }
 
 fn protocol(unexpected: reply::Unexpected) {
-    told(Cause::Protocol {
-        detail: unexpected.detail,
-    });
+    told(unexpected.into());
 }
 
 fn told(cause: Cause) {

@@ -146,10 +146,6 @@ fn read(value: Value) -> Result<Answer, Cause> {
             Ok(Answer::List(items))
         }
         Value::ServerError(error) => Ok(Answer::Text(printable(&error.to_string()))),
-        other => reply::text(&other)
-            .map(Answer::Text)
-            .map_err(|unexpected| Cause::Protocol {
-                detail: unexpected.detail,
-            }),
+        other => reply::text(&other).map(Answer::Text).map_err(Cause::from),
     }
 }

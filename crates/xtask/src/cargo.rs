@@ -12,13 +12,11 @@ use crate::outcome::Outcome;
 /// when that differs.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in names.filter(|name| {
-        ["CARGO_PKG_", "CARGO_MANIFEST_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-    }) {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
     }
     command
 }
@@ -90,31 +88,35 @@ pub(crate) struct Program {
 /// the features that all packages and their tests ask for, as the tests have them already. By itself it would have
 /// others built.
 pub(crate) fn build(kind: &str, name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    let words = ["build", "--quiet", "--workspace", kind, name];
-    let programs = build_programs(words.into_iter().chain(["--example", "worker"]))?;
-    let program = programs.into_iter().find(|built| built.name == name);
-    Ok(program
-        .ok_or_else(|| format!("cargo built no {name}"))?
-        .path)
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--locked", "--workspace", kind, name]);
+    let programs = build_programs(command.args(["--example", "worker"]))?;
+    path_of(&programs, name)
 }
 
 /// Builds tests of the package `leasehold-tests`; for the features, see [`build`].
 pub(crate) fn build_tests<'a>(
     words: impl IntoIterator<Item = &'a str>,
 ) -> Result<Vec<Program>, Box<dyn Error>> {
-    let building = ["test", "--workspace", "--no-run"];
-    let mut programs = build_programs(building.into_iter().chain(words))?;
+    let mut command = cargo();
+    command
+        .args(["test", "--workspace", "--no-run"])
+        .args(words);
+    let mut programs = build_programs(&mut command)?;
     programs.retain(|built| built.package == root().join("tests"));
     Ok(programs)
 }
 
-/// Builds with these words, and says what programs there are now.
-fn build_programs<'a>(
-    words: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<Program>, Box<dyn Error>> {
-    let mut command = cargo();
+/// Where one of these programs is.
+pub(crate) fn path_of(programs: &[Program], name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let program = programs.iter().find(|built| built.name == name);
+    let program = program.ok_or_else(|| format!("cargo built no {name}"))?;
+    Ok(program.path.clone())
+}
+
+/// Has cargo build, and says what programs there are now.
+pub(crate) fn build_programs(command: &mut Command) -> Result<Vec<Program>, Box<dyn Error>> {
     command
-        .args(words)
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit());
     let output = command.output();

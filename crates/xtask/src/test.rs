@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
     /// Run the tests of the library alone, as a user with the rights that it needs and no others; goes first
     #[arg(long)]
     pub(crate) least_privilege: bool,
-    /// Passed on to `cargo test`
+    /// Passed on to `cargo test`; with `--least-privilege` a filter goes behind `--`
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

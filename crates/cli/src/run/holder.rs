@@ -27,6 +27,8 @@ use super::wire::{Ended, GuardReport, Order, Status};
 const GUARD_IS_SLOW: Duration = Duration::from_millis(10);
 /// and how long after it the guard is held for stuck.
 const GUARD_GIVEN_UP: Duration = Duration::from_secs(2);
+/// How long what was killed is waited for where no lease is left.
+const DIES_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a supervised command ended, and why.
 #[derive(Debug)]
@@ -265,7 +267,7 @@ impl Holder {
 /// Kills what the command has left, until nothing is left. What is killed takes a moment to die, with much memory
 /// for one, and the lock must not be released before. What does not die is waited for as long as the lease is valid.
 async fn kill_what_is_left(lease: Option<&Lease>) {
-    let limit = Tick::now() + GUARD_GIVEN_UP;
+    let limit = Tick::now() + DIES_WITHIN;
     let may_wait = || Tick::now() < limit || lease.is_some_and(Lease::is_valid);
     loop {
         let left = tree::descendants();

@@ -132,8 +132,10 @@ impl Single {
         }
         match answer.code {
             -3 => Err(other_incarnation(&link)),
-            code => renewal(&answer, confirmed, data_set(&link))
-                .ok_or_else(|| link.unexpected(unknown_code(code))),
+            code => {
+                let renewal = renewal(&answer, confirmed, data_set(&link));
+                link.read(renewal.ok_or_else(|| unknown_code(code)))
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::protocol::reply;
 use crate::protocol::script::{Manner, ScriptCall};
 use crate::transport::connection::Connection;
 use crate::transport::server_errors::{self, Failure};
-use crate::unavailable::{Cause, Unavailable};
+use crate::unavailable::Unavailable;
 
 /// The most operations that are confirmed by one `WAIT`.
 const MOST: usize = 256;
@@ -258,13 +258,14 @@ impl Worker {
         let mut replies = self.connection.run_all(&commands, limit).await?;
         let mut looked = replies.pop().unwrap_or(Value::Nil);
         let waited = self.checked(replies.pop().unwrap_or(Value::Nil))?;
-        let replicas = reply::integer(&waited).map_err(|unexpected| self.unexpected(unexpected))?;
+        let replicas = self.connection.read(reply::integer(&waited))?;
         if server_errors::is_unknown_script(&looked) {
             looked = self.connection.call(&look).await?;
         }
         let looked = self.checked(looked)?;
-        let look = Look::parse(&looked, &self.subject.replication_id)
-            .map_err(|unexpected| self.unexpected(unexpected))?;
+        let look = self
+            .connection
+            .read(Look::parse(&looked, &self.subject.replication_id))?;
         // The record may know of more data nodes than this client has seen.
         let data_nodes = data_nodes.max(look.data_nodes);
         // Who is new among the others was synchronised in full, which the look sees: it voids all that was confirmed.
@@ -333,12 +334,5 @@ impl Worker {
 
     fn checked(&self, reply: Value) -> Result<Value, Failure> {
         self.connection.checked(reply)
-    }
-
-    fn unexpected(&self, unexpected: reply::Unexpected) -> Failure {
-        let cause = Cause::Protocol {
-            detail: unexpected.detail,
-        };
-        Failure::unknown(Unavailable::on(self.connection.node(), cause))
     }
 }

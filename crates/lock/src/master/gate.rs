@@ -308,10 +308,8 @@ impl Gatekeeper {
     /// Counts the replicas that this life of the master has sent everything to, and reads its clock.
     async fn count_syncs(&self, link: &Link) -> Result<(String, Option<Estimate>), Failure> {
         let connection = link.connection();
-        let (questions, limit) = (
-            [["INFO", "stats"].as_slice(), &["TIME"]],
-            connection.command_timeout(),
-        );
+        let questions = [&["INFO", "stats"][..], &["TIME"]];
+        let limit = connection.command_timeout();
         let sent = Clock::System.now();
         let [stats, time] = link.observe(connection.ask(questions, limit).await)?;
         let stats = link.read(reply::text(&stats))?;

@@ -43,13 +43,7 @@ pub(crate) enum Role {
 pub(crate) async fn read(connection: &Connection, limit: Duration) -> Result<Identity, Failure> {
     let questions = [&["INFO", "server"][..], &["INFO", "replication"]];
     let [server, replication] = connection.ask(questions, limit).await?;
-    let text = |answer| {
-        let text = reply::text(answer);
-        text.map_err(|unexpected| Cause::Protocol {
-            detail: unexpected.detail,
-        })
-    };
-    let identity = || parse(&text(&server)?, &text(&replication)?);
+    let identity = || parse(&reply::text(&server)?, &reply::text(&replication)?);
     identity().map_err(|cause| Failure::not_applied(Unavailable::on(connection.node(), cause)))
 }
 

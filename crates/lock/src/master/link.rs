@@ -24,7 +24,7 @@ use crate::protocol::script::ScriptCall;
 use crate::sentinel::Named;
 use crate::sync::Mutex;
 use crate::transport::connection::{CloseSignal, Connection};
-use crate::transport::server_errors::{Failure, Outcome};
+use crate::transport::server_errors::Failure;
 use crate::unavailable::{Cause, Unavailable};
 
 /// How much longer than Sentinel's patience (`down-after`) it counts that a majority of the Sentinels
@@ -365,19 +365,8 @@ impl Link {
         result
     }
 
-    /// What a reply says, or the failure where the protocol does not know it.
+    /// As [`Connection::read`].
     pub(crate) fn read<T>(&self, parsed: Result<T, Unexpected>) -> Result<T, Failure> {
-        parsed.map_err(|unexpected| self.unexpected(unexpected))
-    }
-
-    /// The failure of a reply that the protocol does not know.
-    pub(crate) fn unexpected(&self, unexpected: Unexpected) -> Failure {
-        let cause = Cause::Protocol {
-            detail: unexpected.detail,
-        };
-        Failure {
-            unavailable: Unavailable::on(self.node(), cause),
-            outcome: Outcome::Unknown,
-        }
+        self.connection.read(parsed)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use redis::Value;
 
-use crate::unavailable::printable;
+use crate::unavailable::{Cause, printable};
 
 /// The server answered something that the protocol does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,14 @@ impl Unexpected {
         let shown = printable(&shown.0);
         Self {
             detail: format!("expected {expected}, found {shown}"),
+        }
+    }
+}
+
+impl From<Unexpected> for Cause {
+    fn from(unexpected: Unexpected) -> Self {
+        Self::Protocol {
+            detail: unexpected.detail,
         }
     }
 }

@@ -128,14 +128,8 @@ async fn ask(
     let limit = Duration::min(settings.command_timeout, Duration::from_secs(1));
     let answers = connection.ask(questions, limit).await;
     let [info, slots] = answers.map_err(|failure| failure.unavailable)?;
-    parse(&info, &slots, node, address_map).map_err(|unexpected| {
-        Unavailable::on(
-            node,
-            Cause::Protocol {
-                detail: unexpected.detail,
-            },
-        )
-    })
+    parse(&info, &slots, node, address_map)
+        .map_err(|unexpected| Unavailable::on(node, unexpected.into()))
 }
 
 pub(crate) fn parse(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use leasehold_config::Endpoint;
 use redis::{Pipeline, Value};
 
-use crate::protocol::reply::{self, Unexpected};
+use crate::protocol::reply;
 use crate::transport::connection::pipeline;
 use crate::transport::server_errors;
 use crate::unavailable::Cause;
@@ -75,7 +75,7 @@ fn master(answer: &Value, service: &str) -> Result<View, Cause> {
     if let Value::ServerError(error) = answer {
         return Err(refusal(error, service));
     }
-    let fields = reply::pairs(answer).map_err(protocol)?;
+    let fields = reply::pairs(answer)?;
     let field = |name: &str| {
         let value = fields.iter().find(|(field, _)| field == name);
         value
@@ -108,9 +108,9 @@ fn master_address(answer: &Value, service: &str) -> Result<Endpoint, Cause> {
         }),
         Value::ServerError(error) => Err(refusal(error, service)),
         answer => {
-            let parts = reply::array(answer).map_err(protocol)?;
-            let host = reply::text(reply::item(parts, 0).map_err(protocol)?).map_err(protocol)?;
-            let port = reply::text(reply::item(parts, 1).map_err(protocol)?).map_err(protocol)?;
+            let parts = reply::array(answer)?;
+            let host = reply::text(reply::item(parts, 0)?)?;
+            let port = reply::text(reply::item(parts, 1)?)?;
             endpoint(&host, &port)
         }
     }
@@ -120,12 +120,8 @@ fn master_address(answer: &Value, service: &str) -> Result<Endpoint, Cause> {
 /// left out.
 pub(crate) fn others(answer: &Value) -> Result<Vec<Peer>, Cause> {
     let mut others = Vec::new();
-    for entry in reply::array(answer)
-        .map_err(protocol)?
-        .iter()
-        .take(MOST_LISTED)
-    {
-        let fields = reply::pairs(entry).map_err(protocol)?;
+    for entry in reply::array(answer)?.iter().take(MOST_LISTED) {
+        let fields = reply::pairs(entry)?;
         let field = |name: &str| {
             fields
                 .iter()
@@ -181,12 +177,6 @@ fn refusal(error: &redis::ServerError, service: &str) -> Cause {
     match server_errors::server_error(error) {
         Cause::CommandDisabled { command } if command == "SENTINEL" => Cause::IsNotSentinel,
         cause => cause,
-    }
-}
-
-fn protocol(unexpected: Unexpected) -> Cause {
-    Cause::Protocol {
-        detail: unexpected.detail,
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::protocol::reply::Unexpected;
 use crate::protocol::script::{Manner, ScriptCall};
 pub(crate) use crate::transport::close_signal::CloseSignal;
 use crate::transport::gathering::InFlight;
@@ -207,16 +208,18 @@ impl Connection {
         questions: [&[&str]; N],
         limit: Duration,
     ) -> Result<[Value; N], Failure> {
-        let answers = self
-            .run_all(&pipeline(&questions), limit)
-            .await?
-            .into_iter();
-        let answers: Vec<Value> = answers
-            .map(|answer| self.checked(answer))
-            .collect::<Result<_, _>>()?;
+        let answers = self.run_all(&pipeline(&questions), limit).await?;
+        let answers = answers.into_iter().map(|answer| self.checked(answer));
+        let answers: Vec<Value> = answers.collect::<Result<_, _>>()?;
         answers
             .try_into()
             .map_err(|answers: Vec<Value>| self.miscounted(answers.len(), N))
+    }
+
+    /// What a reply says, or the failure where the protocol does not know it.
+    pub(crate) fn read<T>(&self, parsed: Result<T, Unexpected>) -> Result<T, Failure> {
+        parsed
+            .map_err(|unexpected| Failure::unknown(Unavailable::on(&self.node, unexpected.into())))
     }
 
     fn miscounted(&self, replies: usize, commands: usize) -> Failure {

@@ -88,11 +88,7 @@ pub(super) fn build(suites: &[Suite]) -> Result<Vec<Built>, Box<dyn Error>> {
     let built = suites.iter().map(|&suite| {
         let program = match suite {
             Suite::Campaign => cargo::build("--bin", "leasehold-faults")?,
-            _ => {
-                let built = programs.iter().find(|built| built.name == suite.name());
-                let built = built.ok_or_else(|| format!("cargo built no {}", suite.name()))?;
-                built.path.clone()
-            }
+            _ => cargo::path_of(&programs, suite.name())?,
         };
         Ok(Built { suite, program })
     });

@@ -1,6 +1,5 @@
 //! The example's worker and starter, as processes.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -63,22 +62,8 @@ impl Programs {
     /// Builds them.
     pub(crate) fn build(build: Build) -> Result<Self, Box<dyn Error>> {
         say("building the example of integrations/temporal");
-        let mut command = cargo("build", build);
-        command
-            .arg("--examples")
-            .arg("--message-format=json-render-diagnostics")
-            .stderr(Stdio::inherit());
-        let output = command.output();
-        let output = output.map_err(|error| format!("cargo did not start: {error}"))?;
-        if !output.status.success() {
-            return Err("integrations/temporal does not build".into());
-        }
-        let lines = String::from_utf8_lossy(&output.stdout);
-        let mut programs: HashMap<String, PathBuf> = lines.lines().filter_map(example).collect();
-        let mut take = |name: &str| {
-            let program = programs.remove(name);
-            program.ok_or_else(|| format!("cargo did not say where the example {name} is"))
-        };
+        let programs = cargo::build_programs(cargo("build", build).arg("--examples"))?;
+        let take = |name: &str| cargo::path_of(&programs, name);
         Ok(Self {
             build,
             worker: take("warehouse-worker")?,
@@ -231,14 +216,4 @@ impl Starter {
         )
         .into())
     }
-}
-
-/// The program that a line of cargo's report is about, if it is an example's.
-fn example(line: &str) -> Option<(String, PathBuf)> {
-    let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    if message["target"]["kind"][0] != "example" {
-        return None;
-    }
-    let name = message["target"]["name"].as_str()?.to_owned();
-    Some((name, message["executable"].as_str().map(PathBuf::from)?))
 }
